@@ -1,0 +1,4 @@
+//! Mintreu: a self-hosted platform that sells digital products.
+
+pub mod jobs;
+pub mod kernel;
