@@ -26,3 +26,6 @@ pub use policy::{Backoff, Policy};
 pub use service::Service;
 pub use status::{ActorState, ActorStatus};
 pub use system::{Drained, StartError, System, UnknownChild};
+
+#[cfg(test)]
+mod tests;

@@ -41,7 +41,7 @@ pub enum StartError {
 /// There is no such capability or service, or the process shuts down.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("there is no running tree with a capability or service named `{0}`: the list of actors has the names")]
-pub struct UnknownChild(String);
+pub struct UnknownChild(pub String);
 
 /// What a drain had to leave undone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
