@@ -158,7 +158,7 @@ impl Node {
     }
 
     pub(super) fn in_flight(&self) -> usize {
-        self.shards.iter().map(|shard| shard.cell.status(self.name).in_flight).sum()
+        self.shards.iter().map(|shard| shard.cell.jobs()).sum()
     }
 
     pub(super) fn status(&self) -> impl Iterator<Item = ActorStatus> + '_ {
@@ -193,6 +193,12 @@ impl Handle {
     #[must_use]
     pub fn consumer(&self) -> Arc<dyn Consumer> {
         Arc::new(self.clone())
+    }
+
+    /// Whether any shard takes jobs. While none does, every job comes back at once, so that claiming more is in vain.
+    #[must_use]
+    pub fn accepts(&self) -> bool {
+        self.node.shards.iter().any(|shard| shard.mailbox.accepts())
     }
 
     /// From now on jobs come back as [`Outcome::Returned`], those that wait included; what is running finishes.

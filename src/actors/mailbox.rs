@@ -127,6 +127,10 @@ impl Mailbox {
 
     /// Waits until a job may be put in. Fair: first come, first served.
     pub(super) async fn room(&self) {
+        // Most often there is room. Nobody is overtaken: permits that come back go to those who wait.
+        if let Ok(permit) = self.room.try_acquire() {
+            return permit.forget();
+        }
         // Fails only for a closed semaphore, and this one never is.
         if let Ok(permit) = self.room.acquire().await {
             permit.forget();

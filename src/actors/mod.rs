@@ -9,6 +9,41 @@
 //! ```
 //!
 //! The actors live on one thread and only decide. Handlers, factories and services run as tasks on the main runtime.
+//!
+//! A capability is a file beside this one with the struct of its state and a function that returns its
+//! [`Capability`]; a long-lived task that does no jobs is a [`Service`].
+//!
+//! ```
+//! # use std::{sync::Arc, time::Duration};
+//! # use futures::{FutureExt, future::BoxFuture};
+//! # use mintreu::{actors::{Capability, System}, jobs::{Claimed, Outcome, Perform}, kernel::SystemClock};
+//! #[derive(Default)]
+//! struct Licensing {
+//!     issued: u64,
+//! }
+//! struct Handlers; // in truth the registry of job kinds
+//! impl Perform<Licensing> for Handlers {
+//!     fn perform<'a>(&'a self, state: &'a mut Licensing, _: &'a Claimed) -> BoxFuture<'a, Outcome> {
+//!         async {
+//!             state.issued += 1;
+//!             Outcome::Completed
+//!         }
+//!         .boxed()
+//!     }
+//! }
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let system = System::start(tokio::runtime::Handle::current(), Arc::new(SystemClock))?;
+//! let licensing = Capability::new("licensing", Licensing::default, Arc::new(Handlers)).shards(4);
+//! let handle = system.add(licensing).await?;
+//! let consumer = handle.consumer(); // for the queue: consumer.consume(job).await
+//! # drop(consumer);
+//! let left = system.drain(Duration::from_secs(8)).await;
+//! assert_eq!((left.returned, left.interrupted), (0, 0));
+//! # Ok(())
+//! # }
+//! ```
 
 mod capability;
 mod mailbox;

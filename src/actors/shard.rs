@@ -217,6 +217,17 @@ impl<S: Send + 'static> Shell<S> {
     }
 }
 
+/// An actor that goes without having been stopped has failed, and its mail must not wait for it.
+impl<S> Drop for Shell<S> {
+    fn drop(&mut self) {
+        let shard = &self.node.shards[self.index];
+        shard.mailbox.seal();
+        if shard.cell.state() != ActorState::Stopped {
+            shard.cell.enter(ActorState::Failed);
+        }
+    }
+}
+
 /// Nothing in the shell is pinned; actix wants to know.
 impl<S> Unpin for Shell<S> {}
 

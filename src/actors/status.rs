@@ -109,6 +109,11 @@ impl Cell {
         self.stage.load().state
     }
 
+    /// How many jobs are being done.
+    pub(super) fn jobs(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
     /// A guard that counts one job as being done for as long as it lives.
     pub(super) fn in_flight(&self) -> InFlight<'_> {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
@@ -125,7 +130,7 @@ impl Cell {
             state: stage.state,
             restarts: stage.restarts,
             mailbox_depth: 0,
-            in_flight: self.in_flight.load(Ordering::Relaxed),
+            in_flight: self.jobs(),
             last_error: stage.last_error.as_deref().map(str::to_owned),
             since: stage.since,
         }

@@ -253,8 +253,15 @@ impl System {
     }
 }
 
+/// Whoever has not drained still gets an answer for every job, and no thread is left.
 impl Drop for System {
     fn drop(&mut self) {
+        for child in self.children.load().iter() {
+            match child {
+                Child::Capability(node, _) => drop(node.seal()),
+                Child::Service(node, _) => node.stop.cancel(),
+            }
+        }
         self.actix.stop();
     }
 }

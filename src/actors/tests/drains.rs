@@ -82,3 +82,18 @@ async fn children_stop_in_the_reverse_order_of_their_start() {
     system.drain(Duration::from_mins(1)).await;
     assert_eq!(*ends.lock().unwrap(), ["third", "second", "first"]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tree_that_is_dropped_answers_its_mail() {
+    let world = World::new();
+    let system = world.system();
+    let handle = system.add(world.capability("orders")).await.unwrap();
+    let running = world.send(&handle, "wait").await;
+    until("the first is being done", || handle.status()[0].in_flight == 1).await;
+    let waiting = world.send(&handle, "go").await;
+    drop(system);
+    assert_eq!(waiting.await.unwrap().1, Outcome::Returned);
+    world.gate.add_permits(1);
+    assert_eq!(running.await.unwrap().1, Outcome::Completed);
+    assert_eq!(world.outcome(&handle, "go").await, Outcome::Returned);
+}

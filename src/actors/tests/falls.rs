@@ -174,3 +174,50 @@ async fn a_restart_lets_the_running_job_finish_on_its_old_state() {
     assert_eq!(running.await.unwrap().1, Outcome::Completed);
     assert_eq!(waiting.await.unwrap().1, Outcome::Failed(Failure::dead("build 2 job 1")));
 }
+
+/// Panics, restarts, pauses and failures at any moment, and a queue that hands in again what comes back: in the end
+/// every job has been started exactly once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_job_is_answered_whatever_happens_meanwhile() {
+    let world = World::new();
+    let system = world.system();
+    let soon = Backoff { first: Duration::from_millis(1), last: Duration::from_millis(2) };
+    let policy = Policy { intensity: 3, pause: soon, ..brisk() };
+    let handle = system.add(world.capability("orders").shards(3).mailbox(5).policy(policy)).await.unwrap();
+    let senders = (0..50_i64).map(|sender| {
+        let (world, handle) = (world.clone(), handle.clone());
+        tokio::spawn(async move {
+            for token in sender * 40..sender * 40 + 40 {
+                let payload = if token % 23 == 0 { "panic" } else { "go" };
+                let mut job = Claimed { token, ..world.job(payload) };
+                let outcome = loop {
+                    let (answered, outcome) = handle.consumer().consume(job).await;
+                    assert_eq!(answered.token, token);
+                    if outcome != Outcome::Returned {
+                        break outcome;
+                    }
+                    job = answered;
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                };
+                assert_eq!(outcome, if token % 23 == 0 { panicked(token) } else { Outcome::Completed });
+            }
+        })
+    });
+    let all = join_all(senders.collect::<Vec<_>>());
+    let trouble = async {
+        loop {
+            handle.pause();
+            tokio::task::yield_now().await;
+            handle.resume();
+            system.restart("orders").await.unwrap();
+            tokio::time::sleep(Duration::from_millis(3)).await;
+        }
+    };
+    tokio::select! {
+        done = all => done.into_iter().for_each(|sender| sender.expect("a sender is content")),
+        () = trouble => {}
+    }
+    let mut started = world.order.lock().unwrap().clone();
+    started.sort_unstable();
+    assert_eq!(started, (0..2_000).collect::<Vec<_>>());
+}

@@ -93,11 +93,13 @@ async fn a_paused_capability_finishes_what_runs_and_returns_the_rest() {
     handle.pause();
     assert_eq!(waiting.await.unwrap().1, Outcome::Returned);
     assert_eq!(world.outcome(&handle, "go").await, Outcome::Returned);
+    assert!(!handle.accepts());
     let status = &system.status()[0];
     assert_eq!((status.state, status.since, status.in_flight), (ActorState::Paused, world.clock.now(), 1));
     world.gate.add_permits(1);
     assert_eq!(running.await.unwrap().1, Outcome::Completed);
     handle.resume();
+    assert!(handle.accepts());
     assert_eq!(system.status()[0].state, ActorState::Running);
     assert_eq!(world.outcome(&handle, "go").await, Outcome::Completed);
 }
@@ -149,4 +151,42 @@ async fn the_status_is_plain_data() {
       }
     ]
     "#);
+}
+
+/// On one thread, because a recorder can be set for one thread only.
+#[tokio::test]
+async fn the_metrics_count_outcomes_falls_and_what_is_under_way() {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let _recorded = metrics::set_default_local_recorder(&recorder);
+    let world = World::new();
+    let system = world.system();
+    let handle = system.add(world.capability("orders")).await.unwrap();
+    for payload in ["go", "go", "panic", "state"] {
+        world.outcome(&handle, payload).await;
+    }
+    let answers = [world.send(&handle, "wait").await, world.send(&handle, "go").await, world.send(&handle, "go").await];
+    until("the first is being done", || handle.status()[0].in_flight == 1).await;
+    let text = recorder.handle().render();
+    for line in [
+        r#"mintreu_actor_jobs_total{capability="orders",outcome="completed"} 2"#,
+        r#"mintreu_actor_jobs_total{capability="orders",outcome="retry"} 1"#,
+        r#"mintreu_actor_jobs_total{capability="orders",outcome="dead"} 1"#,
+        r#"mintreu_actor_restarts_total{capability="orders"} 1"#,
+        r#"mintreu_actor_job_duration_seconds_count{capability="orders"} 4"#,
+        r#"mintreu_actor_mailbox_depth{capability="orders"} 2"#,
+        r#"mintreu_actor_in_flight{capability="orders"} 1"#,
+    ] {
+        assert!(text.contains(line), "no {line} in:\n{text}");
+    }
+    handle.pause();
+    world.gate.add_permits(1);
+    join_all(answers).await;
+    let text = recorder.handle().render();
+    for line in [
+        r#"mintreu_actor_jobs_total{capability="orders",outcome="returned"} 2"#,
+        r#"mintreu_actor_mailbox_depth{capability="orders"} 0"#,
+        r#"mintreu_actor_in_flight{capability="orders"} 0"#,
+    ] {
+        assert!(text.contains(line), "no {line} in:\n{text}");
+    }
 }

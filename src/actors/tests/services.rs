@@ -77,19 +77,20 @@ async fn a_service_that_ends_well_is_left_alone() {
 async fn a_service_that_does_not_listen_is_interrupted() {
     let world = World::new();
     let system = world.system();
-    let held = Arc::new(());
-    let hold = held.clone();
+    let witness = Arc::new(());
+    let shared = witness.clone();
     let deaf = Service::new("sealer", move |_| {
-        let hold = hold.clone();
+        let mine = shared.clone();
         async move {
-            let _hold = hold;
-            std::future::pending::<Result<(), String>>().await
+            std::future::pending::<()>().await;
+            drop(mine);
+            Ok::<_, std::convert::Infallible>(())
         }
     });
     system.serve(deaf).await.unwrap();
-    until("running", || Arc::strong_count(&held) == 3).await;
+    until("running", || Arc::strong_count(&witness) == 3).await;
     system.drain(Duration::ZERO).await;
     assert_eq!(sealer(&system).state, ActorState::Stopped);
     // The run is gone; with it and the shell, all that held on.
-    assert_eq!(Arc::strong_count(&held), 1);
+    assert_eq!(Arc::strong_count(&witness), 1);
 }

@@ -36,4 +36,14 @@ async fn hops() {
         let each = start.elapsed() / JOBS;
         println!("{tasks:4} tasks: {each:?} per job, {:.0} jobs/s", 1.0 / each.as_secs_f64());
     }
+    let mut waits: Vec<_> = Vec::new();
+    for _ in 0..2_000 {
+        tokio::time::sleep(Duration::from_micros(100)).await;
+        let job = world.job("go");
+        let start = Instant::now();
+        consumer.consume(job).await;
+        waits.push(start.elapsed());
+    }
+    waits.sort();
+    println!("idle: p50 {:?}, p99 {:?}", waits[1_000], waits[1_980]);
 }
