@@ -1,5 +1,9 @@
 //! Mintreu: a self-hosted platform that sells digital products.
 
+pub mod actors;
 pub mod db;
 pub mod jobs;
 pub mod kernel;
+pub mod licenses;
+pub mod orders;
+pub mod payments;

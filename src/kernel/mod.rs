@@ -10,3 +10,5 @@ pub mod trace;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use id::{Id, IdSource, ParseIdError, Prefix};
 pub use time::Time;
+
+crate::id_type!(OrderId, Order, "ord", "An order.");
