@@ -4,8 +4,10 @@
 
 pub mod clock;
 pub mod id;
+pub mod secret;
 pub mod time;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use id::{Id, IdSource, ParseIdError, Prefix};
+pub use secret::{Keyring, Secret, SecretKey};
 pub use time::Time;
