@@ -1,4 +1,5 @@
 //! Mintreu: a self-hosted platform that sells digital products.
 
+pub mod config;
 pub mod jobs;
 pub mod kernel;
