@@ -133,6 +133,7 @@ impl World {
             group_key: None,
             unique: false,
             traceparent: None,
+            cancel: tokio_util::sync::CancellationToken::new(),
         }
     }
 
