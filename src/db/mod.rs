@@ -22,6 +22,7 @@ use sqlx::{PgPool, SqlitePool};
 
 pub use append::{AppendTable, Column, RowWriter};
 pub use error::DbError;
+pub use migrate::{SchemaError, SchemaState};
 pub use signals::Signals;
 pub use sqlite::GroupLimits;
 pub use tx::Tx;
