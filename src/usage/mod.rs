@@ -1,0 +1,2 @@
+//! x
+mod count; mod journal; mod tally;
