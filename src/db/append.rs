@@ -1,0 +1,256 @@
+//! Rows that a transaction only adds: gathered, and written as one statement per table just before the commit.
+//!
+//! A job, an audit entry or an event needs no answer from the database, so it costs its transaction no statement of its
+//! own. On SQLite the rows of all transactions of a commit group go together. One JSON parameter carries any number of
+//! rows, so that the statement's text, and with it the prepared statement, stays the same.
+
+use std::fmt::Write;
+
+use uuid::Uuid;
+
+use crate::kernel::Time;
+
+/// A table that transactions append to.
+#[derive(Debug)]
+pub struct AppendTable {
+    /// The table's name.
+    pub name: &'static str,
+    /// Its columns, in the order in which [`RowWriter`] is called.
+    pub columns: &'static [(&'static str, Column)],
+}
+
+/// How a value travels and what it becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Column {
+    /// [`RowWriter::uuid`]
+    Uuid,
+    /// [`RowWriter::text`]
+    Text,
+    /// [`RowWriter::int`]
+    Int,
+    /// [`RowWriter::bool`]
+    Bool,
+    /// [`RowWriter::time`]
+    Time,
+}
+
+impl AppendTable {
+    /// `INSERT … SELECT` from the rows in parameter `$parameter`, for SQLite.
+    pub(super) fn insert_sqlite(&self, parameter: usize) -> String {
+        let values = self.columns.iter().enumerate().map(|(index, (_, column))| match column {
+            Column::Uuid => format!("unhex(value->>{index})"),
+            Column::Text | Column::Int | Column::Bool | Column::Time => format!("value->>{index}"),
+        });
+        format!(
+            "INSERT INTO {} ({}) SELECT {} FROM json_each(${parameter})",
+            self.name,
+            self.column_names(),
+            values.collect::<Vec<_>>().join(", ")
+        )
+    }
+
+    /// The same for PostgreSQL.
+    pub(super) fn insert_postgres(&self, parameter: usize) -> String {
+        let values = self.columns.iter().enumerate().map(|(index, (_, column))| match column {
+            Column::Uuid => format!("(r->>{index})::uuid"),
+            Column::Text => format!("r->>{index}"),
+            Column::Int => format!("(r->>{index})::bigint"),
+            Column::Bool => format!("(r->>{index})::int::boolean"),
+            Column::Time => format!("TIMESTAMPTZ 'epoch' + (r->>{index})::bigint * INTERVAL '1 microsecond'"),
+        });
+        format!(
+            "INSERT INTO {} ({}) SELECT {} FROM jsonb_array_elements(${parameter}::jsonb) AS r",
+            self.name,
+            self.column_names(),
+            values.collect::<Vec<_>>().join(", ")
+        )
+    }
+
+    fn column_names(&self) -> String {
+        self.columns.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// The rows gathered so far, by table.
+#[derive(Debug, Default)]
+pub(super) struct Appends(Vec<Batch>);
+
+#[derive(Debug)]
+struct Batch {
+    table: &'static AppendTable,
+    /// The rows' JSON arrays, separated by commas.
+    rows: String,
+}
+
+impl Appends {
+    pub(super) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn rows_of(&mut self, table: &'static AppendTable) -> &mut String {
+        // Compared by address: every table is one static.
+        let index = self.0.iter().position(|batch| std::ptr::eq(batch.table, table)).unwrap_or_else(|| {
+            self.0.push(Batch { table, rows: String::new() });
+            self.0.len() - 1
+        });
+        &mut self.0[index].rows
+    }
+
+    pub(super) fn push(&mut self, table: &'static AppendTable, fill: impl FnOnce(&mut RowWriter<'_>)) {
+        let rows = self.rows_of(table);
+        if !rows.is_empty() {
+            rows.push(',');
+        }
+        rows.push('[');
+        let mut writer = RowWriter { rows, table, cells: 0 };
+        fill(&mut writer);
+        debug_assert_eq!(writer.cells, table.columns.len(), "a row of {} has a value for every column", table.name);
+        rows.push(']');
+    }
+
+    pub(super) fn merge(&mut self, other: Self) {
+        for batch in other.0 {
+            let rows = self.rows_of(batch.table);
+            if rows.is_empty() {
+                *rows = batch.rows;
+            } else {
+                rows.push(',');
+                rows.push_str(&batch.rows);
+            }
+        }
+    }
+
+    /// The tables and, for each, all its rows as one JSON array.
+    pub(super) fn take(&mut self) -> Vec<(&'static AppendTable, String)> {
+        // A stable order keeps the statement's text one of few.
+        self.0.sort_by_key(|batch| batch.table.name);
+        std::mem::take(&mut self.0).into_iter().map(|batch| (batch.table, format!("[{}]", batch.rows))).collect()
+    }
+}
+
+/// Writes one row, a value for every column in the table's order.
+#[derive(Debug)]
+pub struct RowWriter<'a> {
+    rows: &'a mut String,
+    table: &'static AppendTable,
+    cells: usize,
+}
+
+impl RowWriter<'_> {
+    fn cell(&mut self, column: Column) -> &mut String {
+        debug_assert_eq!(
+            self.table.columns.get(self.cells).map(|(_, kind)| *kind),
+            Some(column),
+            "column {} of {}",
+            self.cells,
+            self.table.name
+        );
+        if self.cells > 0 {
+            self.rows.push(',');
+        }
+        self.cells += 1;
+        self.rows
+    }
+
+    fn null(&mut self, column: Column) -> &mut Self {
+        self.cell(column).push_str("null");
+        self
+    }
+
+    /// A UUID or nothing.
+    pub fn uuid(&mut self, value: impl Into<Option<Uuid>>) -> &mut Self {
+        let Some(uuid) = value.into() else { return self.null(Column::Uuid) };
+        let mut buffer = Uuid::encode_buffer();
+        let text = uuid.simple().encode_lower(&mut buffer);
+        let cell = self.cell(Column::Uuid);
+        cell.push('"');
+        cell.push_str(text);
+        cell.push('"');
+        self
+    }
+
+    /// A text or nothing. NUL, which PostgreSQL cannot keep, becomes U+FFFD.
+    pub fn text<'t>(&mut self, value: impl Into<Option<&'t str>>) -> &mut Self {
+        let Some(text) = value.into() else { return self.null(Column::Text) };
+        write_json_string(self.cell(Column::Text), text);
+        self
+    }
+
+    /// An integer or nothing.
+    pub fn int(&mut self, value: impl Into<Option<i64>>) -> &mut Self {
+        match value.into() {
+            Some(value) => _ = write!(self.cell(Column::Int), "{value}"),
+            None => return self.null(Column::Int),
+        }
+        self
+    }
+
+    /// A truth value.
+    pub fn bool(&mut self, value: bool) -> &mut Self {
+        self.cell(Column::Bool).push(if value { '1' } else { '0' });
+        self
+    }
+
+    /// A time or nothing.
+    pub fn time(&mut self, value: impl Into<Option<Time>>) -> &mut Self {
+        match value.into() {
+            Some(value) => _ = write!(self.cell(Column::Time), "{}", value.as_micros()),
+            None => return self.null(Column::Time),
+        }
+        self
+    }
+}
+
+fn write_json_string(out: &mut String, text: &str) {
+    out.push('"');
+    for character in text.chars() {
+        match character {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\0' => out.push('\u{fffd}'),
+            control if control < ' ' => _ = write!(out, "\\u{:04x}", u32::from(control)),
+            other => out.push(other),
+        }
+    }
+    out.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static THINGS: AppendTable = AppendTable {
+        name: "things",
+        columns: &[("id", Column::Uuid), ("name", Column::Text), ("size", Column::Int), ("at", Column::Time)],
+    };
+
+    #[test]
+    fn rows_of_several_transactions_become_one_array() {
+        let mut first = Appends::default();
+        first.push(&THINGS, |row| {
+            row.uuid(Uuid::from_u128(1)).text("a\"\\\n\0b").int(-3).time(Time::from_micros(5));
+        });
+        let mut second = Appends::default();
+        second.push(&THINGS, |row| {
+            row.uuid(None).text(None).int(None).time(None);
+        });
+        first.merge(second);
+        let taken = first.take();
+        assert_eq!(taken.len(), 1);
+        assert_eq!(
+            taken[0].1,
+            "[[\"00000000000000000000000000000001\",\"a\\\"\\\\\\u000a\u{fffd}b\",-3,5],[null,null,null,null]]"
+        );
+        assert!(first.is_empty());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn every_text_is_valid_json(text: String) {
+            let mut out = String::new();
+            write_json_string(&mut out, &text);
+            let parsed: String = serde_json::from_str(&out).expect("valid JSON");
+            proptest::prop_assert_eq!(parsed, text.replace('\0', "\u{fffd}"));
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! PostgreSQL: a pool, a transaction each, and messages between processes.
+
+use std::{str::FromStr, time::Duration};
+
+use sqlx::{
+    AssertSqlSafe, ConnectOptions, PgConnection, PgPool, Postgres, Transaction,
+    postgres::{PgConnectOptions, PgListener, PgPoolOptions},
+};
+
+use super::{DbError, DbOptions, OpenError, append::Appends, redact};
+
+/// A connection that lay idle for longer is pinged before it is handed out, so that a restarted server is noticed.
+const TRUSTED_IDLE: Duration = Duration::from_secs(1);
+
+#[derive(Debug, Clone)]
+pub(super) struct PostgresDb {
+    pool: PgPool,
+}
+
+impl PostgresDb {
+    pub(super) async fn open(options: &DbOptions) -> Result<Self, OpenError> {
+        let failed = |error: sqlx::Error| OpenError::Connect { url: redact(&options.url), error: error.into() };
+        let connect = PgConnectOptions::from_str(&options.url)
+            .map_err(failed)?
+            .application_name("mintreu")
+            .statement_cache_capacity(512)
+            // A process that stalls in a transaction must not keep its locks for ever.
+            .options([("idle_in_transaction_session_timeout", "30s"), ("timezone", "UTC")])
+            .disable_statement_logging();
+        let pool = PgPoolOptions::new()
+            .max_connections(options.max_connections)
+            .acquire_timeout(options.patience)
+            .test_before_acquire(false)
+            .before_acquire(|conn, meta| {
+                Box::pin(async move {
+                    if meta.idle_for > TRUSTED_IDLE {
+                        sqlx::Connection::ping(conn).await?;
+                    }
+                    Ok(true)
+                })
+            })
+            .connect_with(connect)
+            .await
+            .map_err(failed)?;
+        Ok(Self { pool })
+    }
+
+    pub(super) const fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// Begins a transaction. A connection that died unnoticed is replaced: nothing has run on it yet.
+    pub(super) async fn begin(&self) -> Result<PostgresTx, DbError> {
+        let mut stale = 0;
+        loop {
+            match self.pool.begin().await {
+                Ok(tx) => return Ok(PostgresTx(tx)),
+                Err(sqlx::Error::Io(_)) if stale < self.pool.options().get_max_connections() => stale += 1,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    pub(super) async fn listen(&self, channel: &str, mut handle: impl FnMut(&str)) -> Result<(), DbError> {
+        let mut listener = PgListener::connect_with(&self.pool).await?;
+        listener.listen(channel).await?;
+        // `None` is a lost connection: messages may have been missed.
+        while let Some(message) = listener.try_recv().await? {
+            handle(message.payload());
+        }
+        Ok(())
+    }
+
+    pub(super) async fn notify(&self, channel: &str, payload: &str) -> Result<(), DbError> {
+        sqlx::query("SELECT pg_notify($1, $2)").bind(channel).bind(payload).execute(&self.pool).await?;
+        Ok(())
+    }
+}
+
+pub(super) struct PostgresTx(Transaction<'static, Postgres>);
+
+impl PostgresTx {
+    pub(super) fn conn(&mut self) -> &mut PgConnection {
+        &mut self.0
+    }
+
+    pub(super) async fn commit(mut self, mut appends: Appends) -> Result<(), DbError> {
+        if !appends.is_empty() {
+            flush(&mut self.0, &mut appends).await?;
+        }
+        self.0.commit().await?;
+        Ok(())
+    }
+
+    pub(super) async fn rollback(self) -> Result<(), DbError> {
+        self.0.rollback().await?;
+        Ok(())
+    }
+}
+
+/// Writes all appended rows in one statement, one round trip whatever the number of tables.
+async fn flush(conn: &mut PgConnection, appends: &mut Appends) -> Result<(), DbError> {
+    let batches = appends.take();
+    let mut statement = String::new();
+    for (index, (table, _)) in batches.iter().enumerate() {
+        let insert = table.insert_postgres(index + 1);
+        if index + 1 == batches.len() {
+            statement.push_str(&insert);
+        } else {
+            let lead = if index == 0 { "WITH" } else { "," };
+            let gap = if index + 2 == batches.len() { " " } else { "" };
+            statement.push_str(&format!("{lead} append_{index} AS ({insert}){gap}"));
+        }
+    }
+    let mut query = sqlx::query(AssertSqlSafe(statement));
+    for (_, rows) in batches {
+        query = query.bind(rows);
+    }
+    query.execute(conn).await?;
+    Ok(())
+}

@@ -1,0 +1,84 @@
+//! SQLite: one writer whose transactions share commits, many readers.
+
+mod conn;
+mod group;
+
+use std::{path::Path, time::Duration};
+
+use sqlx::{
+    ConnectOptions, SqliteConnection, SqlitePool,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+pub use conn::GroupConn;
+pub use group::GroupLimits;
+pub(super) use group::SqliteTx;
+
+use super::{DbError, DbOptions, OpenError};
+
+#[derive(Debug, Clone)]
+pub(super) struct SqliteDb {
+    writer: group::Writer,
+    readers: SqlitePool,
+    options: SqliteConnectOptions,
+}
+
+impl SqliteDb {
+    pub(super) async fn open(file: &Path, options: &DbOptions) -> Result<Self, OpenError> {
+        let directory = match file.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let unwritable = |error| OpenError::Directory { directory: directory.to_owned(), error };
+        std::fs::create_dir_all(directory).map_err(unwritable)?;
+        let failed = |error: DbError| OpenError::Connect { url: options.url.clone(), error };
+        let connect = connect_options(file, options);
+        let writer = group::Writer::open(connect.clone(), options.group).await.map_err(failed)?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(options.read_connections)
+            .acquire_timeout(options.patience)
+            .test_before_acquire(false)
+            .connect_with(connect.clone().pragma("query_only", "ON"))
+            .await
+            .map_err(|error| failed(error.into()))?;
+        Ok(Self { writer, readers, options: connect })
+    }
+
+    pub(super) const fn readers(&self) -> &SqlitePool {
+        &self.readers
+    }
+
+    pub(super) async fn begin(&self) -> Result<SqliteTx, DbError> {
+        self.writer.begin().await
+    }
+
+    /// A connection beside the writer's, for what cannot share a transaction with others.
+    pub(super) async fn ordinary_connection(&self) -> Result<SqliteConnection, sqlx::Error> {
+        self.options.connect().await
+    }
+
+    pub(super) async fn close(&self) {
+        self.writer.close().await;
+        self.readers.close().await;
+    }
+}
+
+fn connect_options(file: &Path, options: &DbOptions) -> SqliteConnectOptions {
+    let connect = SqliteConnectOptions::new()
+        .filename(file)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(options.patience.max(Duration::from_millis(1)))
+        .pragma("temp_store", "MEMORY")
+        .pragma("cache_size", "-16384")
+        .pragma("journal_size_limit", "67108864")
+        .pragma("wal_autocheckpoint", "4000")
+        .statement_cache_capacity(512)
+        .disable_statement_logging();
+    match options.max_pages {
+        Some(pages) => connect.pragma("max_page_count", pages.to_string()),
+        None => connect,
+    }
+}

@@ -1,0 +1,102 @@
+//! A write transaction, on either database.
+
+use std::time::Instant;
+
+use sqlx::PgConnection;
+
+use super::{AppendTable, DbError, Dialect, On, RowWriter, append::Appends, postgres::PostgresTx, sqlite};
+use crate::kernel::{Id, IdSource, Time};
+
+/// What runs once the transaction is durable, and never if it is not.
+pub(super) type AfterCommit = Box<dyn FnOnce() + Send>;
+
+/// A write transaction; made by [`Db::write`](super::Db::write).
+pub struct Tx {
+    conn: Conn,
+    ids: IdSource,
+    pub(super) appends: Appends,
+    after_commit: Vec<AfterCommit>,
+    began: Instant,
+}
+
+pub(super) enum Conn {
+    Sqlite(sqlite::SqliteTx),
+    Postgres(PostgresTx),
+}
+
+impl std::fmt::Debug for Tx {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tx").field("dialect", &self.dialect()).finish_non_exhaustive()
+    }
+}
+
+impl Tx {
+    pub(super) fn new(conn: Conn, ids: IdSource) -> Self {
+        Self { conn, ids, appends: Appends::default(), after_commit: Vec::new(), began: Instant::now() }
+    }
+
+    /// The connection; for [`on!`](crate::on).
+    pub fn on(&mut self) -> On<&mut sqlite::GroupConn, &mut PgConnection> {
+        match &mut self.conn {
+            Conn::Sqlite(tx) => On::Sqlite(tx.conn()),
+            Conn::Postgres(tx) => On::Postgres(tx.conn()),
+        }
+    }
+
+    /// The dialect of the database.
+    #[must_use]
+    pub const fn dialect(&self) -> Dialect {
+        match &self.conn {
+            Conn::Sqlite(_) => Dialect::Sqlite,
+            Conn::Postgres(_) => Dialect::Postgres,
+        }
+    }
+
+    /// Now.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        self.ids.clock().now()
+    }
+
+    /// A new identifier.
+    #[must_use]
+    pub fn new_id<P>(&self) -> Id<P> {
+        self.ids.next()
+    }
+
+    /// Adds a row to `table` with the commit. This transaction's own reads do not see it.
+    pub fn append(&mut self, table: &'static AppendTable, fill: impl FnOnce(&mut RowWriter<'_>)) {
+        self.appends.push(table, fill);
+    }
+
+    /// Runs `hook` once the transaction is durable.
+    pub fn after_commit(&mut self, hook: impl FnOnce() + Send + 'static) {
+        self.after_commit.push(Box::new(hook));
+    }
+
+    pub(super) async fn commit(self) -> Result<(), DbError> {
+        let held = self.began.elapsed();
+        let result = match self.conn {
+            Conn::Sqlite(tx) => tx.commit(self.appends, self.after_commit).await,
+            Conn::Postgres(tx) => match tx.commit(self.appends).await {
+                Ok(()) => {
+                    self.after_commit.into_iter().for_each(|hook| hook());
+                    Ok(())
+                }
+                Err(error) => Err(error),
+            },
+        };
+        metrics::histogram!("mintreu_db_hold_seconds").record(held);
+        metrics::counter!("mintreu_db_transactions_total", "outcome" => if result.is_ok() { "committed" } else { "failed" })
+            .increment(1);
+        result
+    }
+
+    pub(super) async fn rollback(self) -> Result<(), DbError> {
+        metrics::counter!("mintreu_db_transactions_total", "outcome" => "rolled_back").increment(1);
+        match self.conn {
+            Conn::Sqlite(tx) => tx.rollback().await,
+            Conn::Postgres(tx) => tx.rollback().await,
+        }
+    }
+}
