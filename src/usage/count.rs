@@ -94,8 +94,9 @@ pub(crate) fn hour_of(at: Time) -> u32 {
     split(at).0
 }
 
-/// What of a name is kept: the longest start of at most [`MAX_NAME`] bytes, without NUL, which PostgreSQL has no text for.
-fn name(text: &str) -> Cow<'_, str> {
+/// What of a name is kept: the longest start of at most [`MAX_NAME`] bytes; a NUL, which PostgreSQL has no text for,
+/// becomes a space.
+pub(crate) fn name(text: &str) -> Cow<'_, str> {
     let text = &text[..text.floor_char_boundary(MAX_NAME)];
     if text.as_bytes().contains(&0) { Cow::Owned(text.replace('\0', " ")) } else { Cow::Borrowed(text) }
 }
@@ -225,7 +226,8 @@ mod tests {
     #[test]
     fn what_a_database_would_refuse_is_never_recorded() {
         let long = "é".repeat(200);
-        let count = Count { subject: "a\0b", metric: &long, endpoint: "", amount: u64::MAX, at: Time::default(), call: None };
+        let count =
+            Count { subject: "a\0b", metric: &long, endpoint: "", amount: u64::MAX, at: Time::default(), call: None };
         let bytes = payload(&count, true);
         let entry = decode(&bytes).expect("decodes");
         let key = Key::decode(entry.key).expect("a key");

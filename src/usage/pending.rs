@@ -65,9 +65,10 @@ impl Batch {
 #[derive(Debug)]
 pub(crate) struct Pending {
     sealed: VecDeque<Arc<Batch>>,
+    sealed_rows: usize,
     current: Batch,
     batch_rows: usize,
-    pending_rows: usize,
+    memory_rows: usize,
 }
 
 /// What came of adding a record.
@@ -82,34 +83,38 @@ pub(crate) enum Added {
 }
 
 impl Pending {
-    pub(crate) fn new(batch_rows: usize, pending_rows: usize) -> Self {
+    pub(crate) fn new(batch_rows: usize, memory_rows: usize) -> Self {
         let current = Batch::new(0, Content::Memory(Tally::default()));
-        Self { sealed: VecDeque::new(), current, batch_rows: batch_rows.max(1), pending_rows }
+        Self { sealed: VecDeque::new(), sealed_rows: 0, current, batch_rows: batch_rows.max(1), memory_rows }
     }
 
     /// Rows in memory.
     pub(crate) fn rows(&self) -> usize {
-        self.sealed.iter().map(|batch| batch.rows()).sum::<usize>() + self.current.rows()
+        self.sealed_rows + self.current.rows()
     }
 
     /// Adds a record that lies in the journal before the position `to`, or that the disk refused.
     pub(crate) fn add(&mut self, entry: &Entry<'_>, to: u64, journaled: bool) -> Added {
-        if !journaled && self.current.content == Content::Journal {
+        if journaled != self.current.journaled {
+            // What only memory has is never mixed with what can be read back.
             self.seal();
+            self.current.journaled = journaled;
+        }
+        if !journaled && self.current.content == Content::Journal {
+            self.current.content = Content::Memory(Tally::default());
         }
         self.current.to = to;
-        self.current.journaled &= journaled;
-        let full = self.current.rows() >= self.pending_rows;
+        // Neither the disk nor memory has room: equal keys still add up in place, calls do not.
+        let cramped = !journaled && self.rows() >= self.memory_rows;
         match &mut self.current.content {
             Content::Journal => return Added::Kept,
-            Content::Memory(tally) if full => {
-                // Only reached while the disk refuses: a journaled batch was sealed long before.
+            Content::Memory(tally) if cramped => {
                 tally.add_count(entry);
                 return if entry.call.is_some() { Added::CallDropped } else { Added::Kept };
             }
             Content::Memory(tally) => tally.add(entry),
         }
-        if self.current.rows() < self.batch_rows || !self.current.journaled {
+        if self.current.rows() < self.batch_rows {
             return Added::Kept;
         }
         self.seal();
@@ -122,6 +127,7 @@ impl Pending {
         if self.current.from == to {
             return;
         }
+        self.sealed_rows += self.current.rows();
         let batch = std::mem::replace(&mut self.current, Batch::new(to, Content::Journal));
         match self.sealed.back_mut() {
             Some(last) if last.content == Content::Journal && batch.content == Content::Journal => {
@@ -129,7 +135,7 @@ impl Pending {
             }
             _ => self.sealed.push_back(Arc::new(batch)),
         }
-        if self.rows() < self.pending_rows {
+        if self.rows() < self.memory_rows {
             self.current.content = Content::Memory(Tally::default());
         }
     }
@@ -154,6 +160,9 @@ impl Pending {
     /// A batch that is cut in two goes on as what the journal holds behind the cut.
     pub(crate) fn confirm(&mut self, position: u64) {
         while let Some(batch) = self.sealed.pop_front() {
+            if batch.to <= position || batch.from < position {
+                self.sealed_rows -= batch.rows();
+            }
             if batch.to > position {
                 let rest = if batch.from < position { Arc::new(Batch::in_journal(position, batch.to)) } else { batch };
                 self.sealed.push_front(rest);
@@ -177,8 +186,7 @@ mod tests {
 
     fn add(pending: &mut Pending, endpoint: &str, to: u64, journaled: bool) -> Added {
         let call = Call { request_id: "r", status: 200, duration: Duration::ZERO, meta: None };
-        let count =
-            Count { subject: "s", metric: "m", endpoint, amount: 1, at: Time::default(), call: Some(call) };
+        let count = Count { subject: "s", metric: "m", endpoint, amount: 1, at: Time::default(), call: Some(call) };
         let mut bytes = Vec::new();
         encode(&count, !journaled, &mut bytes);
         pending.add(&decode(&bytes).expect("decodes"), to, journaled)
@@ -214,11 +222,52 @@ mod tests {
         }
         assert_eq!(add(&mut pending, "in the journal", 4, true), Added::Kept);
         assert_eq!(pending.current().content, Content::Journal);
-        let added: Vec<_> = (5..=9).map(|n| add(&mut pending, &n.to_string(), n, false)).collect();
-        assert_eq!(added.last(), Some(&Added::CallDropped));
+        for n in 5..=9 {
+            assert_eq!(add(&mut pending, &n.to_string(), n, false), Added::CallDropped);
+        }
+        add(&mut pending, "in the journal again", 10, true);
         pending.seal();
-        assert_eq!(spans(&pending), [(0, 1, false), (1, 2, false), (2, 3, false), (3, 4, true), (4, 9, false)]);
-        let question = Question { subject: "s", metric: "m", endpoint: None, period: Period::Hour, at: Time::default() };
-        assert_eq!(pending.sealed().last().and_then(|batch| batch.count(&question)), Some(5));
+        let memory = [(0, 1, false), (1, 2, false), (2, 3, false)];
+        assert_eq!(spans(&pending)[..3], memory);
+        assert_eq!(spans(&pending)[3..], [(3, 4, true), (4, 9, false), (9, 10, true)]);
+        let question =
+            Question { subject: "s", metric: "m", endpoint: None, period: Period::Hour, at: Time::default() };
+        let refused = &pending.sealed()[4];
+        assert_eq!((refused.count(&question), refused.journaled()), (Some(5), false));
+        pending.confirm(9);
+        assert_eq!(pending.rows(), 0);
+    }
+
+    proptest::proptest! {
+        /// Whatever the disk and the flusher do, batches follow each other without a gap and miss no record.
+        #[test]
+        fn every_record_is_in_one_batch(
+            steps in proptest::collection::vec((0..4_u8, proptest::bool::weighted(0.7)), 1..60),
+            batch_rows in 1..4_usize, memory_rows in 0..8_usize,
+        ) {
+            let mut pending = Pending::new(batch_rows, memory_rows);
+            let mut position = 0;
+            for (step, journaled) in steps {
+                if step == 0 {
+                    pending.seal();
+                } else {
+                    position += 1;
+                    add(&mut pending, &position.to_string(), position, journaled);
+                }
+            }
+            pending.seal();
+            let mut at = 0;
+            for batch in pending.sealed() {
+                proptest::prop_assert_eq!(batch.from, at);
+                at = batch.to;
+                match &batch.content {
+                    Content::Memory(tally) => proptest::prop_assert_eq!(tally.records(), batch.to - batch.from),
+                    Content::Journal => proptest::prop_assert!(batch.journaled()),
+                }
+            }
+            proptest::prop_assert_eq!(at, position);
+            let rows: usize = pending.sealed().iter().map(|batch| batch.rows()).sum();
+            proptest::prop_assert_eq!(rows, pending.rows());
+        }
     }
 }

@@ -63,6 +63,7 @@ impl fmt::Display for Period {
 pub(crate) struct Tally {
     counts: HashMap<Box<[u8]>, i64>,
     calls: Vec<LoggedCall>,
+    records: u64,
 }
 
 /// A call on its way to `api_usage_logs`.
@@ -108,6 +109,7 @@ impl Tally {
 
     /// Adds a record's amount, not its call.
     pub(crate) fn add_count(&mut self, entry: &Entry<'_>) {
+        self.records += 1;
         if let Some(count) = self.counts.get_mut(entry.key) {
             *count = count.saturating_add(entry.amount);
         } else {
@@ -118,6 +120,11 @@ impl Tally {
     /// Rows' worth of memory: keys and calls.
     pub(crate) fn len(&self) -> usize {
         self.counts.len() + self.calls.len()
+    }
+
+    /// How many records were added.
+    pub(crate) fn records(&self) -> u64 {
+        self.records
     }
 
     /// The calls to log, in the order they were recorded.
@@ -238,7 +245,11 @@ mod tests {
 
     #[test]
     fn a_question_is_answered_for_one_endpoint_or_all() {
-        let tally = tally(&[("2024-02-29T22:10:00Z", "a", 1), ("2024-02-01T00:00:00Z", "b", 2), ("2024-03-01T00:00:00Z", "a", 4)]);
+        let tally = tally(&[
+            ("2024-02-29T22:10:00Z", "a", 1),
+            ("2024-02-01T00:00:00Z", "b", 2),
+            ("2024-03-01T00:00:00Z", "a", 4),
+        ]);
         let ask = |endpoint, period| {
             tally.count(&Question { subject: "s", metric: "m", endpoint, period, at: time("2024-02-29T22:59:00Z") })
         };
@@ -251,6 +262,11 @@ mod tests {
     #[test]
     fn a_count_stops_at_the_largest_number_instead_of_wrapping() {
         let max = i64::MAX.cast_unsigned();
-        assert!(tally(&[("2024-02-29T22:10:00Z", "a", max), ("2024-02-29T23:10:00Z", "a", max)]).rows().iter().all(|row| row.count == i64::MAX));
+        assert!(
+            tally(&[("2024-02-29T22:10:00Z", "a", max), ("2024-02-29T23:10:00Z", "a", max)])
+                .rows()
+                .iter()
+                .all(|row| row.count == i64::MAX)
+        );
     }
 }

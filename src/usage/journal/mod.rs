@@ -25,10 +25,10 @@ use std::{
     sync::Arc,
 };
 
-pub(crate) use open::{Opened, Retired};
-pub(crate) use record::frame;
+pub(crate) use open::{Opened, Retired, segment_files};
+pub(crate) use record::{frame, payloads};
 use segment::{HEADER, Header};
-pub(crate) use segment::{ReadError, Segment, SegmentReader};
+pub(crate) use segment::{HeaderError, ReadError, Segment, SegmentReader};
 
 use crate::id_type;
 
@@ -102,11 +102,6 @@ impl Journal {
         self.offset
     }
 
-    /// The position up to which a power cut loses nothing.
-    pub(crate) fn synced(&self) -> u64 {
-        self.synced
-    }
-
     /// What frames of the active segment start their checksums from.
     pub(crate) fn seed(&self) -> u32 {
         self.active.as_ref().map_or(0, |active| active.header.seed)
@@ -172,8 +167,7 @@ impl Journal {
             },
         )?;
         self.close_active();
-        self.active =
-            Some(Active { file: Arc::new(created.file), path: created.path, header, end: self.offset });
+        self.active = Some(Active { file: Arc::new(created.file), path: created.path, header, end: self.offset });
         Ok(())
     }
 
@@ -232,11 +226,8 @@ impl NewSegment {
     /// Makes the file. Takes as long as the file system takes, so it is done without the journal's lock.
     pub(crate) fn create(self) -> Result<Created, JournalError> {
         let path = self.dir.join(Header::file_name(self.journal, self.number));
-        let file = OpenOptions::new()
-            .create_new(true)
-            .append(true)
-            .open(&path)
-            .map_err(JournalError::io("create", &path))?;
+        let file =
+            OpenOptions::new().create_new(true).append(true).open(&path).map_err(JournalError::io("create", &path))?;
         sync_dir(&self.dir)?;
         Ok(Created { file, path, number: self.number })
     }

@@ -117,7 +117,7 @@ fn leftovers(dir: &Path) -> Result<Vec<Retired>, JournalError> {
     Ok(retired)
 }
 
-fn segment_files(dir: &Path) -> Result<Vec<PathBuf>, JournalError> {
+pub(crate) fn segment_files(dir: &Path) -> Result<Vec<PathBuf>, JournalError> {
     let entries = fs::read_dir(dir).map_err(JournalError::io("read", dir))?;
     let mut paths = Vec::new();
     for entry in entries {
@@ -160,8 +160,7 @@ fn inspect(path: &Path) -> Result<Option<(JournalId, Found)>, JournalError> {
         }
     };
     let header = reader.header;
-    let segment =
-        Segment { path: path.to_owned(), number: header.number, base: header.base, end: reader.offset() };
+    let segment = Segment { path: path.to_owned(), number: header.number, base: header.base, end: reader.offset() };
     Ok(Some((header.journal, Found { segment, damaged, tail: reader.left() })))
 }
 
@@ -203,7 +202,7 @@ fn note_cut(path: &Path, bytes: u64) {
 }
 
 fn damaged_name(path: &Path) -> PathBuf {
-    (0_u32..)
+    (0..1_000_u32)
         .map(|copy| path.with_extension(if copy == 0 { "damaged".to_owned() } else { format!("{copy}.damaged") }))
         .find(|name| !name.exists())
         .unwrap_or_else(|| path.with_extension("damaged"))

@@ -30,3 +30,20 @@ pub(crate) fn checksum(seed: u32, length: [u8; 4], payload: &[u8]) -> u32 {
     hasher.update(payload);
     hasher.finalize()
 }
+
+/// A frame's payload and the frame's size.
+pub(crate) struct Payload<'a> {
+    pub(crate) bytes: &'a [u8],
+    pub(crate) framed: u64,
+}
+
+/// The payloads in a buffer that [`frame`] filled.
+pub(crate) fn payloads(mut frames: &[u8]) -> impl Iterator<Item = Payload<'_>> {
+    std::iter::from_fn(move || {
+        let (length, rest) = frames.split_first_chunk::<4>()?;
+        let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
+        let bytes = rest.get(4..4 + length)?;
+        frames = &rest[4 + length..];
+        Some(Payload { bytes, framed: (FRAME + length) as u64 })
+    })
+}
