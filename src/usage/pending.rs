@@ -135,7 +135,13 @@ impl Pending {
             }
             _ => self.sealed.push_back(Arc::new(batch)),
         }
-        if self.rows() < self.memory_rows {
+        self.use_memory_again();
+    }
+
+    /// Adds up in memory what comes from now on, if nothing came yet that only the journal knows and there is room.
+    fn use_memory_again(&mut self) {
+        let untouched = self.current.from == self.current.to;
+        if untouched && self.current.content == Content::Journal && self.rows() < self.memory_rows {
             self.current.content = Content::Memory(Tally::default());
         }
     }
@@ -169,6 +175,7 @@ impl Pending {
                 break;
             }
         }
+        self.use_memory_again();
     }
 }
 

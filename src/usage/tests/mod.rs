@@ -86,11 +86,17 @@ impl World {
 
     /// Makes every flush fail inside its transaction, after the position was moved.
     async fn break_summaries(&self) {
-        execute!(self.db, sqlx::query("ALTER TABLE usage_summaries RENAME TO usage_summaries_away")).expect("renames");
+        self.rename("usage_summaries", "usage_summaries_away").await;
     }
 
     async fn mend_summaries(&self) {
-        execute!(self.db, sqlx::query("ALTER TABLE usage_summaries_away RENAME TO usage_summaries")).expect("renames");
+        self.rename("usage_summaries_away", "usage_summaries").await;
+    }
+
+    async fn rename(&self, from: &str, to: &str) {
+        let sql = format!("ALTER TABLE {from} RENAME TO {to}");
+        let renamed = self.db.write(async |tx| execute!(tx, sqlx::query(AssertSqlSafe(sql.clone())))).await;
+        renamed.expect("renames");
     }
 
     async fn close(self) {

@@ -144,7 +144,7 @@ async fn a_full_batch_is_flushed_before_its_time_and_the_rest_at_shutdown() {
             record(&usage, &n.to_string(), 1);
         }
         let flushed = async {
-            while world.total().await == 0 {
+            while world.sum(Period::Month).await == 0 {
                 tokio::task::yield_now().await;
             }
         };
