@@ -36,7 +36,8 @@ pub struct Config {
     pub fsync_interval: Duration,
     /// How often counts go to the database.
     pub flush_interval: Duration,
-    /// How many rows (counts and calls) one transaction adds at most; reaching it flushes early.
+    /// How many rows (counts and calls) one transaction adds at most; reaching it flushes early. Each count is three
+    /// rows of the summaries, and on SQLite everyone who writes waits for them.
     pub batch_rows: usize,
     /// How many rows wait in memory while the database is away; beyond it they are read back from the journal.
     pub pending_rows: usize,
@@ -53,7 +54,7 @@ impl Config {
             segment_bytes: 16 * 1024 * 1024,
             fsync_interval: Duration::from_secs(1),
             flush_interval: Duration::from_secs(2),
-            batch_rows: 5_000,
+            batch_rows: 1_000,
             pending_rows: 200_000,
             log: LogPolicy::Off,
         }

@@ -167,13 +167,17 @@ impl Shared {
             }
         }
         if let Some(syncing) = syncing {
-            match syncing.sync() {
-                Ok(offset) => self.lock().journal.set_synced(offset),
+            let synced = syncing.sync();
+            // What a power cut would have lost a moment ago, or, after an error, still would.
+            gauge!("mintreu_usage_journal_fsync_lag_seconds")
+                .set(since.map_or(0.0, |since| since.elapsed().as_secs_f64()));
+            let mut state = self.lock();
+            match synced {
+                Ok(offset) => state.journal.set_synced(offset),
                 Err(error) => {
-                    let mut state = self.lock();
                     state.unsynced_since = since.or(state.unsynced_since);
                     state.write_errors.increment(1);
-                    tracing::error!(%error, "the usage journal could not be forced to the disk");
+                    tracing::error!(%error, "the usage journal could not be forced to the disk: a power cut may lose counts that are not flushed yet; check the disk");
                 }
             }
         }
@@ -182,10 +186,9 @@ impl Shared {
 
     /// Publishes what is measured here, so that recording need not.
     fn measure(&self) {
-        let (recorded, rows, bytes, lag) = {
+        let (recorded, rows, bytes) = {
             let mut state = self.lock();
-            let lag = state.unsynced_since.map_or(0.0, |since| since.elapsed().as_secs_f64());
-            (std::mem::take(&mut state.recorded), state.pending.rows(), state.journal.bytes(), lag)
+            (std::mem::take(&mut state.recorded), state.pending.rows(), state.journal.bytes())
         };
         counter!("mintreu_usage_recorded_total").increment(recorded);
         #[expect(clippy::cast_precision_loss, reason = "gauges are floating point")]
@@ -193,7 +196,6 @@ impl Shared {
             gauge!("mintreu_usage_pending_rows").set(rows as f64);
             gauge!("mintreu_usage_journal_bytes").set(bytes as f64);
         }
-        gauge!("mintreu_usage_journal_fsync_lag_seconds").set(lag);
     }
 
     /// Closes the batch that is being filled; returns the position up to which there is something to flush.
