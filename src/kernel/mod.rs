@@ -5,6 +5,7 @@
 pub mod clock;
 pub mod id;
 pub mod time;
+pub mod trace;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use id::{Id, IdSource, ParseIdError, Prefix};
