@@ -1,14 +1,14 @@
 //! How usage is kept.
 
-use std::{num::NonZeroU32, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 /// Which calls are kept one by one in `api_usage_logs`; the summaries count all of them in any case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum LogPolicy {
     /// None.
     Off,
-    /// One in so many, chosen by the request's id: every replica and every replay chooses the same.
-    Sample(NonZeroU32),
+    /// This share of them, from 0 to 1, chosen by the request's id: every replica chooses the same.
+    Sample(f64),
     /// All.
     All,
 }
@@ -19,11 +19,14 @@ impl LogPolicy {
     pub fn keeps(self, request_id: &str) -> bool {
         match self {
             Self::Off => false,
-            Self::Sample(one_in) => crc32fast::hash(request_id.as_bytes()).is_multiple_of(one_in.get()),
+            Self::Sample(share) => f64::from(crc32fast::hash(request_id.as_bytes())) < share * HASHES,
             Self::All => true,
         }
     }
 }
+
+/// How many values the hash of a request id has.
+const HASHES: f64 = 4_294_967_296.0;
 
 /// Settings of the usage journal and its aggregator.
 #[derive(Debug, Clone)]
@@ -52,8 +55,8 @@ impl Config {
         Self {
             dir: dir.into(),
             segment_bytes: 16 * 1024 * 1024,
-            fsync_interval: Duration::from_secs(1),
-            flush_interval: Duration::from_secs(2),
+            fsync_interval: Duration::from_millis(100),
+            flush_interval: Duration::from_secs(1),
             batch_rows: 1_000,
             pending_rows: 200_000,
             log: LogPolicy::Off,
@@ -67,10 +70,15 @@ mod tests {
 
     #[test]
     fn a_sample_is_the_same_calls_every_time_and_about_as_many_as_asked_for() {
-        let policy = LogPolicy::Sample(NonZeroU32::new(10).expect("not zero"));
-        let kept = |from: u32| (from..from + 10_000).filter(|n| policy.keeps(&format!("req_{n}"))).collect::<Vec<_>>();
-        assert_eq!(kept(0), kept(0));
-        assert!((800..1_200).contains(&kept(0).len()), "{}", kept(0).len());
+        let kept = |share| {
+            let policy = LogPolicy::Sample(share);
+            (0..10_000).filter(|n| policy.keeps(&format!("req_{n:026}"))).collect::<Vec<_>>()
+        };
+        assert_eq!(kept(0.1), kept(0.1));
+        for (share, few, many) in [(0.0, 0, 0), (0.01, 70, 130), (0.1, 900, 1_100), (1.0, 10_000, 10_000)] {
+            assert!((few..=many).contains(&kept(share).len()), "{share}: {}", kept(share).len());
+        }
+        assert!(kept(0.01).iter().all(|n| kept(0.1).contains(n)), "a larger share keeps what a smaller one keeps");
         assert!(!LogPolicy::Off.keeps("req_1"));
         assert!(LogPolicy::All.keeps("req_1"));
     }

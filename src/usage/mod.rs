@@ -29,6 +29,6 @@ pub use current::Current;
 pub use flush::FlushError;
 pub use inspect::{JournalContents, inspect};
 pub use journal::{JournalError, JournalId};
-pub use record::Usage;
+pub use record::{Status, Usage};
 pub use replay::ReplayError;
 pub use tally::{Period, Question};

@@ -26,6 +26,21 @@ pub struct Usage {
     pub(super) shared: Arc<Shared>,
 }
 
+/// How the journal fares: for readiness, `doctor` and the operator's page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Status {
+    /// Whether counts reach the disk; if not, a crash loses what is pending.
+    pub writable: bool,
+    /// Counts and calls in memory that the database does not have.
+    pub pending_rows: usize,
+    /// Bytes of journal files in use.
+    pub journal_bytes: u64,
+    /// Bytes that a power cut would lose now.
+    pub unsynced_bytes: u64,
+    /// Journals of earlier processes that are not flushed yet.
+    pub retired: usize,
+}
+
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) config: Config,
@@ -89,6 +104,20 @@ impl Usage {
     #[must_use]
     pub fn journal(&self) -> JournalId {
         self.shared.journal
+    }
+
+    /// How the journal fares at the moment.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let retired = self.shared.retired.lock().unwrap_or_else(PoisonError::into_inner).len();
+        let state = self.shared.lock();
+        Status {
+            writable: state.journal.writable(),
+            pending_rows: state.pending.rows(),
+            journal_bytes: state.journal.bytes(),
+            unsynced_bytes: state.journal.unsynced_bytes(),
+            retired,
+        }
     }
 
     /// Records a count. Costs one small `write(2)` to the page cache, about a microsecond; waits for no disk.

@@ -102,6 +102,11 @@ impl Journal {
         self.offset
     }
 
+    /// Bytes that a power cut would lose.
+    pub(crate) fn unsynced_bytes(&self) -> u64 {
+        self.offset - self.synced
+    }
+
     /// What frames of the active segment start their checksums from.
     pub(crate) fn seed(&self) -> u32 {
         self.active.as_ref().map_or(0, |active| active.header.seed)
