@@ -1,5 +1,7 @@
 //! Mintreu: a self-hosted platform that sells digital products.
 
+pub mod actors;
+pub mod config;
 pub mod db;
 pub mod jobs;
 pub mod kernel;

@@ -225,7 +225,7 @@ impl IdSource {
         &self.clock
     }
 
-    /// A random number, for jitter and the like; not for secrets.
+    /// A random number from a cryptographically secure generator, seeded by the operating system outside tests.
     #[must_use]
     pub fn random(&self) -> u64 {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).rng.random()
