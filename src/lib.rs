@@ -5,3 +5,4 @@ pub mod config;
 pub mod db;
 pub mod jobs;
 pub mod kernel;
+pub mod usage;
