@@ -4,6 +4,7 @@
 
 pub mod clock;
 pub mod id;
+pub mod seal;
 pub mod time;
 
 pub use clock::{Clock, ManualClock, SystemClock};
