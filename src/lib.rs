@@ -1,5 +1,6 @@
 //! Mintreu: a self-hosted platform that sells digital products.
 
+pub mod audit;
 pub mod db;
 pub mod jobs;
 pub mod kernel;

@@ -23,7 +23,7 @@ use subtle::ConstantTimeEq;
 pub struct Random(Arc<Mutex<StdRng>>);
 
 impl Random {
-    /// A cryptographic generator (ChaCha) seeded by the operating system.
+    /// A cryptographic generator (`ChaCha`) seeded by the operating system.
     #[must_use]
     pub fn os() -> Self {
         Self(Arc::new(Mutex::new(rand::make_rng())))
@@ -267,11 +267,7 @@ pub fn same(left: &[u8], right: &[u8]) -> bool {
 #[must_use]
 pub fn to_hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    bytes
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 0xf])
-        .map(|digit| char::from(DIGITS[usize::from(digit)]))
-        .collect()
+    bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]).map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
 }
 
 /// The bytes that [`to_hex`] wrote; lower case only, so that one value has one text.
