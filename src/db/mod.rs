@@ -24,7 +24,7 @@ pub use append::{AppendTable, Column, RowWriter};
 pub use error::DbError;
 pub use migrate::{SchemaError, SchemaState};
 pub use signals::Signals;
-pub use sqlite::GroupLimits;
+pub use sqlite::{GroupConn, GroupLimits};
 pub use tx::Tx;
 
 use crate::kernel::{Clock, IdSource, Time};

@@ -24,7 +24,7 @@ pub use claim::WorkerId;
 pub use cron::Schedule;
 pub use enqueue::Enqueued;
 pub use events::{DomainEvent, EVENTS_TOPIC, EventId};
-pub use feed::QueueOptions;
+pub use feed::{Feed, QueueOptions};
 pub use handlers::{Attempt, External, Handlers, Transactional};
 pub use kind::{Job, RetryPolicy};
 pub use outcome::{Failure, Outcome};

@@ -3,11 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    audit::Entry,
+    audit::{Actor, Entry},
     db::{Db, DbError},
     execute,
     kernel::OrderId,
 };
+
+/// Who opens orders, in the audit trail.
+const ACTOR: Actor = Actor::system("orders");
 
 /// What can be bought until there is a catalogue.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -73,7 +76,7 @@ pub async fn open(db: &Db, new: NewOrder) -> Result<OrderId, OpenError> {
             .bind(offer.currency)
             .bind(now)
         )?;
-        tx.audit(Entry::system("order.opened", "order", id));
+        tx.audit(Entry::new(ACTOR, "order.opened", "order", id.to_string()));
         Ok(id)
     })
     .await
