@@ -1,5 +1,7 @@
 //! Mintreu: a self-hosted platform that sells digital products.
 
 pub mod db;
+pub mod http;
 pub mod jobs;
 pub mod kernel;
+pub mod telemetry;
