@@ -33,7 +33,7 @@ pub(super) struct Peer(pub(super) SocketAddr);
 /// Where a request stands in a distributed trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Trace {
-    trace: u128,
+    id: u128,
     span: u64,
     flags: u8,
 }
@@ -53,14 +53,14 @@ impl Trace {
             _ => true,
         };
         (shape && trace_id != 0 && span_id != 0).then_some(())?;
-        Some(Self { trace: trace_id, span: u64::try_from(span_id).ok()?, flags: u8::try_from(flags).ok()? })
+        Some(Self { id: trace_id, span: u64::try_from(span_id).ok()?, flags: u8::try_from(flags).ok()? })
     }
 }
 
 impl fmt::Display for Trace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Of a later version's flags only the first is known here.
-        write!(f, "00-{:032x}-{:016x}-{:02x}", self.trace, self.span, self.flags & 1)
+        write!(f, "00-{:032x}-{:016x}-{:02x}", self.id, self.span, self.flags & 1)
     }
 }
 
@@ -88,7 +88,7 @@ impl Context {
         let trace = match sole(headers, &TRACEPARENT).and_then(Trace::parse) {
             // This process is a span of its own in the caller's trace.
             Some(caller) => Trace { span: low, ..caller },
-            None => Trace { trace: number, span: low, flags: 0 },
+            None => Trace { id: number, span: low, flags: 0 },
         };
         Self { request_id, trace, peer: peer.map(|peer| peer.0.ip()) }
     }
@@ -108,7 +108,7 @@ impl Context {
     /// The trace's id, 32 hexadecimal digits.
     #[must_use]
     pub fn trace_id(&self) -> String {
-        format!("{:032x}", self.trace.trace)
+        format!("{:032x}", self.trace.id)
     }
 
     /// The address that the connection comes from: a proxy's where there is one.

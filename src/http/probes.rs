@@ -234,8 +234,7 @@ impl Report<'_> {
             let reason = reason.map(|reason| format!(": {}", reason.replace(['\r', '\n'], " "))).unwrap_or_default();
             format!("[{mark}]{name} {status}{reason}\n")
         });
-        let mut text = Vec::from_iter(lines).concat();
-        text.push_str(self.status);
-        text + "\n"
+        let last = format!("{}\n", self.status);
+        lines.chain([last]).collect()
     }
 }
