@@ -9,6 +9,7 @@ mod append;
 mod error;
 pub mod migrate;
 mod postgres;
+mod signals;
 mod sqlite;
 mod tx;
 
@@ -21,6 +22,8 @@ use sqlx::{PgPool, SqlitePool};
 
 pub use append::{AppendTable, Column, RowWriter};
 pub use error::DbError;
+pub use migrate::{SchemaError, SchemaState};
+pub use signals::Signals;
 pub use sqlite::GroupLimits;
 pub use tx::Tx;
 
@@ -170,6 +173,7 @@ pub enum OpenError {
 pub struct Db {
     engine: Engine,
     ids: IdSource,
+    signals: Signals,
 }
 
 #[derive(Debug, Clone)]
@@ -188,7 +192,7 @@ impl Db {
         } else {
             return Err(OpenError::Url(redact(&options.url)));
         };
-        Ok(Self { engine, ids })
+        Ok(Self { engine, ids, signals: Signals::default() })
     }
 
     /// The pool that reads committed state; for [`on!`](crate::on).
@@ -213,6 +217,12 @@ impl Db {
     #[must_use]
     pub const fn ids(&self) -> &IdSource {
         &self.ids
+    }
+
+    /// Who is woken after a commit.
+    #[must_use]
+    pub const fn signals(&self) -> &Signals {
+        &self.signals
     }
 
     /// The clock.
@@ -257,7 +267,7 @@ impl Db {
             Engine::Postgres(db) => tx::Conn::Postgres(db.begin().await?),
         };
         metrics::histogram!("mintreu_db_wait_seconds").record(waited.elapsed());
-        Ok(Tx::new(conn, self.ids.clone()))
+        Ok(Tx::new(conn, self.ids.clone(), self.signals.clone()))
     }
 
     /// Closes all connections, after what is being committed.

@@ -1,10 +1,12 @@
 //! A write transaction, on either database.
 
-use std::time::Instant;
+use std::{borrow::Cow, time::Instant};
 
 use sqlx::PgConnection;
 
-use super::{AppendTable, DbError, Dialect, On, RowWriter, append::Appends, postgres::PostgresTx, sqlite};
+use super::{
+    AppendTable, DbError, Dialect, On, RowWriter, append::Appends, postgres::PostgresTx, signals::Signals, sqlite,
+};
 use crate::kernel::{Id, IdSource, Time};
 
 /// What runs once the transaction is durable, and never if it is not.
@@ -14,6 +16,8 @@ pub(super) type AfterCommit = Box<dyn FnOnce() + Send>;
 pub struct Tx {
     conn: Conn,
     ids: IdSource,
+    signals: Signals,
+    topics: Vec<Cow<'static, str>>,
     pub(super) appends: Appends,
     after_commit: Vec<AfterCommit>,
     began: Instant,
@@ -31,8 +35,16 @@ impl std::fmt::Debug for Tx {
 }
 
 impl Tx {
-    pub(super) fn new(conn: Conn, ids: IdSource) -> Self {
-        Self { conn, ids, appends: Appends::default(), after_commit: Vec::new(), began: Instant::now() }
+    pub(super) fn new(conn: Conn, ids: IdSource, signals: Signals) -> Self {
+        Self {
+            conn,
+            ids,
+            signals,
+            topics: Vec::new(),
+            appends: Appends::default(),
+            after_commit: Vec::new(),
+            began: Instant::now(),
+        }
     }
 
     /// The connection; for [`on!`](crate::on).
@@ -58,6 +70,12 @@ impl Tx {
         self.ids.clock().now()
     }
 
+    /// Where identifiers come from.
+    #[must_use]
+    pub const fn ids(&self) -> &IdSource {
+        &self.ids
+    }
+
     /// A new identifier.
     #[must_use]
     pub fn new_id<P>(&self) -> Id<P> {
@@ -74,8 +92,20 @@ impl Tx {
         self.after_commit.push(Box::new(hook));
     }
 
-    pub(super) async fn commit(self) -> Result<(), DbError> {
+    /// Wakes whoever waits for `topic`, here and in other processes, once the transaction is durable.
+    pub fn wake(&mut self, topic: impl Into<Cow<'static, str>>) {
+        let topic = topic.into();
+        if !self.topics.contains(&topic) {
+            self.topics.push(topic);
+        }
+    }
+
+    pub(super) async fn commit(mut self) -> Result<(), DbError> {
         let held = self.began.elapsed();
+        if !self.topics.is_empty() {
+            let (signals, topics) = (self.signals.clone(), std::mem::take(&mut self.topics));
+            self.after_commit(move || signals.raise(topics));
+        }
         let result = match self.conn {
             Conn::Sqlite(tx) => tx.commit(self.appends, self.after_commit).await,
             Conn::Postgres(tx) => match tx.commit(self.appends).await {

@@ -1,7 +1,32 @@
 //! How work waits: durable jobs, enqueued in the caller's transaction, done once their effect is committed.
 
-pub mod outcome;
-pub mod work;
+pub mod admin;
+mod claim;
+pub mod cron;
+mod due;
+mod enqueue;
+mod events;
+mod feed;
+mod handlers;
+mod kind;
+mod lease;
+mod outcome;
+mod queue;
+mod recorder;
+mod settle;
+mod work;
+mod worker;
 
+#[cfg(test)]
+mod tests;
+
+pub use claim::WorkerId;
+pub use cron::Schedule;
+pub use enqueue::Enqueued;
+pub use events::{DomainEvent, EVENTS_TOPIC, EventId};
+pub use feed::QueueOptions;
+pub use handlers::{Attempt, External, Handlers, Transactional};
+pub use kind::{Job, RetryPolicy};
 pub use outcome::{Failure, Outcome};
 pub use work::{Claimed, Consumer, JobId, Perform};
+pub use worker::{Worker, WorkerOptions};

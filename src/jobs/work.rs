@@ -1,6 +1,7 @@
 //! A claimed job on its way through a process: the seam between the queue's feed and the actors.
 
 use futures::future::BoxFuture;
+use tokio_util::sync::CancellationToken;
 
 use super::Outcome;
 use crate::id_type;
@@ -30,6 +31,8 @@ pub struct Claimed {
     pub unique: bool,
     /// The W3C trace context of whoever enqueued it.
     pub traceparent: Option<String>,
+    /// Fires when the attempt shall stop: an operator cancelled the job, or the worker lost its lease.
+    pub cancel: CancellationToken,
 }
 
 impl Claimed {

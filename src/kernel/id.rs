@@ -225,6 +225,12 @@ impl IdSource {
         &self.clock
     }
 
+    /// A random number from a cryptographically secure generator, seeded by the operating system outside tests.
+    #[must_use]
+    pub fn random(&self) -> u64 {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).rng.random()
+    }
+
     /// A new identifier, greater than all before it from this source.
     #[must_use]
     pub fn next<P>(&self) -> Id<P> {

@@ -3,36 +3,12 @@
 use std::{
     io::{self, IsTerminal},
     panic,
-    str::FromStr,
     sync::{Mutex, PoisonError},
 };
 
 use tracing_subscriber::{EnvFilter, fmt, util::SubscriberInitExt};
 
-/// How a log line looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum LogFormat {
-    /// Human when standard error is a terminal, else JSON.
-    #[default]
-    Auto,
-    /// For people, with colours on a terminal.
-    Human,
-    /// One JSON object per line.
-    Json,
-}
-
-impl FromStr for LogFormat {
-    type Err = LogError;
-
-    fn from_str(text: &str) -> Result<Self, LogError> {
-        match text {
-            "auto" => Ok(Self::Auto),
-            "human" => Ok(Self::Human),
-            "json" => Ok(Self::Json),
-            other => Err(LogError::Format(other.to_owned())),
-        }
-    }
-}
+use crate::config::LogFormat;
 
 /// Why logging cannot begin.
 #[derive(Debug, thiserror::Error)]
@@ -48,9 +24,6 @@ pub enum LogError {
         /// What is wrong with it.
         reason: String,
     },
-    /// No such format.
-    #[error("telemetry.log_format: `{0}` is none of `auto`, `human` and `json`")]
-    Format(String),
     /// Another library installed its own subscriber before.
     #[error("logging is set up already, by something else in this process")]
     Taken,
@@ -123,12 +96,5 @@ mod tests {
         for filter in ["info", "warn,mintreu::jobs=debug", "mintreu[request]=trace", "off"] {
             assert!(parse_filter(filter).is_ok(), "{filter}");
         }
-    }
-
-    #[test]
-    fn a_format_has_one_of_three_names() {
-        assert_eq!("json".parse::<LogFormat>().expect("valid"), LogFormat::Json);
-        let error = "xml".parse::<LogFormat>().expect_err("unknown").to_string();
-        assert_eq!(error, "telemetry.log_format: `xml` is none of `auto`, `human` and `json`");
     }
 }

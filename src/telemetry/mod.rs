@@ -8,5 +8,5 @@ mod logs;
 mod process;
 mod recorder;
 
-pub use logs::{LogError, LogFormat, init};
+pub use logs::{LogError, init};
 pub use recorder::{Metrics, MetricsError};

@@ -1,0 +1,23 @@
+//! The engine's speed, each figure beside the limit that it is measured against, in one run.
+//!
+//! `cargo bench --bench engine [-- NAME …]`; PostgreSQL figures need `MINTREU_BENCH_POSTGRES=postgres://…/postgres`.
+
+mod commits;
+mod jobs;
+mod report;
+mod scene;
+
+use report::Report;
+use scene::Scene;
+
+fn main() {
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        for scene in Scene::all() {
+            let mut report = Report::new(scene.name(), &wanted);
+            commits::run(&scene, &mut report).await;
+            jobs::run(&scene, &mut report).await;
+        }
+    });
+}

@@ -1,0 +1,132 @@
+//! What a type cannot say: ranges, values that contradict each other, and what production refuses.
+
+use std::{fmt, ops::RangeInclusive, time::Duration};
+
+use super::{
+    Config, Profile,
+    layers::Layers,
+    problem::{Origin, Problem, env_name},
+    values::{Bytes, show_duration},
+};
+
+/// Everything that is wrong with a configuration whose types are right.
+pub(super) fn check(config: &Config, layers: &Layers) -> Vec<Problem> {
+    let mut found = Found { layers, problems: Vec::new() };
+    ranges(config, &mut found);
+    contradictions(config, &mut found);
+    if config.profile == Profile::Production {
+        production(config, &mut found);
+    }
+    found.problems
+}
+
+struct Found<'a> {
+    layers: &'a Layers,
+    problems: Vec<Problem>,
+}
+
+impl Found<'_> {
+    fn add(&mut self, key: &str, what: String) {
+        let origin = self.layers.get(key).map_or(Origin::Default, |leaf| leaf.origin.clone());
+        self.problems.push(Problem { origin, key: key.to_owned(), what });
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "a range reads better written in place")]
+    fn range<T: PartialOrd>(&mut self, key: &str, value: T, allowed: RangeInclusive<T>, show: impl Fn(&T) -> String) {
+        if !allowed.contains(&value) {
+            let (low, high) = (show(allowed.start()), show(allowed.end()));
+            self.add(key, format!("{} is out of range: from {low} to {high} is allowed", show(&value)));
+        }
+    }
+
+    fn duration(&mut self, key: &str, value: Duration, allowed: RangeInclusive<Duration>) {
+        self.range(key, value, allowed, |value| format!("{:?}", show_duration(*value)));
+    }
+}
+
+fn number(value: &impl fmt::Display) -> String {
+    value.to_string()
+}
+
+fn ranges(config: &Config, found: &mut Found<'_>) {
+    let (millis, secs) = (Duration::from_millis, Duration::from_secs);
+    let (minute, hour, day) = (secs(60), secs(3_600), secs(86_400));
+    let Config { http, database, jobs, usage, .. } = config;
+    found.range("http.body_limit", http.body_limit, Bytes(1 << 10)..=Bytes(1 << 30), |size| {
+        format!("{:?}", number(size))
+    });
+    found.duration("http.header_timeout", http.header_timeout, millis(100)..=hour);
+    found.duration("http.request_timeout", http.request_timeout, millis(100)..=hour);
+    found.range("database.max_connections", database.max_connections, 1..=10_000, number);
+    found.range("database.read_connections", database.read_connections, 1..=1_000, number);
+    found.range("database.group_max", database.group_max, 1..=65_536, number);
+    found.duration("database.group_age", database.group_age, millis(0)..=secs(1));
+    found.duration("database.patience", database.patience, millis(10)..=hour);
+    found.duration("jobs.lease", jobs.lease, millis(100)..=day);
+    found.range("jobs.concurrency", jobs.concurrency, 1..=10_000, number);
+    found.duration("jobs.poll_interval", jobs.poll_interval, millis(10)..=hour);
+    found.duration("jobs.retention_completed", jobs.retention_completed, millis(0)..=day * 3_650);
+    found.duration("jobs.retention_discarded", jobs.retention_discarded, millis(0)..=day * 3_650);
+    found.duration("usage.flush_interval", usage.flush_interval, millis(10)..=hour);
+    found.duration("usage.fsync_interval", usage.fsync_interval, millis(1)..=minute);
+    found.duration("audit.seal_interval", config.audit.seal_interval, millis(10)..=minute);
+    found.duration("flags.poll_interval", config.flags.poll_interval, millis(10)..=minute);
+    found.duration("shutdown.grace", config.shutdown.grace, millis(0)..=hour);
+    if !(usage.sample_rate > 0.0 && usage.sample_rate <= 1.0) {
+        let what = format!(
+            "{} is not a share: above 0 and up to 1 is allowed, 0.01 keeps one in a hundred",
+            usage.sample_rate
+        );
+        found.add("usage.sample_rate", what);
+    }
+}
+
+fn contradictions(config: &Config, found: &mut Found<'_>) {
+    if config.metrics.listen.is_some_and(|metrics| metrics == config.http.listen && metrics.port() != 0) {
+        let what = format!("{} is http.listen's already; metrics need a port of their own", config.http.listen);
+        found.add("metrics.listen", what);
+    }
+    if config.usage.journal_dir.as_os_str().is_empty() {
+        found.add("usage.journal_dir", r#"is empty; name a directory, for example "var/usage""#.to_owned());
+    }
+    let keys = &config.secrets.key;
+    if keys.iter().enumerate().any(|(place, key)| keys[..place].contains(key)) {
+        found.add("secrets.key", "names the same key twice; keep the first".to_owned());
+    }
+    let sandbox = &config.payments.sandbox;
+    if sandbox.enabled && !sandbox.webhook_secret.iter().any(|secret| !secret.expose().is_empty()) {
+        let what = "is empty while the sandbox is enabled; set a text that its webhooks are signed with";
+        found.add("payments.sandbox.webhook_secret", what.to_owned());
+    }
+    if sandbox.webhook_secret.len() > 1 && sandbox.webhook_secret.iter().any(|secret| secret.expose().is_empty()) {
+        found.add("payments.sandbox.webhook_secret", "holds an empty text; take it out of the list".to_owned());
+    }
+}
+
+/// What is convenient for development and dangerous for everyone else.
+fn production(config: &Config, found: &mut Found<'_>) {
+    if config.secrets.key.is_empty() {
+        let what = format!(
+            "is not set; production needs a key that outlives this machine: set {} to what `openssl rand -base64 32` \
+             prints, and keep a copy",
+            env_name("secrets.key")
+        );
+        found.add("secrets.key", what);
+    }
+    if config.payments.sandbox.enabled {
+        let what = "is true; production takes no pretended payments: set it to false";
+        found.add("payments.sandbox.enabled", what.to_owned());
+    }
+    if !config.http.public_url.is_https() {
+        let what = format!(
+            r#""{}" is not https; production sends session cookies and licence keys: write for example "https://shop.example.com""#,
+            config.http.public_url
+        );
+        found.add("http.public_url", what);
+    }
+    if config.metrics.listen.is_some_and(|metrics| metrics.ip().is_unspecified()) {
+        let what =
+            "listens on every address; in production name the private one that is scraped, such as \"127.0.0.1:9464\"";
+        found.add("metrics.listen", what.to_owned());
+    }
+}

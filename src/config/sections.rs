@@ -1,0 +1,179 @@
+//! The sections of `config.toml`, one struct each; what the keys mean is written there.
+
+#![expect(missing_docs, reason = "config.toml documents every key line by line; saying it twice would let them differ")]
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    urls::{DatabaseUrl, PublicUrl, RedisUrl},
+    values::{self, Bytes, LogFilter},
+};
+use crate::kernel::{Secret, SecretKey};
+
+/// How strict the program is with itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Profile {
+    /// Works out of the box.
+    Development,
+    /// Refuses unsafe defaults.
+    Production,
+}
+
+impl Profile {
+    /// As it is written in the configuration.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Development => "development",
+            Self::Production => "production",
+        }
+    }
+
+    /// What differs from `config.toml` in this profile.
+    pub(super) const fn overrides(self) -> &'static str {
+        match self {
+            Self::Development => "",
+            Self::Production => "telemetry.log_format = 'json'\npayments.sandbox.enabled = false\n",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Http {
+    #[serde(with = "values::listen")]
+    pub listen: SocketAddr,
+    pub public_url: PublicUrl,
+    pub body_limit: Bytes,
+    #[serde(with = "values::duration")]
+    pub header_timeout: Duration,
+    #[serde(with = "values::duration")]
+    pub request_timeout: Duration,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Metrics {
+    #[serde(with = "values::optional_listen")]
+    pub listen: Option<SocketAddr>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Database {
+    pub url: DatabaseUrl,
+    pub max_connections: u32,
+    pub read_connections: u32,
+    pub group_max: usize,
+    #[serde(with = "values::duration")]
+    pub group_age: Duration,
+    #[serde(with = "values::duration")]
+    pub patience: Duration,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Redis {
+    #[serde(with = "values::optional")]
+    pub url: Option<RedisUrl>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Jobs {
+    #[serde(with = "values::duration")]
+    pub lease: Duration,
+    pub concurrency: usize,
+    #[serde(with = "values::duration")]
+    pub poll_interval: Duration,
+    #[serde(with = "values::duration")]
+    pub retention_completed: Duration,
+    #[serde(with = "values::duration")]
+    pub retention_discarded: Duration,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Usage {
+    pub journal_dir: PathBuf,
+    #[serde(with = "values::duration")]
+    pub flush_interval: Duration,
+    #[serde(with = "values::duration")]
+    pub fsync_interval: Duration,
+    pub log: UsageLog,
+    pub sample_rate: f64,
+}
+
+/// Which single calls are kept beside the counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UsageLog {
+    /// None.
+    Off,
+    /// The share that `sample_rate` says.
+    Sample,
+    /// Every one.
+    All,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Audit {
+    #[serde(with = "values::duration")]
+    pub seal_interval: Duration,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Flags {
+    #[serde(with = "values::duration")]
+    pub poll_interval: Duration,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Telemetry {
+    pub log_filter: LogFilter,
+    pub log_format: LogFormat,
+}
+
+/// How a line of the log looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// Human on a terminal, else JSON.
+    Auto,
+    /// For people.
+    Human,
+    /// For machines: one object per line.
+    Json,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Payments {
+    pub sandbox: Sandbox,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sandbox {
+    pub enabled: bool,
+    pub webhook_secret: Vec<Secret<String>>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Secrets {
+    pub key: Vec<SecretKey>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shutdown {
+    #[serde(with = "values::duration")]
+    pub grace: Duration,
+}

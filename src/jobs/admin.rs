@@ -1,0 +1,375 @@
+//! What an operator may do with jobs: look, retry, cancel, pause, purge. Works on the database alone, so it serves a
+//! command line beside a running server as well as the server itself.
+
+use std::{fmt, str::FromStr, time::Duration};
+
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+use sqlx::FromRow;
+
+use super::{JobId, settle};
+use crate::{
+    db::{Db, DbError, Tx},
+    execute, fetch_all, fetch_optional,
+    kernel::Time,
+};
+
+/// Where a job stands; the names are the queue's own everywhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobState {
+    /// Waits for a worker.
+    Available,
+    /// Waits for its time.
+    Scheduled,
+    /// A worker has it.
+    Running,
+    /// Failed, and waits for its next attempt.
+    Retryable,
+    /// Done.
+    Completed,
+    /// Called off by an operator.
+    Cancelled,
+    /// Dead: failed for good, kept for an operator.
+    Discarded,
+}
+
+impl JobState {
+    /// All states, in the order of a job's life.
+    pub const ALL: [Self; 7] = [
+        Self::Available,
+        Self::Scheduled,
+        Self::Running,
+        Self::Retryable,
+        Self::Completed,
+        Self::Cancelled,
+        Self::Discarded,
+    ];
+
+    /// Its name in the database and in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Available => "available",
+            Self::Scheduled => "scheduled",
+            Self::Running => "running",
+            Self::Retryable => "retryable",
+            Self::Completed => "completed",
+            Self::Cancelled => "cancelled",
+            Self::Discarded => "discarded",
+        }
+    }
+}
+
+impl fmt::Display for JobState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A text that names no job state.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "`{0}` is no job state; known are available, scheduled, running, retryable, completed, cancelled, discarded (or dead)"
+)]
+pub struct UnknownState(String);
+
+impl FromStr for JobState {
+    type Err = UnknownState;
+    fn from_str(text: &str) -> Result<Self, UnknownState> {
+        // "dead" is what people call it.
+        let name = if text == "dead" { "discarded" } else { text };
+        Self::ALL.into_iter().find(|state| state.as_str() == name).ok_or_else(|| UnknownState(text.to_owned()))
+    }
+}
+
+/// Which jobs are meant; what is `None` does not matter.
+#[derive(Debug, Clone, Default)]
+pub struct JobFilter {
+    /// In this state.
+    pub state: Option<JobState>,
+    /// In this queue.
+    pub queue: Option<String>,
+    /// Of this kind.
+    pub kind: Option<String>,
+    /// Older than this job: the cursor of the next page.
+    pub before: Option<JobId>,
+}
+
+/// A job as an operator sees it.
+#[derive(Debug, Serialize, FromRow)]
+pub struct JobView {
+    /// Which job.
+    pub id: JobId,
+    /// Its queue.
+    pub queue: String,
+    /// Its kind.
+    pub kind: String,
+    /// Where it stands.
+    pub state: String,
+    /// Whether it waits for another job of its group.
+    pub parked: bool,
+    /// 1 goes first, 4 last.
+    pub priority: i32,
+    /// Attempts begun.
+    pub attempt: i32,
+    /// After how many it is dead.
+    pub max_attempts: i32,
+    /// When it is due.
+    pub run_at: Time,
+    /// When it was enqueued.
+    pub created_at: Time,
+    /// When the current or last attempt began.
+    pub claimed_at: Option<Time>,
+    /// When it ended.
+    pub finished_at: Option<Time>,
+    /// Its group.
+    pub group_key: Option<String>,
+    /// Its arguments.
+    #[serde(serialize_with = "raw_json")]
+    pub payload: String,
+    /// What went wrong, oldest first.
+    #[serde(serialize_with = "raw_json_list")]
+    pub errors: Option<String>,
+}
+
+fn raw_json<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    match serde_json::from_str::<&RawValue>(text) {
+        Ok(value) => value.serialize(serializer),
+        // Written by something else; shown as it is.
+        Err(_) => text.serialize(serializer),
+    }
+}
+
+#[expect(clippy::ref_option, reason = "the signature that serde calls")]
+fn raw_json_list<S: Serializer>(text: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
+    raw_json(text.as_deref().unwrap_or("[]"), serializer)
+}
+
+/// How many jobs a queue holds in a state.
+#[derive(Debug, Serialize, FromRow)]
+pub struct JobCount {
+    /// The queue.
+    pub queue: String,
+    /// The state.
+    pub state: String,
+    /// How many.
+    pub jobs: i64,
+    /// When the oldest of them was due.
+    pub oldest_run_at: Option<Time>,
+}
+
+/// A queue that is or was paused.
+#[derive(Debug, Serialize, FromRow)]
+pub struct QueueView {
+    /// The queue.
+    pub queue: String,
+    /// Whether nothing is claimed from it.
+    pub paused: bool,
+    /// Why.
+    pub reason: Option<String>,
+    /// Since when.
+    pub changed_at: Time,
+}
+
+const VIEW: &str =
+    "SELECT id, queue, kind, state, parked, priority, attempt, max_attempts, run_at, created_at, claimed_at,
+    finished_at, group_key, payload, errors FROM jobs";
+
+/// The newest jobs that match, at most `limit`.
+pub async fn list(db: &Db, filter: &JobFilter, limit: i64) -> Result<Vec<JobView>, DbError> {
+    let text = format!(
+        "{VIEW} WHERE ($1 IS NULL OR state = $1) AND ($2 IS NULL OR queue = $2) AND ($3 IS NULL OR kind = $3)
+            AND ($4 IS NULL OR id < $4) ORDER BY id DESC LIMIT $5"
+    );
+    fetch_all!(
+        db,
+        sqlx::query_as(sqlx::AssertSqlSafe(text.as_str()))
+            .bind(filter.state.map(JobState::as_str))
+            .bind(&filter.queue)
+            .bind(&filter.kind)
+            .bind(filter.before)
+            .bind(limit)
+    )
+}
+
+/// One job, or `None`.
+pub async fn show(db: &Db, id: JobId) -> Result<Option<JobView>, DbError> {
+    let text = format!("{VIEW} WHERE id = $1");
+    fetch_optional!(db, sqlx::query_as(sqlx::AssertSqlSafe(text.as_str())).bind(id))
+}
+
+/// How many jobs there are, by queue and state. Reads the whole table.
+pub async fn counts(db: &Db) -> Result<Vec<JobCount>, DbError> {
+    fetch_all!(
+        db,
+        sqlx::query_as(
+            "SELECT queue, state, COUNT(*) AS jobs, MIN(run_at) AS oldest_run_at FROM jobs
+             GROUP BY queue, state ORDER BY queue, state"
+        )
+    )
+}
+
+/// How many jobs have not ended, by queue and state: reads the indexes of those alone.
+pub async fn alive(db: &Db) -> Result<Vec<JobCount>, DbError> {
+    fetch_all!(
+        db,
+        sqlx::query_as(
+            "SELECT queue, state, COUNT(*) AS jobs, MIN(run_at) AS oldest_run_at FROM jobs
+             WHERE state IN ('available', 'scheduled', 'running', 'retryable') GROUP BY queue, state ORDER BY queue, state"
+        )
+    )
+}
+
+/// Runs ended or waiting jobs (again) now, with all their attempts; returns how many. A dead job whose unique key was
+/// taken meanwhile runs without it.
+pub async fn retry(tx: &mut Tx, filter: &JobFilter, id: Option<JobId>) -> Result<u64, DbError> {
+    let now = tx.now();
+    let queues: Vec<String> = fetch_all!(
+        tx,
+        sqlx::query_scalar(
+            "UPDATE jobs SET state = 'available', parked = FALSE, attempt = 0, run_at = $5, finished_at = NULL,
+                has_unique_key = CASE WHEN state IN ('discarded', 'cancelled') THEN FALSE ELSE has_unique_key END,
+                cancel_requested = FALSE
+             WHERE state IN ('discarded', 'cancelled', 'retryable', 'scheduled')
+                AND ($1 IS NULL OR id = $1) AND ($2 IS NULL OR state = $2) AND ($3 IS NULL OR queue = $3)
+                AND ($4 IS NULL OR kind = $4)
+             RETURNING queue"
+        )
+        .bind(id)
+        .bind(filter.state.map(JobState::as_str))
+        .bind(&filter.queue)
+        .bind(&filter.kind)
+        .bind(now)
+    )?;
+    let count = queues.len();
+    for queue in queues {
+        tx.wake(queue);
+    }
+    Ok(u64::try_from(count).unwrap_or(u64::MAX))
+}
+
+/// What cancelling a job did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cancellation {
+    /// It was waiting and is cancelled.
+    Cancelled,
+    /// It is running; its worker has been asked to stop it.
+    Requested,
+    /// It had ended already.
+    Ended,
+    /// There is no such job.
+    NotFound,
+}
+
+/// Calls a job off.
+pub async fn cancel(tx: &mut Tx, id: JobId) -> Result<Cancellation, DbError> {
+    let now = tx.now();
+    let group: Option<Option<String>> = fetch_optional!(
+        tx,
+        sqlx::query_scalar(
+            "UPDATE jobs SET state = 'cancelled', parked = FALSE, finished_at = $2
+             WHERE id = $1 AND state IN ('available', 'scheduled', 'retryable') RETURNING group_key"
+        )
+        .bind(id)
+        .bind(now)
+    )?;
+    if let Some(group) = group {
+        settle::free_keys(tx, &[id]).await?;
+        if let Some(group) = group {
+            settle::unpark(tx, &[group]).await?;
+        }
+        return Ok(Cancellation::Cancelled);
+    }
+    let requested = execute!(
+        tx,
+        sqlx::query("UPDATE jobs SET cancel_requested = TRUE WHERE id = $1 AND state = 'running'").bind(id)
+    )?;
+    if requested == 1 {
+        return Ok(Cancellation::Requested);
+    }
+    let exists: Option<i32> = fetch_optional!(tx, sqlx::query_scalar("SELECT 1 FROM jobs WHERE id = $1").bind(id))?;
+    Ok(if exists.is_some() { Cancellation::Ended } else { Cancellation::NotFound })
+}
+
+/// Stops claiming from a queue, everywhere; what runs finishes.
+pub async fn pause(tx: &mut Tx, queue: &str, reason: &str) -> Result<(), DbError> {
+    set_paused(tx, queue, Some(reason)).await
+}
+
+/// Claims from a queue again.
+pub async fn resume(tx: &mut Tx, queue: &str) -> Result<(), DbError> {
+    set_paused(tx, queue, None).await?;
+    tx.wake(queue.to_owned());
+    Ok(())
+}
+
+async fn set_paused(tx: &mut Tx, queue: &str, reason: Option<&str>) -> Result<(), DbError> {
+    let now = tx.now();
+    execute!(
+        tx,
+        sqlx::query(
+            "INSERT INTO job_queues (queue, paused, reason, changed_at) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (queue) DO UPDATE SET paused = excluded.paused, reason = excluded.reason,
+                changed_at = excluded.changed_at"
+        )
+        .bind(queue)
+        .bind(reason.is_some())
+        .bind(reason)
+        .bind(now)
+    )?;
+    Ok(())
+}
+
+/// The queues that were ever paused.
+pub async fn queues(db: &Db) -> Result<Vec<QueueView>, DbError> {
+    fetch_all!(db, sqlx::query_as("SELECT queue, paused, reason, changed_at FROM job_queues ORDER BY queue"))
+}
+
+/// How long ended jobs are kept.
+#[derive(Debug, Clone, Copy)]
+pub struct Retention {
+    /// Completed and cancelled ones.
+    pub completed: Duration,
+    /// Dead ones.
+    pub discarded: Duration,
+}
+
+/// How many rows one transaction of a purge deletes, so that it never holds others up for long.
+const PURGE_BATCH: i64 = 1000;
+
+/// Deletes ended jobs older than `retention`; returns how many.
+pub async fn purge(db: &Db, retention: Retention) -> Result<u64, DbError> {
+    let now = db.now();
+    let mut deleted = 0;
+    for (state, keep) in [
+        (JobState::Completed, retention.completed),
+        (JobState::Cancelled, retention.completed),
+        (JobState::Discarded, retention.discarded),
+    ] {
+        loop {
+            let batch = db.write(async |tx| purge_batch(tx, state, now - keep).await).await?;
+            deleted += batch;
+            if batch < PURGE_BATCH.unsigned_abs() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+    Ok(deleted)
+}
+
+async fn purge_batch(tx: &mut Tx, state: JobState, older_than: Time) -> Result<u64, DbError> {
+    execute!(
+        tx,
+        sqlx::query(
+            "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE state = $1
+                AND state IN ('completed', 'cancelled', 'discarded') AND finished_at < $2
+                ORDER BY finished_at LIMIT $3)"
+        )
+        .bind(state.as_str())
+        .bind(older_than)
+        .bind(PURGE_BATCH)
+    )
+}

@@ -1,0 +1,91 @@
+//! The hands of the clock: scheduled jobs become available when they are due, and parked jobs that nobody freed are freed.
+
+use std::time::Duration;
+
+use super::enqueue::DUE_TOPIC;
+use crate::{
+    db::{Db, DbError},
+    execute, fetch_all, fetch_one,
+    kernel::Time,
+};
+
+/// How many jobs become available in one transaction.
+const BATCH: i64 = 1000;
+
+/// Makes jobs available as they fall due; looks at least every `poll`, so that neither a missed wake-up nor a clock that
+/// jumps holds them up.
+pub(super) async fn run(db: Db, poll: Duration) {
+    let woken = db.signals().topic(DUE_TOPIC);
+    loop {
+        let pause = match tick(&db).await {
+            Ok(next) => next.map_or(poll, |next| next.since(db.now()).min(poll)),
+            Err(error) => {
+                tracing::warn!(%error, "could not look for jobs that are due");
+                poll
+            }
+        };
+        tokio::select! {
+            () = woken.notified() => {}
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+/// Makes available what is due and tells when the next job is.
+async fn tick(db: &Db) -> Result<Option<Time>, DbError> {
+    free_parked(db).await?;
+    loop {
+        let next: Option<Time> = fetch_one!(
+            db,
+            sqlx::query_scalar("SELECT MIN(run_at) FROM jobs WHERE state IN ('scheduled', 'retryable')")
+        )?;
+        if next.is_none_or(|next| next > db.now()) {
+            return Ok(next);
+        }
+        promote(db).await?;
+    }
+}
+
+async fn promote(db: &Db) -> Result<(), DbError> {
+    db.write(async |tx| {
+        let now = tx.now();
+        let text = tx.dialect().pick(
+            "UPDATE jobs SET state = 'available' WHERE id IN (SELECT id FROM jobs
+                WHERE state IN ('scheduled', 'retryable') AND run_at <= $1 ORDER BY run_at LIMIT $2) RETURNING queue",
+            "UPDATE jobs SET state = 'available' WHERE id IN (SELECT id FROM jobs
+                WHERE state IN ('scheduled', 'retryable') AND run_at <= $1 ORDER BY run_at LIMIT $2
+                FOR UPDATE SKIP LOCKED) RETURNING queue",
+        );
+        let queues: Vec<String> = fetch_all!(tx, sqlx::query_scalar(text).bind(now).bind(BATCH))?;
+        for queue in queues {
+            tx.wake(queue);
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// Frees the first parked job of each group in which nothing runs. A claim parks a job because it saw its group busy; on
+/// PostgreSQL the group may have become free meanwhile, with nobody left to free it.
+async fn free_parked(db: &Db) -> Result<(), DbError> {
+    const STUCK: &str = "SELECT MIN(CAST(p.id AS TEXT)) FROM jobs p WHERE p.state = 'available' AND p.parked
+        AND NOT EXISTS (SELECT 1 FROM jobs r WHERE r.group_key = p.group_key AND r.state = 'running')";
+    let stuck: Option<String> = fetch_one!(db, sqlx::query_scalar(STUCK))?;
+    if stuck.is_none() {
+        return Ok(());
+    }
+    db.write(async |tx| {
+        let freed = execute!(
+            tx,
+            sqlx::query(
+                "UPDATE jobs SET parked = FALSE WHERE state = 'available' AND parked
+                    AND NOT EXISTS (SELECT 1 FROM jobs r WHERE r.group_key = jobs.group_key AND r.state = 'running')
+                    AND NOT EXISTS (SELECT 1 FROM jobs o WHERE o.group_key = jobs.group_key AND o.state = 'available'
+                        AND o.parked AND (o.priority < jobs.priority OR (o.priority = jobs.priority AND o.id < jobs.id)))"
+            )
+        )?;
+        tracing::debug!(freed, "parked jobs freed");
+        Ok(())
+    })
+    .await
+}

@@ -1,0 +1,282 @@
+//! A queue as apalis sees it: a backend that yields claimed jobs, and a sink that enqueues.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use apalis_core::{
+    backend::{Backend, BackendConfig, finalize::Ephemeral},
+    task::{Task, builder::TaskBuilder, task_id::TaskId},
+    worker::context::WorkerContext,
+};
+use futures::{Sink, future::BoxFuture};
+use tokio::{
+    sync::{Notify, Semaphore, mpsc, watch},
+    task::JoinHandle,
+};
+use tower::layer::util::Identity;
+
+use super::{
+    Claimed, WorkerId,
+    claim::{claim, has_work},
+    enqueue::Waiting,
+    worker::Running,
+};
+use crate::{
+    db::{Db, DbError},
+    kernel::Time,
+};
+
+/// How a queue is fed.
+#[derive(Debug, Clone)]
+pub struct QueueOptions {
+    /// Its name.
+    pub queue: &'static str,
+    /// How many of its jobs this process holds at once, at most.
+    pub concurrency: usize,
+    /// How often it looks for work although nobody woke it.
+    pub poll_interval: Duration,
+    /// Whether it may claim: a kill switch closes it.
+    pub gate: watch::Receiver<bool>,
+}
+
+/// How many jobs one statement claims at most.
+const CLAIM_BATCH: usize = 256;
+
+/// An apalis backend over the `jobs` table: one queue, one process.
+#[derive(Debug)]
+pub struct Feed {
+    db: Db,
+    claimed: mpsc::Receiver<Claimed>,
+    claimer: JoinHandle<()>,
+    sending: Sending,
+}
+
+type Sent = BoxFuture<'static, Result<(), DbError>>;
+
+enum Sending {
+    Idle,
+    Buffered(Vec<Task<Claimed>>),
+    Writing(Sent),
+}
+
+impl std::fmt::Debug for Sending {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Idle => "Idle",
+            Self::Buffered(_) => "Buffered",
+            Self::Writing(_) => "Writing",
+        })
+    }
+}
+
+/// What the claiming task of a queue works with.
+#[derive(Clone)]
+pub(super) struct Claimer {
+    pub(super) db: Db,
+    pub(super) worker: WorkerId,
+    pub(super) options: QueueOptions,
+    pub(super) slots: Arc<Semaphore>,
+    pub(super) running: Running,
+    /// Notified when the consumer gave a job back: it cannot work now.
+    pub(super) refused: Arc<Notify>,
+}
+
+impl Feed {
+    pub(super) fn start(claimer: Claimer) -> Self {
+        let (sender, claimed) = mpsc::channel(claimer.options.concurrency.max(1));
+        let db = claimer.db.clone();
+        Self { db, claimed, claimer: tokio::spawn(claimer.run(sender)), sending: Sending::Idle }
+    }
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        self.claimer.abort();
+    }
+}
+
+impl Claimer {
+    async fn run(mut self, sender: mpsc::Sender<Claimed>) {
+        let woken = self.db.signals().topic(self.options.queue);
+        let mut more = true;
+        loop {
+            if !self.wait(&woken, more).await {
+                return;
+            }
+            let free = self.slots.available_permits().min(CLAIM_BATCH);
+            if free == 0 {
+                more = true;
+                continue;
+            }
+            match claim(&self.db, self.options.queue, self.worker, free).await {
+                Ok(claim) => {
+                    more = claim.more;
+                    if self.deliver(claim.jobs, &sender).await.is_err() {
+                        return;
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(queue = self.options.queue, %error, "could not claim jobs");
+                    metrics::counter!("mintreu_jobs_claim_errors_total", "queue" => self.options.queue).increment(1);
+                    tokio::time::sleep(self.options.poll_interval).await;
+                    more = true;
+                }
+            }
+        }
+    }
+
+    /// Waits until a claim is worth its statement; `false` when the gate is gone for good.
+    async fn wait(&mut self, woken: &Notify, more: bool) -> bool {
+        if self.options.gate.wait_for(|open| *open).await.is_err() {
+            return false;
+        }
+        if more {
+            // Under load jobs are claimed many at a time: half the slots must be free.
+            let enough = u32::try_from(self.options.concurrency.div_ceil(2).min(CLAIM_BATCH)).unwrap_or(1);
+            return self.slots.acquire_many(enough).await.is_ok();
+        }
+        loop {
+            tokio::select! {
+                () = woken.notified() => break,
+                () = self.refused.notified() => tokio::time::sleep(self.options.poll_interval).await,
+                () = tokio::time::sleep(self.options.poll_interval) => {
+                    // An idle queue costs a look, not a write; a database that does not answer is asked by the claim.
+                    if has_work(&self.db, self.options.queue).await.unwrap_or(true) {
+                        break;
+                    }
+                }
+            }
+        }
+        self.slots.acquire().await.is_ok()
+    }
+
+    async fn deliver(&self, jobs: Vec<Claimed>, sender: &mpsc::Sender<Claimed>) -> Result<(), ()> {
+        if !jobs.is_empty() {
+            let count = jobs.len();
+            #[expect(clippy::cast_precision_loss, reason = "at most some hundred")]
+            metrics::histogram!("mintreu_jobs_claim_batch_size", "queue" => self.options.queue).record(count as f64);
+            // The slots come back one by one, as the jobs are recorded.
+            self.slots.forget_permits(count);
+        }
+        for job in jobs {
+            self.running.add(&job);
+            sender.send(job).await.map_err(|_| ())?;
+        }
+        Ok(())
+    }
+}
+
+impl Backend for Feed {
+    type Task = Task<Claimed>;
+    type Error = DbError;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), DbError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>, _: &WorkerContext) -> Poll<Option<Result<Self::Task, DbError>>> {
+        let job = ready!(self.claimed.poll_recv(cx));
+        Poll::Ready(job.map(|job| {
+            let id = TaskId::from_uuid(job.id.uuid());
+            let attempt = usize::try_from(job.attempt - 1).unwrap_or(0);
+            Ok(TaskBuilder::new(job).task_id(id).attempt(attempt).build())
+        }))
+    }
+
+    fn poll_close(&mut self, _: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), DbError>> {
+        self.claimer.abort();
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl BackendConfig for Feed {
+    type Args = Claimed;
+    type Id = TaskId;
+    type Kind = Ephemeral;
+    type Config = ();
+    type Layer = Identity;
+
+    fn config(&self) -> &() {
+        &()
+    }
+
+    fn middleware(&mut self, _: &mut WorkerContext) -> Identity {
+        Identity::new()
+    }
+}
+
+/// Enqueues apalis tasks. Their arguments name kind, queue and payload; the run time comes from the task.
+impl Sink<Task<Claimed>> for Feed {
+    type Error = DbError;
+
+    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), DbError>> {
+        let this = self.get_mut();
+        match &mut this.sending {
+            Sending::Writing(write) => {
+                let result = ready!(write.as_mut().poll(cx));
+                this.sending = Sending::Idle;
+                Poll::Ready(result)
+            }
+            Sending::Idle | Sending::Buffered(_) => Poll::Ready(Ok(())),
+        }
+    }
+
+    fn start_send(self: Pin<&mut Self>, task: Task<Claimed>) -> Result<(), DbError> {
+        match &mut self.get_mut().sending {
+            Sending::Buffered(tasks) => tasks.push(task),
+            sending => *sending = Sending::Buffered(vec![task]),
+        }
+        Ok(())
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), DbError>> {
+        let this = self.get_mut();
+        loop {
+            match std::mem::replace(&mut this.sending, Sending::Idle) {
+                Sending::Idle => return Poll::Ready(Ok(())),
+                Sending::Buffered(tasks) => {
+                    this.sending = Sending::Writing(Box::pin(enqueue_all(this.db.clone(), tasks)))
+                }
+                Sending::Writing(mut write) => match write.as_mut().poll(cx) {
+                    Poll::Ready(result) => return Poll::Ready(result),
+                    Poll::Pending => {
+                        this.sending = Sending::Writing(write);
+                        return Poll::Pending;
+                    }
+                },
+            }
+        }
+    }
+
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), DbError>> {
+        self.poll_flush(cx)
+    }
+}
+
+async fn enqueue_all(db: Db, tasks: Vec<Task<Claimed>>) -> Result<(), DbError> {
+    db.write(async |tx| {
+        for task in &tasks {
+            let job = &task.args;
+            let run_at = task.run_at().map_or(tx.now(), |secs| {
+                Time::from_micros(i64::try_from(secs).unwrap_or(i64::MAX).saturating_mul(1_000_000))
+            });
+            tx.enqueue_waiting(&Waiting {
+                queue: &job.queue,
+                kind: &job.kind,
+                payload: &job.payload,
+                priority: task.priority().and_then(|priority| i32::try_from(priority).ok()).unwrap_or(2),
+                max_attempts: job.max_attempts,
+                run_at,
+                group_key: job.group_key.as_deref(),
+                unique_key: task.idempotency_key(),
+            })
+            .await?;
+        }
+        Ok(())
+    })
+    .await
+}

@@ -1,0 +1,124 @@
+//! Settling: a payment event makes an order paid, once; then its licence is owed.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    audit::Entry,
+    db::{DbError, Tx},
+    execute, fetch_optional,
+    jobs::DomainEvent,
+    kernel::OrderId,
+    licenses::{self, IssueLicense},
+    payments::{self, WebhookId},
+};
+
+/// An order was paid.
+#[derive(Debug, Serialize)]
+pub struct OrderPaid {
+    /// Which one.
+    pub order: OrderId,
+}
+
+impl DomainEvent for OrderPaid {
+    const NAME: &'static str = "order.paid";
+}
+
+/// What an event did to an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settlement {
+    /// It is paid now.
+    Settled,
+    /// It was paid before.
+    AlreadyPaid,
+    /// The amount or the currency is another than the order's: kept for an operator, nothing settled.
+    WrongAmount,
+    /// The event names no order of ours.
+    UnknownOrder,
+    /// The event is of a type that settles nothing.
+    Ignored,
+    /// Handled by an earlier attempt.
+    Handled,
+}
+
+impl Settlement {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Settled => "settled",
+            Self::AlreadyPaid => "already_paid",
+            Self::WrongAmount => "wrong_amount",
+            Self::UnknownOrder => "unknown_order",
+            Self::Ignored => "ignored",
+            Self::Handled => "handled",
+        }
+    }
+}
+
+/// The part of a checkout session that settles.
+#[derive(Deserialize)]
+struct Event {
+    data: Data,
+}
+#[derive(Deserialize)]
+struct Data {
+    object: Session,
+}
+#[derive(Deserialize)]
+struct Session {
+    client_reference_id: Option<String>,
+    amount_total: Option<i64>,
+    currency: Option<String>,
+}
+
+/// Handles a stored event: whatever it says, it is marked with what it did.
+pub async fn settle(tx: &mut Tx, event: WebhookId) -> Result<Settlement, DbError> {
+    let Some(row) = payments::take(tx, event).await? else { return Ok(Settlement::Handled) };
+    let settlement = match row.event_type.as_str() {
+        "checkout.session.completed" => settle_session(tx, &row.payload).await?,
+        _ => Settlement::Ignored,
+    };
+    payments::record(tx, event, settlement.as_str()).await?;
+    Ok(settlement)
+}
+
+async fn settle_session(tx: &mut Tx, payload: &str) -> Result<Settlement, DbError> {
+    let Ok(Event { data: Data { object: session } }) = serde_json::from_str(payload) else {
+        return Ok(Settlement::Ignored);
+    };
+    let Some(order) = session.client_reference_id.as_deref().and_then(|id| id.parse::<OrderId>().ok()) else {
+        return Ok(Settlement::UnknownOrder);
+    };
+    let found: Option<(i64, String, String)> =
+        fetch_optional!(tx, sqlx::query_as("SELECT amount, currency, product FROM orders WHERE id = $1").bind(order))?;
+    let Some((amount, currency, product)) = found else { return Ok(Settlement::UnknownOrder) };
+    let same_currency = session.currency.is_some_and(|paid| paid.eq_ignore_ascii_case(&currency));
+    if session.amount_total != Some(amount) || !same_currency {
+        tx.audit(Entry::system("payment.wrong_amount", "order", order));
+        return Ok(Settlement::WrongAmount);
+    }
+    let now = tx.now();
+    let paid = execute!(
+        tx,
+        sqlx::query(
+            "UPDATE orders SET payment_state = 'paid', paid_at = $2 WHERE id = $1 AND payment_state = 'awaiting_payment'"
+        )
+        .bind(order)
+        .bind(now)
+    )?;
+    if paid == 0 {
+        return Ok(Settlement::AlreadyPaid);
+    }
+    tx.audit(Entry::system("order.paid", "order", order));
+    tx.emit(&OrderPaid { order })?;
+    tx.enqueue(&IssueLicense { order, product }).await?;
+    Ok(Settlement::Settled)
+}
+
+/// Gives what a paid order owes.
+pub async fn fulfil(tx: &mut Tx, work: &IssueLicense) -> Result<(), DbError> {
+    let now = tx.now();
+    if licenses::issue(tx, work.order, &work.product).await? {
+        execute!(tx, sqlx::query("UPDATE orders SET fulfilled_at = $2 WHERE id = $1").bind(work.order).bind(now))?;
+        tx.audit(Entry::system("license.issued", "order", work.order));
+    }
+    Ok(())
+}

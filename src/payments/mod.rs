@@ -1,0 +1,6 @@
+//! Payments: what providers tell us, kept once and handled once.
+
+mod inbox;
+pub mod sandbox;
+
+pub use inbox::{EventRow, HandleEvent, Received, WebhookId, record, receive, take};

@@ -1,0 +1,90 @@
+//! What tests need around them: a database of their own on either engine, and the real binary in a directory of its own.
+
+#![allow(dead_code, unused_imports, reason = "not every helper has a journey yet")]
+
+mod postgres;
+mod process;
+
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+pub(crate) use self::{
+    postgres::PostgresDb,
+    process::{Mintreu, Running, free_port},
+};
+
+/// A new, empty database that is gone when this is dropped.
+#[derive(Debug)]
+pub(crate) enum TestDb {
+    /// A file in a directory of its own.
+    Sqlite(TempDir),
+    /// A database of its own on the server that `MINTREU_TEST_POSTGRES` names.
+    Postgres(PostgresDb),
+}
+
+impl TestDb {
+    /// An empty directory for a SQLite file.
+    pub(crate) fn sqlite() -> Self {
+        Self::Sqlite(tempfile::tempdir().expect("a temporary directory"))
+    }
+
+    /// A new database; none if no server is there to test with, which [`required`] forbids.
+    pub(crate) async fn postgres() -> Option<Self> {
+        PostgresDb::create().await.map(Self::Postgres)
+    }
+
+    /// What `database.url` takes.
+    pub(crate) fn url(&self) -> String {
+        match self {
+            Self::Sqlite(directory) => format!("sqlite://{}", sqlite_file(directory.path()).display()),
+            Self::Postgres(database) => database.url().to_owned(),
+        }
+    }
+}
+
+fn sqlite_file(directory: &Path) -> PathBuf {
+    directory.join("mintreu.db")
+}
+
+/// Whether a test that cannot run must fail: `./test` and CI pass over nothing.
+pub(crate) fn required() -> bool {
+    std::env::var_os("MINTREU_TEST_REQUIRE_ALL").is_some_and(|value| value == "1")
+}
+
+/// Runs a test's body. The closure's type is fixed here, so that tests need not write it.
+pub(crate) async fn run<F: Future<Output = ()>>(db: TestDb, body: impl FnOnce(TestDb) -> F) {
+    body(db).await;
+}
+
+/// One body, two tests: `name::sqlite` and `name::postgres`.
+///
+/// ```ignore
+/// on_both!(an_order_is_kept, |db| async move {
+///     let store = open(&db.url()).await;
+///     …
+/// });
+/// ```
+///
+/// The body gets the [`TestDb`] and keeps it as long as it uses the database.
+macro_rules! on_both {
+    ($(#[$attribute:meta])* $name:ident, $body:expr) => {
+        $(#[$attribute])*
+        mod $name {
+            #[allow(unused_imports, reason = "a body may need nothing from around it")]
+            use super::*;
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn sqlite() {
+                $crate::support::run($crate::support::TestDb::sqlite(), $body).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres() {
+                if let Some(db) = $crate::support::TestDb::postgres().await {
+                    $crate::support::run(db, $body).await;
+                }
+            }
+        }
+    };
+}
