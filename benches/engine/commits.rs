@@ -14,7 +14,10 @@ use mintreu::{
     jobs::{Attempt, Failure, Job, Transactional},
 };
 use serde::{Deserialize, Serialize};
-use sqlx::{ConnectOptions, Connection, PgConnection, SqliteConnection, postgres::PgConnectOptions, sqlite::SqliteConnectOptions};
+use sqlx::{
+    ConnectOptions, Connection, PgConnection, SqliteConnection, postgres::PgConnectOptions,
+    sqlite::SqliteConnectOptions,
+};
 use uuid::Uuid;
 
 use super::{
@@ -101,7 +104,8 @@ async fn grouped(db: &Db, enqueue: bool) -> f64 {
     rate
 }
 
-const JOB_SQLITE: &str = "INSERT INTO jobs (id, queue, kind, payload, state, priority, run_at, max_attempts, created_at)
+const JOB_SQLITE: &str =
+    "INSERT INTO jobs (id, queue, kind, payload, state, priority, run_at, max_attempts, created_at)
     VALUES ($1, 'bench', 'bench.noop', '{}', 'available', 2, $2, 20, $2)";
 const JOB_POSTGRES: &str = "INSERT INTO jobs (id, queue, kind, payload, state, priority, run_at, max_attempts, created_at)
     VALUES ($1, 'bench', 'bench.noop', '{}', 'available', 2, TIMESTAMPTZ 'epoch' + $2 * INTERVAL '1 microsecond', 20, now())";
@@ -137,12 +141,13 @@ async fn sqlite_by_hand(fresh: &Fresh, inserts: usize) -> f64 {
     while began.elapsed() < ROUND {
         sqlx::query("BEGIN IMMEDIATE; SAVEPOINT member").execute(&mut conn).await.expect("begins");
         for n in 0..CALLERS {
-            let first = if n == 0 {
-                INSERT.to_owned()
-            } else {
-                format!("RELEASE member; SAVEPOINT member; {INSERT}")
-            };
-            sqlx::query(sqlx::AssertSqlSafe(first)).bind(fresh_uuid()).bind(1_i64).execute(&mut conn).await.expect("inserts");
+            let first = if n == 0 { INSERT.to_owned() } else { format!("RELEASE member; SAVEPOINT member; {INSERT}") };
+            sqlx::query(sqlx::AssertSqlSafe(first))
+                .bind(fresh_uuid())
+                .bind(1_i64)
+                .execute(&mut conn)
+                .await
+                .expect("inserts");
             if inserts == 2 {
                 sqlx::query(JOB_SQLITE).bind(fresh_uuid()).bind(1_i64).execute(&mut conn).await.expect("inserts");
             }

@@ -9,7 +9,9 @@ use futures::future::BoxFuture;
 use mintreu::{
     db::{Db, DbError, Dialect},
     execute, fetch_one,
-    jobs::{Attempt, Claimed, Consumer, External, Failure, Handlers, Outcome, Perform, QueueOptions, Worker, WorkerOptions},
+    jobs::{
+        Attempt, Claimed, Consumer, External, Failure, Handlers, Outcome, Perform, QueueOptions, Worker, WorkerOptions,
+    },
 };
 use sqlx::Connection;
 use tokio::sync::{mpsc, watch};
@@ -38,7 +40,11 @@ pub async fn run(scene: &Scene, report: &mut Report<'_>) {
             empty.push(drain::<Noop>(&scene.fresh().await, JOBS).await);
             full.push(drain::<Noop>(&filled, JOBS).await);
         }
-        report.plain_rate("noop: claimed, acted, completed", &mut empty.clone(), "25,000/s (SQLite), 30,000/s (PostgreSQL)");
+        report.plain_rate(
+            "noop: claimed, acted, completed",
+            &mut empty.clone(),
+            "25,000/s (SQLite), 30,000/s (PostgreSQL)",
+        );
         report.rate("noop: beside 1 M finished, 100 k waiting", &mut full, &mut empty, "ratio 0.80");
     }
     if report.wants("effect") {
@@ -132,8 +138,9 @@ async fn drain<K: Kind>(fresh: &Fresh, count: i64) -> f64 {
     let began = Instant::now();
     let (worker, _open) = start(db, K::handlers(db)).await;
     loop {
-        let left: i64 = fetch_one!(db, sqlx::query_scalar("SELECT COUNT(*) FROM jobs WHERE state IN ('available', 'running')"))
-            .expect("counts");
+        let left: i64 =
+            fetch_one!(db, sqlx::query_scalar("SELECT COUNT(*) FROM jobs WHERE state IN ('available', 'running')"))
+                .expect("counts");
         if left == 0 {
             break;
         }
@@ -180,8 +187,17 @@ async fn postgres_effect_by_hand(fresh: &Fresh) -> f64 {
         loops.push(tokio::spawn(async move {
             for id in part {
                 let mut tx = pool.begin().await.expect("begins");
-                sqlx::query("INSERT INTO scratch (id, n) VALUES ($1, $2)").bind(id).bind(1_i64).execute(&mut *tx).await.expect("inserts");
-                sqlx::query("UPDATE jobs SET state = 'completed' WHERE id = $1").bind(id).execute(&mut *tx).await.expect("updates");
+                sqlx::query("INSERT INTO scratch (id, n) VALUES ($1, $2)")
+                    .bind(id)
+                    .bind(1_i64)
+                    .execute(&mut *tx)
+                    .await
+                    .expect("inserts");
+                sqlx::query("UPDATE jobs SET state = 'completed' WHERE id = $1")
+                    .bind(id)
+                    .execute(&mut *tx)
+                    .await
+                    .expect("updates");
                 tx.commit().await.expect("commits");
             }
         }));

@@ -16,7 +16,8 @@ impl<'a> Report<'a> {
 
     /// Whether a figure is asked for.
     pub fn wants(&self, name: &str) -> bool {
-        self.wanted.is_empty() || self.wanted.iter().any(|wanted| name.contains(wanted.as_str()) || self.scene == wanted)
+        self.wanted.is_empty()
+            || self.wanted.iter().any(|wanted| name.contains(wanted.as_str()) || self.scene == wanted)
     }
 
     /// A rate and the limit, each the median of several rounds taken in turn.

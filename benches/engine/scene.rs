@@ -42,7 +42,8 @@ impl Scene {
     pub async fn fresh(&self) -> Fresh {
         let (url, dir) = match self {
             Self::Sqlite => {
-                let base = std::env::var_os("CARGO_TARGET_TMPDIR").unwrap_or_else(|| env!("CARGO_TARGET_TMPDIR").into());
+                let base =
+                    std::env::var_os("CARGO_TARGET_TMPDIR").unwrap_or_else(|| env!("CARGO_TARGET_TMPDIR").into());
                 let dir = tempfile::tempdir_in(base).expect("a directory");
                 (format!("sqlite://{}", dir.path().join("bench.db").display()), Some(dir))
             }
@@ -50,8 +51,13 @@ impl Scene {
                 let ids = IdSource::new(Arc::new(SystemClock));
                 let name = format!("bench_{}", ids.next_uuid().simple());
                 let db = Db::open(&DbOptions::new(admin), ids).await.expect("PostgreSQL answers");
-                let mintreu::db::On::Postgres(pool) = db.on() else { panic!("MINTREU_BENCH_POSTGRES names PostgreSQL") };
-                sqlx::query(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(pool).await.expect("creates");
+                let mintreu::db::On::Postgres(pool) = db.on() else {
+                    panic!("MINTREU_BENCH_POSTGRES names PostgreSQL")
+                };
+                sqlx::query(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}")))
+                    .execute(pool)
+                    .await
+                    .expect("creates");
                 let (base, _) = admin.rsplit_once('/').expect("a database in the url");
                 (format!("{base}/{name}"), None)
             }
