@@ -35,6 +35,12 @@ impl Failure {
     }
 }
 
+impl Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.lines.join("; "))
+    }
+}
+
 impl From<DbError> for Failure {
     fn from(error: DbError) -> Self {
         Self::failed(error)
@@ -55,10 +61,6 @@ impl Output {
         Self { json }
     }
 
-    /// Whether JSON is wanted.
-    pub(crate) const fn is_json(self) -> bool {
-        self.json
-    }
 
     /// Prints a value: as JSON, or as `text` makes of it.
     pub(crate) fn print<T: Serialize>(self, value: &T, text: impl FnOnce(&T) -> String) -> Result<(), Failure> {

@@ -284,6 +284,17 @@ impl Db {
         Ok(())
     }
 
+    /// Looks for damage in the files of the database: what is damaged, or `None`. Only SQLite's files are ours to check.
+    pub async fn check_integrity(&self) -> Result<Option<String>, DbError> {
+        match &self.engine {
+            Engine::Sqlite(db) => {
+                let found: String = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(db.readers()).await?;
+                Ok((found != "ok").then_some(found))
+            }
+            Engine::Postgres(_) => Ok(None),
+        }
+    }
+
     /// Calls `handle` with the payload of every message on `channel`, for as long as the future is polled.
     ///
     /// Only PostgreSQL carries messages between processes; on SQLite this never resolves and callers poll. Resolves

@@ -7,15 +7,19 @@
 //! request id, trace, metrics, access log and security headers; panics; size of the head; then, for the application
 //! alone and not for the probes, the number of requests, their time and the size of their bodies.
 
+pub mod api;
 mod context;
 mod docs;
 mod extract;
 mod limits;
 mod observe;
+mod pay;
 pub mod probes;
 mod problem;
+mod routes;
 mod server;
 mod switch;
+mod webhooks;
 
 #[cfg(test)]
 mod tests;
@@ -30,6 +34,7 @@ pub use context::{Context, RequestId, RequestMarker, Trace};
 pub use extract::{Json, Path, Query};
 pub use probes::{Check, Readiness, check};
 pub use problem::{FieldError, Kind, Problem};
+pub use routes::routes;
 pub use server::{BindError, Drained, Server, bind};
 pub use switch::under_switch;
 

@@ -17,6 +17,7 @@ use super::{
     context::{Context, Peer, X_REQUEST_ID},
     problem::{Occurrence, Problem},
 };
+use crate::kernel::trace;
 
 /// The route label of everything that no route matches.
 const UNMATCHED: &str = "unmatched";
@@ -35,7 +36,8 @@ pub(super) async fn observe(State(edge): State<Arc<Edge>>, mut request: Request,
     );
     let exchange = Exchange::begin(method_label(request.method()), route);
     request.extensions_mut().insert(context.clone());
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let traceparent = Some(context.traceparent());
+    let mut response = trace::scope(traceparent, next.run(request).instrument(span.clone())).await;
     Problem::stamp(
         &mut response,
         Occurrence { public_url: &edge.public_url, instance: uri.path(), request_id: context.request_id() },

@@ -14,6 +14,7 @@ mod outcome;
 mod queue;
 mod recorder;
 mod settle;
+mod upkeep;
 mod work;
 mod worker;
 
@@ -28,5 +29,6 @@ pub use feed::{Feed, QueueOptions};
 pub use handlers::{Attempt, External, Handlers, Transactional};
 pub use kind::{Job, RetryPolicy};
 pub use outcome::{Failure, Outcome};
+pub use upkeep::upkeep;
 pub use work::{Claimed, Consumer, JobId, Perform};
 pub use worker::{Worker, WorkerOptions};
