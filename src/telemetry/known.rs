@@ -26,26 +26,34 @@ pub struct Metric {
     pub unit: Unit,
     /// One sentence for those who read it.
     pub help: &'static str,
+    /// A counter without labels that is shown as 0 before its first event: Prometheus cannot see the step from nothing
+    /// to 1, and that step is the one to be woken for.
+    pub from_zero: bool,
+}
+
+/// Counts what should not happen.
+const fn alarm(name: &'static str, help: &'static str) -> Metric {
+    Metric { from_zero: true, ..count(name, help) }
 }
 
 const fn count(name: &'static str, help: &'static str) -> Metric {
-    Metric { name, kind: Kind::Counter, unit: Unit::Count, help }
+    Metric { name, kind: Kind::Counter, unit: Unit::Count, help, from_zero: false }
 }
 
 const fn level(name: &'static str, help: &'static str) -> Metric {
-    Metric { name, kind: Kind::Gauge, unit: Unit::Count, help }
+    Metric { name, kind: Kind::Gauge, unit: Unit::Count, help, from_zero: false }
 }
 
 const fn gauge(name: &'static str, unit: Unit, help: &'static str) -> Metric {
-    Metric { name, kind: Kind::Gauge, unit, help }
+    Metric { name, kind: Kind::Gauge, unit, help, from_zero: false }
 }
 
 const fn seconds(name: &'static str, help: &'static str) -> Metric {
-    Metric { name, kind: Kind::Histogram, unit: Unit::Seconds, help }
+    Metric { name, kind: Kind::Histogram, unit: Unit::Seconds, help, from_zero: false }
 }
 
 const fn sizes(name: &'static str, help: &'static str) -> Metric {
-    Metric { name, kind: Kind::Histogram, unit: Unit::Count, help }
+    Metric { name, kind: Kind::Histogram, unit: Unit::Count, help, from_zero: false }
 }
 
 /// All of them, by room. The process's own (`mintreu_process_*`) are described where they are read.
@@ -55,9 +63,9 @@ pub const METRICS: &[Metric] = &[
     count("mintreu_http_requests_total", "Requests answered, by method, route template and status; 499 left early."),
     seconds("mintreu_http_request_duration_seconds", "From the request's head to the answer's head."),
     level("mintreu_http_requests_in_flight", "Requests being answered."),
-    count("mintreu_http_panics_total", "Handlers that panicked; each is a defect."),
-    count("mintreu_http_shed_total", "Requests refused because too many were being answered."),
-    count("mintreu_http_timeouts_total", "Requests that were not answered in time."),
+    alarm("mintreu_http_panics_total", "Handlers that panicked; each is a defect."),
+    alarm("mintreu_http_shed_total", "Requests refused because too many were being answered."),
+    alarm("mintreu_http_timeouts_total", "Requests that were not answered in time."),
     count("mintreu_http_refused_by_switch_total", "Requests refused because an operator switched the capability off."),
     level("mintreu_http_connections", "Open connections."),
     level("mintreu_ready", "1 when the named readiness check passed last, else 0."),
@@ -71,10 +79,10 @@ pub const METRICS: &[Metric] = &[
     sizes("mintreu_jobs_claim_batch_size", "How many jobs a claim took."),
     count("mintreu_jobs_claim_errors_total", "Claims that the database refused."),
     sizes("mintreu_jobs_settle_batch_size", "How many outcomes were recorded together."),
-    count("mintreu_jobs_settle_errors_total", "Outcomes that could not be recorded at first."),
-    count("mintreu_jobs_lease_lost_total", "Attempts whose lease had passed to another worker."),
-    count("mintreu_jobs_worker_leases_lost_total", "Times that a worker lost its own registration."),
-    count("mintreu_jobs_reclaimed_total", "Jobs taken back from workers that died or stalled."),
+    alarm("mintreu_jobs_settle_errors_total", "Outcomes that could not be recorded at first."),
+    alarm("mintreu_jobs_lease_lost_total", "Attempts whose lease had passed to another worker."),
+    alarm("mintreu_jobs_worker_leases_lost_total", "Times that a worker lost its own registration."),
+    alarm("mintreu_jobs_reclaimed_total", "Jobs taken back from workers that died or stalled."),
     count("mintreu_jobs_worker_restarts_total", "Restarts of a queue's worker after an error of its feed."),
     count("mintreu_jobs_schedules_fired_total", "Jobs enqueued by a schedule."),
     count("mintreu_jobs_finished_total", "Attempts that ended, by queue, kind and outcome."),
@@ -94,22 +102,22 @@ pub const METRICS: &[Metric] = &[
     level("mintreu_flags_switch_killed", "1 when the switch is killed, else 0."),
     // The audit trail.
     count("mintreu_audit_sealed_total", "Entries sealed into the chain."),
-    count("mintreu_audit_seal_failures_total", "Times that sealing failed."),
-    count("mintreu_audit_head_regressions_total", "Times that the chain was found shorter than it was before."),
+    alarm("mintreu_audit_seal_failures_total", "Times that sealing failed."),
+    alarm("mintreu_audit_head_regressions_total", "Times that the chain was found shorter than it was before."),
     level("mintreu_audit_head_sequence", "How many entries the chain has."),
     gauge("mintreu_audit_unsealed_age_seconds", Unit::Seconds, "Age of the oldest entry that is not sealed."),
     // Usage.
     count("mintreu_usage_recorded_total", "Calls counted."),
-    count("mintreu_usage_calls_dropped_total", "Single calls that were counted but not kept."),
+    alarm("mintreu_usage_calls_dropped_total", "Single calls that were counted but not kept."),
     level("mintreu_usage_pending_rows", "Counts that wait for the next flush."),
     count("mintreu_usage_flushed_total", "Records flushed into the database."),
-    count("mintreu_usage_flush_errors_total", "Flushes that failed and will be tried again."),
+    alarm("mintreu_usage_flush_errors_total", "Flushes that failed and will be tried again."),
     seconds("mintreu_usage_flush_duration_seconds", "How long a flush took."),
     gauge("mintreu_usage_journal_bytes", Unit::Bytes, "Size of the journals on disk."),
     gauge("mintreu_usage_journal_fsync_lag_seconds", Unit::Seconds, "What a power cut would lose."),
-    count("mintreu_usage_journal_write_errors_total", "Writes to the journal that failed."),
-    count("mintreu_usage_journal_truncated_bytes_total", "Bytes cut off because they were no whole record."),
-    count("mintreu_usage_journal_set_aside_total", "Journals put aside because they cannot be read."),
+    alarm("mintreu_usage_journal_write_errors_total", "Writes to the journal that failed."),
+    alarm("mintreu_usage_journal_truncated_bytes_total", "Bytes cut off because they were no whole record."),
+    alarm("mintreu_usage_journal_set_aside_total", "Journals put aside because they cannot be read."),
 ];
 
 #[cfg(test)]
@@ -127,6 +135,21 @@ mod tests {
             assert_eq!(*kind == Kind::Counter, name.ends_with("_total"), "{name}");
             assert_eq!(*unit == Unit::Seconds, name.ends_with("_seconds"), "{name}");
             assert_eq!(*unit == Unit::Bytes, name.ends_with("_bytes"), "{name}");
+        }
+    }
+
+    #[test]
+    fn dashboards_and_alerts_name_only_metrics_that_exist() {
+        let process = include_str!("process.rs");
+        for text in [include_str!("../../dashboards/engine.json"), include_str!("../../dashboards/alerts.yml")] {
+            let words = text.split(|it: char| !(it.is_ascii_alphanumeric() || it == '_'));
+            let names: HashSet<_> = words.filter(|word| word.starts_with("mintreu_")).collect();
+            assert!(names.len() > 10, "the test must find them");
+            for name in names {
+                let base = name.trim_end_matches("_bucket");
+                let known = METRICS.iter().any(|metric| metric.name == base);
+                assert!(known || process.contains(&format!("\"{name}\"")), "{name}");
+            }
         }
     }
 }

@@ -93,8 +93,14 @@ fn builder() -> Result<PrometheusBuilder, BuildError> {
         .set_buckets_for_metric(Matcher::Suffix("_bytes".to_owned()), &BYTES)
 }
 
+/// Describes the known metrics, and shows those that an alert waits for before they count anything.
 fn describe() {
+    // The one outcome with a label that an alert waits for.
+    metrics::counter!("mintreu_db_transactions_total", "outcome" => "failed").increment(0);
     for metric in known::METRICS {
+        if metric.from_zero {
+            metrics::counter!(metric.name).increment(0);
+        }
         match metric.kind {
             Kind::Counter => metrics::describe_counter!(metric.name, metric.unit, metric.help),
             Kind::Gauge => metrics::describe_gauge!(metric.name, metric.unit, metric.help),
@@ -150,6 +156,13 @@ mod tests {
     fn listed_metrics_carry_their_help() {
         let text = recorded(|| metrics::counter!("mintreu_http_panics_total").increment(1));
         assert!(text.contains("# HELP mintreu_http_panics_total Handlers that panicked"), "{text}");
+    }
+
+    #[test]
+    fn what_should_not_happen_is_shown_before_it_happens() {
+        let text = recorded(|| ());
+        assert!(text.contains("mintreu_audit_head_regressions_total 0"), "{text}");
+        assert!(text.contains("mintreu_db_transactions_total{outcome=\"failed\"} 0"), "{text}");
     }
 
     #[tokio::test]
