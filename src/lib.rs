@@ -2,5 +2,6 @@
 
 pub mod audit;
 pub mod db;
+pub mod flags;
 pub mod jobs;
 pub mod kernel;
