@@ -16,13 +16,15 @@ CREATE TABLE audit_entries (
     -- Whose personal data the entry holds, and that data under the person's key.
     person BLOB,
     personal TEXT,
-    seq INTEGER UNIQUE,
+    seq INTEGER,
     key_id TEXT,
     mac TEXT,
     CHECK ((person IS NULL) = (personal IS NULL)),
     CHECK ((seq IS NULL) = (mac IS NULL)),
     CHECK ((seq IS NULL) = (key_id IS NULL))
 ) STRICT;
+-- Two indexes, each of the rows that the other has not: an entry moves from one to the other when it is sealed.
+CREATE UNIQUE INDEX audit_by_seq ON audit_entries (seq) WHERE seq IS NOT NULL;
 CREATE INDEX audit_unsealed ON audit_entries (id) WHERE seq IS NULL;
 CREATE INDEX audit_by_actor ON audit_entries (actor_kind, actor_id, id);
 CREATE INDEX audit_by_object ON audit_entries (object_type, object_id, id);

@@ -70,26 +70,28 @@ pub(super) struct Cell {
     in_flight: AtomicUsize,
     falls: Counter,
     busy: Gauge,
+    failed: Gauge,
 }
 
 impl Cell {
     /// For a shard of the capability that `metrics` belong to.
     pub(super) fn of_shard(clock: Arc<dyn Clock>, metrics: &Meters) -> Self {
-        Self::new(clock, metrics.restarts.clone(), metrics.in_flight.clone())
+        Self::new(clock, metrics.restarts.clone(), metrics.in_flight.clone(), metrics.failed.clone())
     }
 
     /// For a service, which does no jobs.
     pub(super) fn of_service(clock: Arc<dyn Clock>, name: &'static str) -> Self {
-        Self::new(clock, restarts(name), Gauge::noop())
+        Self::new(clock, restarts(name), Gauge::noop(), failed(name))
     }
 
-    fn new(clock: Arc<dyn Clock>, falls: Counter, busy: Gauge) -> Self {
+    fn new(clock: Arc<dyn Clock>, falls: Counter, busy: Gauge, failed: Gauge) -> Self {
         let stage = Stage { state: ActorState::Stopped, since: clock.now(), restarts: 0, last_error: None };
-        Self { clock, stage: ArcSwap::from_pointee(stage), in_flight: AtomicUsize::new(0), falls, busy }
+        Self { clock, stage: ArcSwap::from_pointee(stage), in_flight: AtomicUsize::new(0), falls, busy, failed }
     }
 
     pub(super) fn enter(&self, state: ActorState) {
         self.change(|stage| stage.state = state);
+        self.failed.set(if state == ActorState::Failed { 1.0 } else { 0.0 });
     }
 
     /// Records a fall. A running actor is restarting from now on; one that is failed or stopped stays so.
@@ -157,6 +159,10 @@ impl Drop for InFlight<'_> {
     }
 }
 
+fn failed(capability: &'static str) -> Gauge {
+    metrics::gauge!("mintreu_actor_failed", "capability" => capability)
+}
+
 fn restarts(capability: &'static str) -> Counter {
     metrics::counter!("mintreu_actor_restarts_total", "capability" => capability)
 }
@@ -165,6 +171,7 @@ fn restarts(capability: &'static str) -> Counter {
 pub(super) struct Meters {
     restarts: Counter,
     in_flight: Gauge,
+    failed: Gauge,
     pub(super) depth: Gauge,
     pub(super) duration: Histogram,
     outcomes: [Counter; OUTCOMES.len()],
@@ -177,6 +184,7 @@ impl Meters {
         Self {
             restarts: restarts(capability),
             in_flight: metrics::gauge!("mintreu_actor_in_flight", "capability" => capability),
+            failed: failed(capability),
             depth: metrics::gauge!("mintreu_actor_mailbox_depth", "capability" => capability),
             duration: metrics::histogram!("mintreu_actor_job_duration_seconds", "capability" => capability),
             outcomes: OUTCOMES.map(|outcome| {

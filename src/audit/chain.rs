@@ -150,3 +150,50 @@ impl std::str::FromStr for Head {
         head.chain_mac().map(|_| head).ok_or(FORM)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(action: &str, object_type: &str, reason: Option<&str>) -> Row {
+        Row {
+            id: Uuid::from_u128(1),
+            occurred_at: Time::from_micros(1),
+            actor_kind: "system".into(),
+            actor_id: "a".into(),
+            action: action.into(),
+            object_type: object_type.into(),
+            object_id: "o".into(),
+            before_json: None,
+            after_json: None,
+            reason: reason.map(str::to_owned),
+            request_id: None,
+            person: None,
+            personal: None,
+        }
+    }
+
+    #[test]
+    fn the_hash_covers_the_predecessor_the_place_the_key_and_where_fields_end() {
+        let (key, entry) = (SubKey::from_bytes([1; 32]), row("ab", "c", None));
+        let macs = [
+            entry.link(&key, &[0; 32], 1),
+            entry.link(&key, &[1; 32], 1),
+            entry.link(&key, &[0; 32], 2),
+            entry.link(&SubKey::from_bytes([2; 32]), &[0; 32], 1),
+            row("a", "bc", None).link(&key, &[0; 32], 1),
+            row("ab", "c", Some("")).link(&key, &[0; 32], 1),
+        ];
+        let distinct: std::collections::HashSet<_> = macs.iter().collect();
+        assert_eq!(distinct.len(), macs.len());
+    }
+
+    #[test]
+    fn a_published_head_is_read_back_and_other_texts_are_not() {
+        let head = Head { sequence: 7, mac: "ab".repeat(32) };
+        assert_eq!(head.to_string().parse(), Ok(head));
+        for text in ["", "7", "7:", "7:ab", &format!("x:{}", "ab".repeat(32)), &format!("7:{}", "zz".repeat(32))] {
+            assert!(text.parse::<Head>().is_err(), "{text}");
+        }
+    }
+}

@@ -223,7 +223,8 @@ impl Walk<'_> {
 
     /// Checks that nothing lies behind the head. The head is read after the last entry: it only ever grows.
     async fn beyond(&self, db: &Db) -> Result<Result<(), Problem>, AuditError> {
-        let last: Option<i64> = fetch_one!(db, sqlx::query_scalar("SELECT MAX(seq) FROM audit_entries"))?;
+        let last: Option<i64> =
+            fetch_one!(db, sqlx::query_scalar("SELECT MAX(seq) FROM audit_entries WHERE seq IS NOT NULL"))?;
         let (last, head) = (last.unwrap_or(0), Head::read(db).await?.map_or(0, |head| head.sequence));
         Ok(if last > head { Err(Problem::HeadForged { last, head }) } else { Ok(()) })
     }

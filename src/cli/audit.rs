@@ -18,7 +18,9 @@ use crate::{
 #[derive(Debug, Subcommand)]
 pub(super) enum Audit {
     /// Prove that no sealed entry was edited, removed or moved; exit code 3 when one was.
-    #[command(after_help = "Examples:\n  mintreu audit verify\n  mintreu audit verify --head 1042:9f3c…   # against a head kept elsewhere")]
+    #[command(
+        after_help = "Examples:\n  mintreu audit verify\n  mintreu audit verify --head 1042:9f3c…   # against a head kept elsewhere"
+    )]
     Verify {
         /// A head that was published earlier: everything up to it must still be as it was then.
         #[arg(long, value_name = "SEQUENCE:MAC", value_parser = head)]

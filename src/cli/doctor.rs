@@ -112,7 +112,10 @@ fn journal(config: &Config) -> Vec<Finding> {
     match usage::inspect(directory) {
         Ok(journals) => {
             let records: u64 = journals.iter().map(|journal| journal.records).sum();
-            vec![Finding::fine("usage", format!("{} journals with {records} records in {}", journals.len(), directory.display()))]
+            vec![Finding::fine(
+                "usage",
+                format!("{} journals with {records} records in {}", journals.len(), directory.display()),
+            )]
         }
         Err(error) => vec![Finding::wrong("usage", error.to_string())],
     }
@@ -175,7 +178,10 @@ async fn dead_jobs(db: &Db, findings: &mut Vec<Finding>) -> Result<(), crate::db
         .sum();
     findings.push(match dead {
         0 => Finding::fine("jobs", "none is dead"),
-        dead => Finding::wrong("jobs", format!("{dead} are dead; `mintreu jobs list --state dead`, then `mintreu jobs retry`")),
+        dead => Finding::wrong(
+            "jobs",
+            format!("{dead} are dead; `mintreu jobs list --state dead`, then `mintreu jobs retry`"),
+        ),
     });
     Ok(())
 }
@@ -187,7 +193,10 @@ async fn trail(config: &Config, db: &Db) -> Finding {
     };
     match audit::verify(db, &keys, None).await {
         Ok(report) => match &report.problem {
-            None => Finding::fine("audit", format!("{} entries are whole, {} not sealed yet", report.verified, report.unsealed)),
+            None => Finding::fine(
+                "audit",
+                format!("{} entries are whole, {} not sealed yet", report.verified, report.unsealed),
+            ),
             Some(problem) => Finding::wrong("audit", problem.to_string()),
         },
         Err(error) => Finding::wrong("audit", error.to_string()),

@@ -72,7 +72,8 @@ impl Flags {
                     Some(0) => Expected::Absent,
                     Some(version) => Expected::Version(version),
                 };
-                let applied = registry.set(&key, &definition, expected, &by(&reason)?).await.map_err(Failure::failed)?;
+                let applied =
+                    registry.set(&key, &definition, expected, &by(&reason)?).await.map_err(Failure::failed)?;
                 report(applied, &format!("flag `{key}`"), output)?;
             }
             Self::Kill { switch, reason } => {
@@ -107,7 +108,9 @@ fn definition(value: &str) -> Result<Definition, Failure> {
 
 fn report(applied: Applied, what: &str, output: Output) -> Result<(), Failure> {
     output.print(&applied, |applied| match applied {
-        Applied::Changed { revision } => format!("{what} changed (revision {revision}); servers follow within a second"),
+        Applied::Changed { revision } => {
+            format!("{what} changed (revision {revision}); servers follow within a second")
+        }
         Applied::Already => format!("{what} was like that already"),
     })
 }

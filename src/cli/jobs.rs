@@ -39,7 +39,9 @@ pub(super) enum Jobs {
         job: JobId,
     },
     /// Run dead, cancelled or waiting jobs now, with all their attempts.
-    #[command(after_help = "Examples:\n  mintreu jobs retry job_01h…\n  mintreu jobs retry --state dead --kind licenses.issue")]
+    #[command(
+        after_help = "Examples:\n  mintreu jobs retry job_01h…\n  mintreu jobs retry --state dead --kind licenses.issue"
+    )]
     Retry {
         /// Which job; without it, those that the options name.
         job: Option<JobId>,

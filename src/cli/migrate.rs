@@ -4,10 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{
-    Failure, Output, open,
-    output::FOUND,
-};
+use super::{Failure, Output, open, output::FOUND};
 use crate::{config::Config, db::SchemaState};
 
 #[derive(Debug, Args)]

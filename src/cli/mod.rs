@@ -36,10 +36,14 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the server: the API, the queue's workers and their actors.
-    #[command(after_help = "Examples:\n  mintreu serve\n  MINTREU__DATABASE__URL=postgres://shop@db/shop mintreu serve")]
+    #[command(
+        after_help = "Examples:\n  mintreu serve\n  MINTREU__DATABASE__URL=postgres://shop@db/shop mintreu serve"
+    )]
     Serve,
     /// Bring the database's schema up to date.
-    #[command(after_help = "Examples:\n  mintreu migrate\n  mintreu migrate --check   # exit code 3 when something is to do")]
+    #[command(
+        after_help = "Examples:\n  mintreu migrate\n  mintreu migrate --check   # exit code 3 when something is to do"
+    )]
     Migrate(migrate::Migrate),
     /// Check or show the configuration.
     #[command(subcommand)]
@@ -90,6 +94,7 @@ async fn run(cli: Cli, output: Output) -> Result<ExitCode, Failure> {
 
 /// Who changes something from here: the account that runs the command.
 fn operator() -> crate::audit::Actor {
-    let account = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or_else(|_| "unknown".to_owned());
+    let account =
+        std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or_else(|_| "unknown".to_owned());
     crate::audit::Actor::operator(format!("cli:{account}"))
 }

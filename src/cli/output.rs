@@ -61,14 +61,9 @@ impl Output {
         Self { json }
     }
 
-
     /// Prints a value: as JSON, or as `text` makes of it.
     pub(crate) fn print<T: Serialize>(self, value: &T, text: impl FnOnce(&T) -> String) -> Result<(), Failure> {
-        let line = if self.json {
-            serde_json::to_string_pretty(value).map_err(Failure::failed)?
-        } else {
-            text(value)
-        };
+        let line = if self.json { serde_json::to_string_pretty(value).map_err(Failure::failed)? } else { text(value) };
         self.line(&line)
     }
 
@@ -84,7 +79,8 @@ impl Output {
     pub(crate) fn fail(self, failure: &Failure) -> ExitCode {
         let mut stderr = io::stderr().lock();
         for line in &failure.lines {
-            let line = if self.json { serde_json::json!({ "error": line }).to_string() } else { format!("error: {line}") };
+            let line =
+                if self.json { serde_json::json!({ "error": line }).to_string() } else { format!("error: {line}") };
             // Nobody is left to be told when stderr is closed.
             let _ = writeln!(stderr, "{line}");
         }

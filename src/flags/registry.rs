@@ -213,7 +213,7 @@ impl Registry {
 
     fn publish(&self, snapshot: Snapshot) {
         for state in snapshot.switches() {
-            metrics::gauge!("mintreu_killswitch_active", "switch" => state.switch.as_str()).set(if state.killed {
+            metrics::gauge!("mintreu_flags_switch_killed", "switch" => state.switch.as_str()).set(if state.killed {
                 1.0
             } else {
                 0.0

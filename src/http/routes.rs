@@ -12,9 +12,8 @@ use crate::{app::App, flags::Switch};
 /// All routes, with their state.
 pub fn routes(app: App) -> Router {
     let flags = app.flags.clone();
-    let begins_payments = Router::new()
-        .route("/api/orders", post(orders::create))
-        .route("/pay/{order}", post(pay::pay_in_sandbox));
+    let begins_payments =
+        Router::new().route("/api/orders", post(orders::create)).route("/pay/{order}", post(pay::pay_in_sandbox));
     let begins_payments =
         under_switch(begins_payments, Switch::Payments.as_str(), move || !flags.is_on(Switch::Payments));
     Router::new()

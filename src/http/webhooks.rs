@@ -41,7 +41,8 @@ pub(super) async fn accept_sandbox(app: &App, signature: &str, body: &[u8]) -> R
             return Ok(StatusCode::OK);
         }
     };
-    let received = app.db.write(async |tx| payments::receive(tx, "sandbox", &event).await.map_err(DbError::from)).await?;
+    let received =
+        app.db.write(async |tx| payments::receive(tx, "sandbox", &event).await.map_err(DbError::from)).await?;
     let outcome = match received {
         Received::New(_) => "stored",
         Received::Duplicate => "duplicate",

@@ -338,7 +338,7 @@ mod tests {
 
     /// RFC 4231, test cases 2 and 6.
     #[test]
-    fn the_keyed_hash_is_hmac_sha256() {
+    fn a_key_of_any_length_makes_the_hash_of_the_standard() {
         let short = hmac_sha256(b"Jefe", b"what do ya want for nothing?");
         assert_eq!(to_hex(&short), "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
         let long = hmac_sha256(&[0xaa; 131], b"Test Using Larger Than Block-Size Key - Hash Key First");

@@ -86,5 +86,7 @@ pub async fn open(db: &Db, new: NewOrder) -> Result<OrderId, OpenError> {
 fn plausible(email: &str) -> bool {
     email.len() <= 254
         && !email.chars().any(|character| character.is_control() || character.is_whitespace())
-        && email.split_once('@').is_some_and(|(name, domain)| !name.is_empty() && domain.contains('.') && !domain.contains('@'))
+        && email
+            .split_once('@')
+            .is_some_and(|(name, domain)| !name.is_empty() && domain.contains('.') && !domain.contains('@'))
 }

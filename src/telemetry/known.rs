@@ -87,6 +87,7 @@ pub const METRICS: &[Metric] = &[
     count("mintreu_jobs_schedules_fired_total", "Jobs enqueued by a schedule."),
     count("mintreu_jobs_finished_total", "Attempts that ended, by queue, kind and outcome."),
     seconds("mintreu_jobs_duration_seconds", "How long an attempt took, by queue and kind."),
+    count("mintreu_jobs_purged_total", "Ended jobs deleted after their retention."),
     level("mintreu_jobs_waiting", "Jobs that are due and wait, by queue."),
     level("mintreu_jobs_dead", "Jobs that are dead and wait for an operator, by queue."),
     gauge("mintreu_jobs_lag_seconds", Unit::Seconds, "How long the oldest due job has waited, by queue."),
@@ -100,6 +101,8 @@ pub const METRICS: &[Metric] = &[
     // Flags and switches.
     count("mintreu_flags_evaluations_total", "Evaluations, by flag and by what decided."),
     level("mintreu_flags_switch_killed", "1 when the switch is killed, else 0."),
+    gauge("mintreu_flags_snapshot_age_seconds", Unit::Seconds, "How long ago the database last confirmed the flags."),
+    alarm("mintreu_flags_unreadable_total", "Stored flags that this program could not read."),
     // The audit trail.
     count("mintreu_audit_sealed_total", "Entries sealed into the chain."),
     alarm("mintreu_audit_seal_failures_total", "Times that sealing failed."),

@@ -2,6 +2,7 @@ pub(crate) mod scratch;
 
 mod reading;
 mod sealing;
+mod speed;
 mod tampering;
 
 use serde_json::json;

@@ -38,7 +38,8 @@ pub(crate) async fn postgres<F: Future<Output = ()>>(test: impl FnOnce(Db, Arc<M
     sqlx::query(AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)"))).execute(&mut admin).await.expect("drops");
 }
 
-async fn open(url: &str) -> (Db, Arc<ManualClock>) {
+/// Opens and migrates the database at `url`.
+pub(crate) async fn open(url: &str) -> (Db, Arc<ManualClock>) {
     let clock = Arc::new(ManualClock::new("2026-03-01T10:00:00Z".parse::<Time>().expect("a time")));
     let db = Db::open(&DbOptions::new(url), IdSource::new(clock.clone())).await.expect("opens");
     db.migrate().await.expect("migrates");

@@ -38,7 +38,11 @@ pub(super) fn checks(app: &App, actors: &Arc<System>) -> Readiness {
     let registry = app.flags.clone();
     let flags = check("flags", move || {
         let age = registry.age();
-        std::future::ready(if age < STALE_FLAGS { Ok(()) } else { Err(format!("last confirmed {} s ago", age.as_secs())) })
+        std::future::ready(if age < STALE_FLAGS {
+            Ok(())
+        } else {
+            Err(format!("last confirmed {} s ago", age.as_secs()))
+        })
     });
     let usage = app.usage.clone();
     let usage = check("usage", move || {

@@ -31,12 +31,8 @@ pub(super) async fn start(app: &App, config: &Config, sole: bool) -> Result<Work
     }
     let payments = actors.add(payments::capability(app)).await.map_err(Failure::failed)?;
     let licensing = actors.add(licensing::capability(app)).await.map_err(Failure::failed)?;
-    let options = WorkerOptions {
-        name: host_name(),
-        lease: config.jobs.lease,
-        poll_interval: config.jobs.poll_interval,
-        sole,
-    };
+    let options =
+        WorkerOptions { name: host_name(), lease: config.jobs.lease, poll_interval: config.jobs.poll_interval, sole };
     let worker = Worker::start(app.db.clone(), options, Vec::new()).await?;
     let gates = CancellationToken::new();
     let feed = |queue: &'static str, switch: Switch, consumer: Arc<dyn Consumer>| {

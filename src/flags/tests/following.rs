@@ -63,3 +63,60 @@ async fn what_is_known_is_served_while_the_database_is_away(db: Db, clock: Arc<M
     assert!(registry.bool(&API_KEYS, &Context::anonymous()));
     assert_eq!(registry.age(), Duration::from_secs(30), "and its age shows");
 }
+
+/// What the command line does to the file of a running server.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_through_another_connection_to_the_same_file_is_seen() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let url = format!("sqlite://{}/test.db", dir.path().display());
+    let ((server, _), (command, _)) = (scratch::open(&url).await, scratch::open(&url).await);
+    let (served, commanded) = (registry(&server).await, registry(&command).await);
+    commanded.kill(Switch::Payments, &by("x")).await.expect("kills");
+    command.close().await;
+    served.poll().await.expect("polls");
+    assert!(!served.is_on(Switch::Payments));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_postgres_a_message_arrives_without_the_poll() {
+    scratch::postgres(async |db, _| {
+        let here = registry(&db).await;
+        let never = RegistryOptions { poll: Duration::from_hours(24), ..RegistryOptions::default() };
+        let there = Registry::load(db.clone(), never).await.expect("loads");
+        let stop = CancellationToken::new();
+        let running = tokio::spawn(there.clone().run(stop.clone()));
+        let mut watch = there.watch();
+        // Until the other one listens there is nothing to hear.
+        let flips = async {
+            loop {
+                here.kill(Switch::Ai, &by("x")).await.expect("kills");
+                here.restore(Switch::Ai, &by("y")).await.expect("restores");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::select! {
+            () = flips => {}
+            heard = tokio::time::timeout(Duration::from_secs(20), watch.changed()) => {
+                heard.expect("in time").expect("open");
+            }
+        }
+        stop.cancel();
+        running.await.expect("stops");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_switch_is_obeyed_although_the_rest_cannot_be_read_again() {
+    scratch::sqlite(async |db, _| {
+        let registry = registry(&db).await;
+        db.write(async |tx| crate::execute!(tx, sqlx::query("ALTER TABLE flags RENAME TO flags_away")))
+            .await
+            .expect("hidden");
+        registry.refresh().await.expect_err("there is no table to read");
+        registry.kill(Switch::Payments, &by("x")).await.expect("is committed all the same");
+        assert!(!registry.is_on(Switch::Payments));
+        assert_eq!(registry.watch().borrow().killed().collect::<Vec<_>>(), [Switch::Payments]);
+    })
+    .await;
+}

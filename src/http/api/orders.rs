@@ -27,7 +27,9 @@ struct OrderView {
 
 impl OrderView {
     async fn find(app: &App, id: OrderId) -> Result<Self, Problem> {
-        let order = orders::find_any(&app.db, id).await?.ok_or_else(|| Problem::new(Kind::NotFound).detail("there is no such order"))?;
+        let order = orders::find_any(&app.db, id)
+            .await?
+            .ok_or_else(|| Problem::new(Kind::NotFound).detail("there is no such order"))?;
         let license = licenses::of_order(&app.db, id).await?;
         Ok(Self { status: order.status(), pay: format!("/pay/{id}"), license, order })
     }
