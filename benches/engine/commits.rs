@@ -53,14 +53,14 @@ impl Transactional<()> for InsertRow {
     }
 }
 
-pub async fn run(scene: &Scene, report: &mut Report<'_>) {
+pub async fn run(scene: &Scene, report: &Report<'_>) {
     if report.wants("commits") {
         let (mut ours, mut limit) = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
             ours.push(grouped(&scene.fresh().await.db, false).await);
             limit.push(by_hand(&scene.fresh().await, 1).await);
         }
-        report.rate("commits: one insert, 64 callers", &mut ours, &mut limit, "15,000/s (SQLite), ratio 0.80");
+        Report::rate("commits: one insert, 64 callers", &mut ours, &mut limit, "15,000/s (SQLite), ratio 0.80");
     }
     if report.wants("enqueue") {
         let (mut ours, mut limit) = (Vec::new(), Vec::new());
@@ -68,7 +68,7 @@ pub async fn run(scene: &Scene, report: &mut Report<'_>) {
             ours.push(grouped(&scene.fresh().await.db, true).await);
             limit.push(by_hand(&scene.fresh().await, 2).await);
         }
-        report.rate("enqueue: one insert and one job, 64 callers", &mut ours, &mut limit, "ratio 0.80");
+        Report::rate("enqueue: one insert and one job, 64 callers", &mut ours, &mut limit, "ratio 0.80");
     }
 }
 

@@ -2,6 +2,13 @@
 //!
 //! `cargo bench --bench engine [-- NAME …]`; PostgreSQL figures need `MINTREU_BENCH_POSTGRES=postgres://…/postgres`.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "figures for people"
+)]
+
 mod commits;
 mod jobs;
 mod report;
@@ -15,9 +22,9 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         for scene in Scene::all() {
-            let mut report = Report::new(scene.name(), &wanted);
-            commits::run(&scene, &mut report).await;
-            jobs::run(&scene, &mut report).await;
+            let report = Report::new(scene.name(), &wanted);
+            commits::run(&scene, &report).await;
+            jobs::run(&scene, &report).await;
         }
     });
 }

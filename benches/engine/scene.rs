@@ -21,6 +21,13 @@ pub struct Fresh {
     _dir: Option<tempfile::TempDir>,
 }
 
+impl Fresh {
+    /// The same database, opened as another process would.
+    pub async fn again(&self) -> Db {
+        Db::open(&DbOptions::new(&self.url), IdSource::new(Arc::new(SystemClock))).await.expect("opens")
+    }
+}
+
 impl Scene {
     pub fn all() -> Vec<Self> {
         let mut scenes = vec![Self::Sqlite];

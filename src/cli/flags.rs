@@ -63,7 +63,7 @@ impl Flags {
             Self::List => list(&registry, output)?,
             Self::Get { key } => {
                 let flag = registry.get(&key).ok_or_else(|| Failure::failed(format!("there is no flag `{key}`")))?;
-                output.line(&serde_json::to_string_pretty(&flag).map_err(Failure::failed)?)?;
+                Output::line(&serde_json::to_string_pretty(&flag).map_err(Failure::failed)?)?;
             }
             Self::Set { key, value, reason, version } => {
                 let definition = definition(&value)?;

@@ -1,6 +1,6 @@
 //! `mintreu jobs`
 
-use std::{process::ExitCode, time::Duration};
+use std::{fmt::Write, process::ExitCode, time::Duration};
 
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -99,7 +99,7 @@ impl Jobs {
         match self {
             Self::List { count: true, .. } => count(&db, output).await?,
             Self::List { which, limit, before, .. } => list(&db, &which.filter(before), limit, output).await?,
-            Self::Show { job } => show(&db, job, output).await?,
+            Self::Show { job } => show(&db, job).await?,
             Self::Retry { job, which } => retry(&db, job, &which.filter(None), output).await?,
             Self::Cancel { job } => cancel(&db, job, output).await?,
             Self::Pause { queue, reason } => pause(&db, &queue, &reason, output).await?,
@@ -135,16 +135,17 @@ async fn count(db: &Db, output: Output) -> Result<(), Failure> {
         let mut text = if rows.is_empty() { "no jobs".to_owned() } else { table(&["QUEUE", "STATE", "JOBS"], &rows) };
         for queue in queues.iter().filter(|queue| queue.paused) {
             let reason = queue.reason.as_deref().unwrap_or("no reason given");
-            text.push_str(&format!("\n{} is paused since {}: {reason}", queue.queue, queue.changed_at));
+            // Writing to a string cannot fail.
+            let _ = write!(text, "\n{} is paused since {}: {reason}", queue.queue, queue.changed_at);
         }
         text
     })
 }
 
-async fn show(db: &Db, id: JobId, output: Output) -> Result<(), Failure> {
+async fn show(db: &Db, id: JobId) -> Result<(), Failure> {
     let job = admin::show(db, id).await?.ok_or_else(|| Failure::failed(format!("there is no job {id}")))?;
     let text = serde_json::to_string_pretty(&job).map_err(Failure::failed)?;
-    output.line(&text)
+    Output::line(&text)
 }
 
 async fn retry(db: &Db, job: Option<JobId>, filter: &JobFilter, output: Output) -> Result<(), Failure> {

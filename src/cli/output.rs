@@ -64,11 +64,11 @@ impl Output {
     /// Prints a value: as JSON, or as `text` makes of it.
     pub(crate) fn print<T: Serialize>(self, value: &T, text: impl FnOnce(&T) -> String) -> Result<(), Failure> {
         let line = if self.json { serde_json::to_string_pretty(value).map_err(Failure::failed)? } else { text(value) };
-        self.line(&line)
+        Self::line(&line)
     }
 
     /// Prints a line. Whoever reads may have gone (`| head`): then there is nobody to tell.
-    pub(crate) fn line(self, line: &str) -> Result<(), Failure> {
+    pub(crate) fn line(line: &str) -> Result<(), Failure> {
         match writeln!(io::stdout().lock(), "{line}") {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::failed(error)),
             _ => Ok(()),

@@ -5,6 +5,7 @@ use crate::{execute, fetch_one, kernel::SystemClock};
 
 #[derive(Debug)]
 enum Refused {
+    #[expect(dead_code, reason = "shown when the test fails")]
     Db(DbError),
     No,
 }

@@ -87,9 +87,9 @@ pub(super) struct Claimer {
 
 impl Feed {
     pub(super) fn start(claimer: Claimer) -> Self {
-        let (sender, claimed) = mpsc::channel(claimer.options.concurrency.max(1));
+        let (sender, received) = mpsc::channel(claimer.options.concurrency.max(1));
         let db = claimer.db.clone();
-        Self { db, claimed, claimer: tokio::spawn(claimer.run(sender)), sending: Sending::Idle }
+        Self { db, claimed: received, claimer: tokio::spawn(claimer.run(sender)), sending: Sending::Idle }
     }
 }
 
@@ -239,7 +239,7 @@ impl Sink<Task<Claimed>> for Feed {
             match std::mem::replace(&mut this.sending, Sending::Idle) {
                 Sending::Idle => return Poll::Ready(Ok(())),
                 Sending::Buffered(tasks) => {
-                    this.sending = Sending::Writing(Box::pin(enqueue_all(this.db.clone(), tasks)))
+                    this.sending = Sending::Writing(Box::pin(enqueue_all(this.db.clone(), tasks)));
                 }
                 Sending::Writing(mut write) => match write.as_mut().poll(cx) {
                     Poll::Ready(result) => return Poll::Ready(result),

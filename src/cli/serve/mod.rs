@@ -116,7 +116,7 @@ async fn serve(
     running: impl Future<Output = ()>,
 ) -> Result<(), Failure> {
     let options = FrontOptions {
-        body_limit: usize::try_from(config.http.body_limit.0).unwrap_or(usize::MAX),
+        body_limit: config.http.body_limit.0,
         request_timeout: config.http.request_timeout,
         ..FrontOptions::new(config.http.public_url.as_str())
     };
@@ -127,7 +127,8 @@ async fn serve(
         ..Server::default()
     };
     let (stop, stop_operators) = (CancellationToken::new(), CancellationToken::new());
-    let shop = tokio::spawn(server.clone().run(listeners.shop, front.router(http::routes(app.clone())), stop.clone()));
+    let answering =
+        tokio::spawn(server.clone().run(listeners.shop, front.router(http::routes(app.clone())), stop.clone()));
     let operations = listeners.operators.map(|listener| {
         let server = Server { grace: Duration::from_millis(200), ..server };
         tokio::spawn(server.run(listener, front.operations(&serving.metrics), stop_operators.clone()))
@@ -135,7 +136,7 @@ async fn serve(
     let upkeep = tokio::spawn(serving.metrics.upkeep());
     running.await;
     stop.cancel();
-    shop.await.map_err(Failure::failed)?;
+    answering.await.map_err(Failure::failed)?;
     stop_operators.cancel();
     if let Some(operations) = operations {
         operations.await.map_err(Failure::failed)?;
