@@ -23,7 +23,7 @@ pub(super) enum Flags {
     /// Set a flag's definition, or a boolean flag to `true` or `false`.
     #[command(after_help = "Examples:
   mintreu flags set checkout.guest false --reason \"too much fraud\"
-  mintreu flags set shop.banner '{\"type\":\"string\",\"variants\":{\"a\":\"Hello\"},\"default_variant\":\"a\"}' --reason \"new banner\"")]
+  mintreu flags set shop.banner '{\"type\":\"string\",\"variants\":{\"a\":\"Hello\"},\"default\":\"a\"}' --reason \"new banner\"")]
     Set {
         /// Its key.
         key: String,
@@ -96,8 +96,8 @@ fn by(reason: &str) -> Result<ChangedBy, Failure> {
 
 fn definition(value: &str) -> Result<Definition, Failure> {
     let json = match value {
-        "true" => r#"{"type":"boolean","default_variant":"on"}"#,
-        "false" => r#"{"type":"boolean","default_variant":"off"}"#,
+        "true" => r#"{"type":"boolean","default":"on"}"#,
+        "false" => r#"{"type":"boolean","default":"off"}"#,
         json => json,
     };
     Definition::parse(json).map_err(|flaws| {
