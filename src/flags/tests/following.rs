@@ -70,11 +70,11 @@ async fn a_change_through_another_connection_to_the_same_file_is_seen() {
     let dir = tempfile::tempdir().expect("a directory");
     let url = format!("sqlite://{}/test.db", dir.path().display());
     let ((server, _), (command, _)) = (scratch::open(&url).await, scratch::open(&url).await);
-    let (served, commanded) = (registry(&server).await, registry(&command).await);
-    commanded.kill(Switch::Payments, &by("x")).await.expect("kills");
+    let (serving, tool) = (registry(&server).await, registry(&command).await);
+    tool.kill(Switch::Payments, &by("x")).await.expect("kills");
     command.close().await;
-    served.poll().await.expect("polls");
-    assert!(!served.is_on(Switch::Payments));
+    serving.poll().await.expect("polls");
+    assert!(!serving.is_on(Switch::Payments));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
