@@ -187,7 +187,6 @@ async fn postgres_by_hand(fresh: &Fresh, inserts: usize) -> f64 {
 }
 
 /// As our source makes them, so that indexes grow alike.
-#[expect(clippy::disallowed_methods, reason = "a measurement has no injected clock")]
 fn fresh_uuid() -> Uuid {
     Uuid::now_v7()
 }

@@ -4,7 +4,6 @@ mod drains;
 mod falls;
 mod mail;
 mod services;
-mod speed;
 
 use std::{
     collections::HashMap,
