@@ -3,5 +3,7 @@
 #[macro_use]
 mod support;
 
+mod db_conformance;
 mod layering;
+mod sqlite_faults;
 mod support_works;
