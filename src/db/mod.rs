@@ -19,8 +19,9 @@ use sqlx::{PgPool, SqlitePool};
 
 pub use append::{AppendTable, Column, RowWriter};
 pub use error::DbError;
+pub use migrate::{SchemaError, SchemaState};
 pub use signals::Signals;
-pub use sqlite::GroupLimits;
+pub use sqlite::{GroupConn, GroupLimits};
 pub use tx::Tx;
 
 use crate::kernel::{Clock, IdSource, Time};
@@ -278,6 +279,17 @@ impl Db {
     pub async fn ping(&self) -> Result<(), DbError> {
         let _: i32 = fetch_one!(self, sqlx::query_scalar("SELECT 1"))?;
         Ok(())
+    }
+
+    /// Looks for damage in the files of the database: what is damaged, or `None`. Only SQLite's files are ours to check.
+    pub async fn check_integrity(&self) -> Result<Option<String>, DbError> {
+        match &self.engine {
+            Engine::Sqlite(db) => {
+                let found: String = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(db.readers()).await?;
+                Ok((found != "ok").then_some(found))
+            }
+            Engine::Postgres(_) => Ok(None),
+        }
     }
 
     /// Calls `handle` with the payload of every message on `channel`, for as long as the future is polled.

@@ -4,7 +4,9 @@ use std::{borrow::Cow, time::Instant};
 
 use sqlx::PgConnection;
 
-use super::{AppendTable, DbError, Dialect, On, RowWriter, append::Appends, postgres::PostgresTx, signals::Signals, sqlite};
+use super::{
+    AppendTable, DbError, Dialect, On, RowWriter, append::Appends, postgres::PostgresTx, signals::Signals, sqlite,
+};
 use crate::kernel::{Id, IdSource, Time};
 
 /// What runs once the transaction is durable, and never if it is not.
@@ -34,7 +36,15 @@ impl std::fmt::Debug for Tx {
 
 impl Tx {
     pub(super) fn new(conn: Conn, ids: IdSource, signals: Signals) -> Self {
-        Self { conn, ids, signals, topics: Vec::new(), appends: Appends::default(), after_commit: Vec::new(), began: Instant::now() }
+        Self {
+            conn,
+            ids,
+            signals,
+            topics: Vec::new(),
+            appends: Appends::default(),
+            after_commit: Vec::new(),
+            began: Instant::now(),
+        }
     }
 
     /// The connection; for [`on!`](crate::on).

@@ -69,7 +69,9 @@ impl fmt::Display for JobState {
 
 /// A text that names no job state.
 #[derive(Debug, thiserror::Error)]
-#[error("`{0}` is no job state; known are available, scheduled, running, retryable, completed, cancelled, discarded (or dead)")]
+#[error(
+    "`{0}` is no job state; known are available, scheduled, running, retryable, completed, cancelled, discarded (or dead)"
+)]
 pub struct UnknownState(String);
 
 impl FromStr for JobState {
@@ -170,7 +172,8 @@ pub struct QueueView {
     pub changed_at: Time,
 }
 
-const VIEW: &str = "SELECT id, queue, kind, state, parked, priority, attempt, max_attempts, run_at, created_at, claimed_at,
+const VIEW: &str =
+    "SELECT id, queue, kind, state, parked, priority, attempt, max_attempts, run_at, created_at, claimed_at,
     finished_at, group_key, payload, errors FROM jobs";
 
 /// The newest jobs that match, at most `limit`.

@@ -113,7 +113,8 @@ impl Row {
 pub(super) async fn has_work(db: &Db, queue: &str) -> Result<bool, DbError> {
     let found: Option<i32> = fetch_optional!(
         db,
-        sqlx::query_scalar("SELECT 1 FROM jobs WHERE queue = $1 AND state = 'available' AND NOT parked LIMIT 1").bind(queue)
+        sqlx::query_scalar("SELECT 1 FROM jobs WHERE queue = $1 AND state = 'available' AND NOT parked LIMIT 1")
+            .bind(queue)
     )?;
     Ok(found.is_some())
 }

@@ -121,7 +121,9 @@ async fn take_key(tx: &mut Tx, key: &str, id: JobId) -> Result<Option<JobId>, Db
     loop {
         let taken = execute!(
             tx,
-            sqlx::query("INSERT INTO job_keys (key, job_id) VALUES ($1, $2) ON CONFLICT (key) DO NOTHING").bind(key).bind(id)
+            sqlx::query("INSERT INTO job_keys (key, job_id) VALUES ($1, $2) ON CONFLICT (key) DO NOTHING")
+                .bind(key)
+                .bind(id)
         )?;
         if taken == 1 {
             return Ok(None);

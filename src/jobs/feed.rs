@@ -238,7 +238,9 @@ impl Sink<Task<Claimed>> for Feed {
         loop {
             match std::mem::replace(&mut this.sending, Sending::Idle) {
                 Sending::Idle => return Poll::Ready(Ok(())),
-                Sending::Buffered(tasks) => this.sending = Sending::Writing(Box::pin(enqueue_all(this.db.clone(), tasks))),
+                Sending::Buffered(tasks) => {
+                    this.sending = Sending::Writing(Box::pin(enqueue_all(this.db.clone(), tasks)))
+                }
                 Sending::Writing(mut write) => match write.as_mut().poll(cx) {
                     Poll::Ready(result) => return Poll::Ready(result),
                     Poll::Pending => {

@@ -113,9 +113,8 @@ struct InTransaction<J>(PhantomData<fn() -> J>);
 struct Outside<J>(PhantomData<fn() -> J>);
 
 fn decode<J: Job>(job: &Claimed) -> Result<J, Outcome> {
-    serde_json::from_str(&job.payload).map_err(|error| {
-        Outcome::Failed(Failure::Dead { error: format!("the payload is no `{}`: {error}", J::KIND) })
-    })
+    serde_json::from_str(&job.payload)
+        .map_err(|error| Outcome::Failed(Failure::Dead { error: format!("the payload is no `{}`: {error}", J::KIND) }))
 }
 
 const fn attempt(job: &Claimed) -> Attempt {

@@ -163,10 +163,8 @@ const RELEASE_POSTGRES: &str = "UPDATE jobs SET worker_id = NULL,
 async fn release(tx: &mut Tx, worker: WorkerId, error: Option<&str>) -> Result<usize, DbError> {
     let now = tx.now();
     let text = tx.dialect().pick(RELEASE_SQLITE, RELEASE_POSTGRES);
-    let released: Vec<(JobId, String, Option<String>, String)> = fetch_all!(
-        tx,
-        sqlx::query_as(text).bind(worker).bind(error).bind(now).bind(now.to_string())
-    )?;
+    let released: Vec<(JobId, String, Option<String>, String)> =
+        fetch_all!(tx, sqlx::query_as(text).bind(worker).bind(error).bind(now).bind(now.to_string()))?;
     let ended: Vec<JobId> = released.iter().filter(|job| job.3 == "discarded").map(|job| job.0).collect();
     if !ended.is_empty() {
         settle::free_keys(tx, &ended).await?;

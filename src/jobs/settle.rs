@@ -92,7 +92,8 @@ pub(super) async fn settle(tx: &mut Tx, batch: &[Settlement]) -> Result<Settled,
         batch.iter().partition(|settlement| settlement.outcome == Outcome::Completed);
     let mut recorded = 0;
     if !completed.is_empty() {
-        let rows: Vec<_> = completed.iter().map(|s| json!([s.job.id.uuid().simple().to_string(), s.job.token])).collect();
+        let rows: Vec<_> =
+            completed.iter().map(|s| json!([s.job.id.uuid().simple().to_string(), s.job.token])).collect();
         let text = tx.dialect().pick(COMPLETE_SQLITE, COMPLETE_POSTGRES);
         recorded += execute!(tx, sqlx::query(text).bind(json!(rows).to_string()).bind(now))?;
     }

@@ -1,6 +1,9 @@
 use std::{
     borrow::Cow,
-    sync::{Arc, atomic::{AtomicUsize, Ordering}},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -57,7 +60,10 @@ impl Transactional<()> for Note {
         if self.group.is_some() {
             assert_eq!(RUNNING.fetch_add(1, Ordering::SeqCst), 0, "two of a group at once");
         }
-        execute!(tx, sqlx::query("INSERT INTO job_keys (key, job_id) VALUES ($1, $2)").bind(&self.key).bind(attempt.job))?;
+        execute!(
+            tx,
+            sqlx::query("INSERT INTO job_keys (key, job_id) VALUES ($1, $2)").bind(&self.key).bind(attempt.job)
+        )?;
         if self.group.is_some() {
             tokio::task::yield_now().await;
             RUNNING.fetch_sub(1, Ordering::SeqCst);
