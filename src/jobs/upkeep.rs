@@ -46,7 +46,8 @@ async fn measure(db: &Db, seen: &mut HashSet<(String, String)>) -> Result<(), Db
         if count.state == "available"
             && let Some(oldest) = count.oldest_run_at
         {
-            metrics::gauge!("mintreu_jobs_lag_seconds", "queue" => count.queue.clone()).set(now.since(oldest).as_secs_f64());
+            metrics::gauge!("mintreu_jobs_lag_seconds", "queue" => count.queue.clone())
+                .set(now.since(oldest).as_secs_f64());
         }
         seen.insert((count.queue, count.state));
     }
