@@ -23,7 +23,9 @@ pub(crate) use self::{
     postgres::PostgresDb,
     postgres_server::{PostgresServer, is_root},
     process::{Mintreu, Running, free_port},
-    shop::{Effect, NoFail, QUEUE, Shop, ShopOptions, count, create_effects, effects_once, jobs_in, settled},
+    shop::{
+        Effect, NoFail, QUEUE, Shop, ShopOptions, count, create_effects, effects_once, jobs_in, settled, write_effect,
+    },
 };
 
 /// A new, empty database that is gone when this is dropped.
