@@ -1,7 +1,25 @@
 //! Mintreu: a self-hosted platform that sells digital products.
+//!
+//! Four sentences hold the house: [`http`] is how work is asked for, [`jobs`] is how work waits, [`actors`] are who does
+//! it, and the slices ([`orders`], [`payments`], [`licenses`], [`usage`] …) say what it means. Everything else is
+//! plumbing under them. Imports point one way:
+//!
+//! ```text
+//! kernel ← db ← jobs ← slices, flags, audit ← app ← {actors, http} ← cli ← main
+//! ```
 
 pub mod actors;
+pub mod app;
+pub mod audit;
+pub mod cli;
 pub mod config;
 pub mod db;
+pub mod flags;
+pub mod http;
 pub mod jobs;
 pub mod kernel;
+pub mod licenses;
+pub mod orders;
+pub mod payments;
+pub mod telemetry;
+pub mod usage;

@@ -14,7 +14,10 @@ use mintreu::{
     jobs::{Attempt, Failure, Job, Transactional},
 };
 use serde::{Deserialize, Serialize};
-use sqlx::{ConnectOptions, Connection, PgConnection, SqliteConnection, postgres::PgConnectOptions, sqlite::SqliteConnectOptions};
+use sqlx::{
+    ConnectOptions, Connection, PgConnection, SqliteConnection, postgres::PgConnectOptions,
+    sqlite::SqliteConnectOptions,
+};
 use uuid::Uuid;
 
 use super::{
@@ -27,7 +30,7 @@ const INSERT: &str = "INSERT INTO scratch (id, n) VALUES ($1, $2)";
 
 /// A job with no effect.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Noop {}
+pub(crate) struct Noop {}
 
 impl Job for Noop {
     const KIND: &'static str = "bench.noop";
@@ -36,7 +39,7 @@ impl Job for Noop {
 
 /// A job whose effect is one row.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct InsertRow {}
+pub(crate) struct InsertRow {}
 
 impl Job for InsertRow {
     const KIND: &'static str = "bench.insert";
@@ -50,14 +53,14 @@ impl Transactional<()> for InsertRow {
     }
 }
 
-pub async fn run(scene: &Scene, report: &mut Report<'_>) {
+pub(crate) async fn run(scene: &Scene, report: &Report<'_>) {
     if report.wants("commits") {
         let (mut ours, mut limit) = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
             ours.push(grouped(&scene.fresh().await.db, false).await);
             limit.push(by_hand(&scene.fresh().await, 1).await);
         }
-        report.rate("commits: one insert, 64 callers", &mut ours, &mut limit, "15,000/s (SQLite), ratio 0.80");
+        Report::rate("commits: one insert, 64 callers", &mut ours, &mut limit, "15,000/s (SQLite), ratio 0.80");
     }
     if report.wants("enqueue") {
         let (mut ours, mut limit) = (Vec::new(), Vec::new());
@@ -65,7 +68,7 @@ pub async fn run(scene: &Scene, report: &mut Report<'_>) {
             ours.push(grouped(&scene.fresh().await.db, true).await);
             limit.push(by_hand(&scene.fresh().await, 2).await);
         }
-        report.rate("enqueue: one insert and one job, 64 callers", &mut ours, &mut limit, "ratio 0.80");
+        Report::rate("enqueue: one insert and one job, 64 callers", &mut ours, &mut limit, "ratio 0.80");
     }
 }
 
@@ -101,7 +104,8 @@ async fn grouped(db: &Db, enqueue: bool) -> f64 {
     rate
 }
 
-const JOB_SQLITE: &str = "INSERT INTO jobs (id, queue, kind, payload, state, priority, run_at, max_attempts, created_at)
+const JOB_SQLITE: &str =
+    "INSERT INTO jobs (id, queue, kind, payload, state, priority, run_at, max_attempts, created_at)
     VALUES ($1, 'bench', 'bench.noop', '{}', 'available', 2, $2, 20, $2)";
 const JOB_POSTGRES: &str = "INSERT INTO jobs (id, queue, kind, payload, state, priority, run_at, max_attempts, created_at)
     VALUES ($1, 'bench', 'bench.noop', '{}', 'available', 2, TIMESTAMPTZ 'epoch' + $2 * INTERVAL '1 microsecond', 20, now())";
@@ -115,7 +119,7 @@ async fn by_hand(fresh: &Fresh, inserts: usize) -> f64 {
 }
 
 /// A bare connection with the settings of ours.
-pub async fn sqlite_connection(fresh: &Fresh) -> SqliteConnection {
+pub(crate) async fn sqlite_connection(fresh: &Fresh) -> SqliteConnection {
     fresh
         .url
         .parse::<SqliteConnectOptions>()
@@ -137,12 +141,13 @@ async fn sqlite_by_hand(fresh: &Fresh, inserts: usize) -> f64 {
     while began.elapsed() < ROUND {
         sqlx::query("BEGIN IMMEDIATE; SAVEPOINT member").execute(&mut conn).await.expect("begins");
         for n in 0..CALLERS {
-            let first = if n == 0 {
-                INSERT.to_owned()
-            } else {
-                format!("RELEASE member; SAVEPOINT member; {INSERT}")
-            };
-            sqlx::query(sqlx::AssertSqlSafe(first)).bind(fresh_uuid()).bind(1_i64).execute(&mut conn).await.expect("inserts");
+            let first = if n == 0 { INSERT.to_owned() } else { format!("RELEASE member; SAVEPOINT member; {INSERT}") };
+            sqlx::query(sqlx::AssertSqlSafe(first))
+                .bind(fresh_uuid())
+                .bind(1_i64)
+                .execute(&mut conn)
+                .await
+                .expect("inserts");
             if inserts == 2 {
                 sqlx::query(JOB_SQLITE).bind(fresh_uuid()).bind(1_i64).execute(&mut conn).await.expect("inserts");
             }
@@ -182,7 +187,6 @@ async fn postgres_by_hand(fresh: &Fresh, inserts: usize) -> f64 {
 }
 
 /// As our source makes them, so that indexes grow alike.
-#[expect(clippy::disallowed_methods, reason = "a measurement has no injected clock")]
 fn fresh_uuid() -> Uuid {
     Uuid::now_v7()
 }

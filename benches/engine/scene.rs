@@ -9,20 +9,27 @@ use mintreu::{
 };
 
 /// Which database is measured.
-pub enum Scene {
+pub(crate) enum Scene {
     Sqlite,
     Postgres(String),
 }
 
 /// An open database, and its directory if it has one.
-pub struct Fresh {
-    pub db: Db,
-    pub url: String,
+pub(crate) struct Fresh {
+    pub(crate) db: Db,
+    pub(crate) url: String,
     _dir: Option<tempfile::TempDir>,
 }
 
+impl Fresh {
+    /// The same database, opened as another process would.
+    pub(crate) async fn again(&self) -> Db {
+        Db::open(&DbOptions::new(&self.url), IdSource::new(Arc::new(SystemClock))).await.expect("opens")
+    }
+}
+
 impl Scene {
-    pub fn all() -> Vec<Self> {
+    pub(crate) fn all() -> Vec<Self> {
         let mut scenes = vec![Self::Sqlite];
         match std::env::var("MINTREU_BENCH_POSTGRES") {
             Ok(url) => scenes.push(Self::Postgres(url)),
@@ -31,7 +38,7 @@ impl Scene {
         scenes
     }
 
-    pub fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Sqlite => "sqlite",
             Self::Postgres(_) => "postgres",
@@ -39,10 +46,11 @@ impl Scene {
     }
 
     /// A migrated, empty database with a scratch table.
-    pub async fn fresh(&self) -> Fresh {
+    pub(crate) async fn fresh(&self) -> Fresh {
         let (url, dir) = match self {
             Self::Sqlite => {
-                let base = std::env::var_os("CARGO_TARGET_TMPDIR").unwrap_or_else(|| env!("CARGO_TARGET_TMPDIR").into());
+                let base =
+                    std::env::var_os("CARGO_TARGET_TMPDIR").unwrap_or_else(|| env!("CARGO_TARGET_TMPDIR").into());
                 let dir = tempfile::tempdir_in(base).expect("a directory");
                 (format!("sqlite://{}", dir.path().join("bench.db").display()), Some(dir))
             }
@@ -50,8 +58,13 @@ impl Scene {
                 let ids = IdSource::new(Arc::new(SystemClock));
                 let name = format!("bench_{}", ids.next_uuid().simple());
                 let db = Db::open(&DbOptions::new(admin), ids).await.expect("PostgreSQL answers");
-                let mintreu::db::On::Postgres(pool) = db.on() else { panic!("MINTREU_BENCH_POSTGRES names PostgreSQL") };
-                sqlx::query(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(pool).await.expect("creates");
+                let mintreu::db::On::Postgres(pool) = db.on() else {
+                    panic!("MINTREU_BENCH_POSTGRES names PostgreSQL")
+                };
+                sqlx::query(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}")))
+                    .execute(pool)
+                    .await
+                    .expect("creates");
                 let (base, _) = admin.rsplit_once('/').expect("a database in the url");
                 (format!("{base}/{name}"), None)
             }
@@ -72,6 +85,6 @@ impl Scene {
 }
 
 /// How long a rate is measured.
-pub const ROUND: Duration = Duration::from_millis(1500);
+pub(crate) const ROUND: Duration = Duration::from_millis(1500);
 /// How many rounds, ours and the limit in turn.
-pub const ROUNDS: usize = 3;
+pub(crate) const ROUNDS: usize = 3;

@@ -139,7 +139,7 @@ impl Node {
         let shard = |index| Shard {
             index,
             mailbox: Mailbox::new(capability.mailbox, metrics.clone()),
-            cell: Cell::new(clock.clone(), metrics.clone()),
+            cell: Cell::of_shard(clock.clone(), &metrics),
             actor: OnceLock::new(),
         };
         Self {

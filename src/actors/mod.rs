@@ -46,7 +46,9 @@
 //! ```
 
 mod capability;
+pub mod licensing;
 mod mailbox;
+pub mod payments;
 mod policy;
 mod root;
 mod run;

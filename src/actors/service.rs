@@ -12,7 +12,7 @@ use super::{
     ActorState, Policy,
     policy::{Meter, Verdict},
     root::{ChildFailed, Revive, Root, Stop},
-    status::{Cell, Meters, panic_message},
+    status::{Cell, panic_message},
 };
 use crate::kernel::Clock;
 
@@ -68,7 +68,7 @@ pub(super) struct ServiceNode {
 
 impl ServiceNode {
     pub(super) fn new(name: &'static str, clock: &Arc<dyn Clock>) -> Self {
-        let cell = Cell::new(clock.clone(), Arc::new(Meters::new(name)));
+        let cell = Cell::of_service(clock.clone(), name);
         Self { name, cell, tasks: TaskTracker::new(), stop: CancellationToken::new() }
     }
 }

@@ -68,22 +68,35 @@ pub(super) struct Cell {
     clock: Arc<dyn Clock>,
     stage: ArcSwap<Stage>,
     in_flight: AtomicUsize,
-    metrics: Arc<Meters>,
+    falls: Counter,
+    busy: Gauge,
+    failed: Gauge,
 }
 
 impl Cell {
-    pub(super) fn new(clock: Arc<dyn Clock>, metrics: Arc<Meters>) -> Self {
+    /// For a shard of the capability that `metrics` belong to.
+    pub(super) fn of_shard(clock: Arc<dyn Clock>, metrics: &Meters) -> Self {
+        Self::new(clock, metrics.restarts.clone(), metrics.in_flight.clone(), metrics.failed.clone())
+    }
+
+    /// For a service, which does no jobs.
+    pub(super) fn of_service(clock: Arc<dyn Clock>, name: &'static str) -> Self {
+        Self::new(clock, restarts(name), Gauge::noop(), failed(name))
+    }
+
+    fn new(clock: Arc<dyn Clock>, falls: Counter, busy: Gauge, failed: Gauge) -> Self {
         let stage = Stage { state: ActorState::Stopped, since: clock.now(), restarts: 0, last_error: None };
-        Self { clock, stage: ArcSwap::from_pointee(stage), in_flight: AtomicUsize::new(0), metrics }
+        Self { clock, stage: ArcSwap::from_pointee(stage), in_flight: AtomicUsize::new(0), falls, busy, failed }
     }
 
     pub(super) fn enter(&self, state: ActorState) {
         self.change(|stage| stage.state = state);
+        self.failed.set(if state == ActorState::Failed { 1.0 } else { 0.0 });
     }
 
     /// Records a fall. A running actor is restarting from now on; one that is failed or stopped stays so.
     pub(super) fn fell(&self, error: &str) {
-        self.metrics.restarts.increment(1);
+        self.falls.increment(1);
         self.change(|stage| {
             stage.restarts += 1;
             stage.last_error = Some(error.into());
@@ -117,7 +130,7 @@ impl Cell {
     /// A guard that counts one job as being done for as long as it lives.
     pub(super) fn in_flight(&self) -> InFlight<'_> {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
-        self.metrics.in_flight.increment(1);
+        self.busy.increment(1);
         InFlight(self)
     }
 
@@ -142,14 +155,23 @@ pub(super) struct InFlight<'a>(&'a Cell);
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
-        self.0.metrics.in_flight.decrement(1);
+        self.0.busy.decrement(1);
     }
+}
+
+fn failed(capability: &'static str) -> Gauge {
+    metrics::gauge!("mintreu_actor_failed", "capability" => capability)
+}
+
+fn restarts(capability: &'static str) -> Counter {
+    metrics::counter!("mintreu_actor_restarts_total", "capability" => capability)
 }
 
 /// The metrics of a capability. Looked up once, because a look-up per job would cost more than the hop.
 pub(super) struct Meters {
     restarts: Counter,
     in_flight: Gauge,
+    failed: Gauge,
     pub(super) depth: Gauge,
     pub(super) duration: Histogram,
     outcomes: [Counter; OUTCOMES.len()],
@@ -160,8 +182,9 @@ const OUTCOMES: [&str; 8] = ["settled", "completed", "retry", "snoozed", "dead",
 impl Meters {
     pub(super) fn new(capability: &'static str) -> Self {
         Self {
-            restarts: metrics::counter!("mintreu_actor_restarts_total", "capability" => capability),
+            restarts: restarts(capability),
             in_flight: metrics::gauge!("mintreu_actor_in_flight", "capability" => capability),
+            failed: failed(capability),
             depth: metrics::gauge!("mintreu_actor_mailbox_depth", "capability" => capability),
             duration: metrics::histogram!("mintreu_actor_job_duration_seconds", "capability" => capability),
             outcomes: OUTCOMES.map(|outcome| {

@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::kernel::{SecretKey, secret::RandomError};
+use crate::kernel::{SecretKey, seal::SealError, secret::RandomError};
 
 /// Why there is no key.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +42,9 @@ pub enum KeyFileError {
     /// No randomness.
     #[error(transparent)]
     Random(#[from] RandomError),
+    /// No keyring can be made of what there is.
+    #[error(transparent)]
+    Seal(#[from] SealError),
 }
 
 /// Reads the key in the file at `path`, which is made if there is none.

@@ -34,7 +34,10 @@ pub use self::{
     urls::{DatabaseUrl, PublicUrl, RedisUrl},
     values::{Bytes, LogFilter},
 };
-use crate::kernel::{Keyring, SecretKey};
+use crate::kernel::{
+    SecretKey,
+    seal::{Keyring, Random},
+};
 
 /// The built-in `config.toml`: every key, its default and what it means.
 pub const DEFAULT: &str = include_str!("../../config.toml");
@@ -172,11 +175,8 @@ impl Config {
     pub fn keyring(&self, file: &Path) -> Result<Keyring, KeyFileError> {
         let made: Vec<SecretKey> =
             if self.secrets.key.is_empty() { vec![key_file::read_or_make(file)?] } else { Vec::new() };
-        let mut keys = self.secrets.key.iter().cloned().chain(made);
-        match keys.next() {
-            Some(first) => Ok(Keyring::new(first, keys)),
-            None => Err(KeyFileError::Damaged { path: file.to_owned() }),
-        }
+        let keys = self.secrets.key.iter().chain(&made).map(SecretKey::bytes);
+        Ok(Keyring::new(keys, Random::os())?)
     }
 }
 

@@ -41,12 +41,10 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.origin)?;
-        if !self.key.is_empty() {
-            write!(f, "{}: ", self.key)?;
-        }
-        // What libraries say can span lines; a problem is one.
-        f.write_str(&self.what.split_whitespace().collect::<Vec<_>>().join(" "))
+        let key = if self.key.is_empty() { String::new() } else { format!("{}: ", self.key) };
+        let line = format!("{}: {key}{}", self.origin, self.what);
+        // Names and what libraries say can span lines; a problem is one.
+        f.write_str(&line.split_whitespace().collect::<Vec<_>>().join(" "))
     }
 }
 

@@ -135,6 +135,7 @@ fn an_unknown_key_or_section_is_told_with_those_there_are() {
         line.starts_with("mintreu.toml:2: smtp.relay: there is no such key; the sections are audit, database"),
         "{line}"
     );
+    assert_eq!(refused("\"a\\nb\" = 1", &[]).len(), 1);
     assert!(refused("[smtp]", &[])[0].starts_with("mintreu.toml:1: smtp: there is no such key"));
 }
 
@@ -297,6 +298,21 @@ fn the_listing_shows_every_key_in_the_built_in_order_and_can_be_read_again() {
     assert_eq!(again.jobs.lease, config.jobs.lease);
 }
 
+proptest::proptest! {
+    /// Bad input is an error of at least one problem, each on one line; never a panic.
+    #[test]
+    fn whatever_is_written_is_read_or_refused(
+        file in r"(\[?\[?[a-z.]{0,8}\]?\]?( ?= ?['0-9a-z\[\]{},.]{0,6})?\n?){0,4}",
+        key in r"(HTTP|JOBS|SECRETS|USAGE|_){0,2}(__)?(LISTEN|LEASE|KEY|LOG|SAMPLE_RATE)?",
+        value in r"\PC{0,12}",
+    ) {
+        if let Err(error) = Config::load(&sources(&file, &[(&format!("MINTREU__{key}"), &value)])) {
+            proptest::prop_assert!(!error.problems.is_empty());
+            proptest::prop_assert_eq!(error.to_string().lines().count(), error.problems.len());
+        }
+    }
+}
+
 #[test]
 fn a_named_file_must_exist_and_the_implicit_one_need_not() {
     let dir = tempfile::tempdir().expect("a directory");
@@ -326,7 +342,8 @@ fn development_makes_a_key_once_and_a_configured_one_is_used_instead() {
     let dir = tempfile::tempdir().expect("a directory");
     let file = dir.path().join(KEY_FILE);
     let made = load("", &[]).keyring(&file).expect("made");
-    assert_eq!(load("", &[]).keyring(&file).expect("read").first(), made.first());
+    let sealed = made.seal("c", b"value").expect("sealed");
+    assert!(load("", &[]).keyring(&file).expect("read").is_current(&sealed));
     let configured = load("", &[("MINTREU__SECRETS__KEY", KEY)]).keyring(&file).expect("configured");
-    assert_eq!(Ok(configured.first().clone()), KEY.parse());
+    assert!(!configured.is_current(&sealed), "the configured key is used, not the file's");
 }

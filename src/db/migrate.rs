@@ -91,9 +91,10 @@ impl Db {
             .map(|migration| migration.version)
             .filter(|version| applied.iter().all(|(done, _)| done != version))
             .collect();
-        Ok(match versions.is_empty() {
-            true => SchemaState::Current { version: applied.last().map_or(0, |(version, _)| *version) },
-            false => SchemaState::Pending { versions },
+        Ok(if versions.is_empty() {
+            SchemaState::Current { version: applied.last().map_or(0, |(version, _)| *version) }
+        } else {
+            SchemaState::Pending { versions }
         })
     }
 

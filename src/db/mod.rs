@@ -175,7 +175,7 @@ pub struct Db {
 
 #[derive(Debug, Clone)]
 enum Engine {
-    Sqlite(sqlite::SqliteDb),
+    Sqlite(Box<sqlite::SqliteDb>),
     Postgres(postgres::PostgresDb),
 }
 
@@ -183,7 +183,7 @@ impl Db {
     /// Opens a database; a SQLite file and its directory are created when missing.
     pub async fn open(options: &DbOptions, ids: IdSource) -> Result<Self, OpenError> {
         let engine = if let Some(file) = options.sqlite_file() {
-            Engine::Sqlite(sqlite::SqliteDb::open(&file, options).await?)
+            Engine::Sqlite(Box::new(sqlite::SqliteDb::open(&file, options).await?))
         } else if options.url.starts_with("postgres://") || options.url.starts_with("postgresql://") {
             Engine::Postgres(postgres::PostgresDb::open(options).await?)
         } else {

@@ -1,6 +1,6 @@
 //! PostgreSQL: a pool, a transaction each, and messages between processes.
 
-use std::{str::FromStr, time::Duration};
+use std::{fmt::Write, str::FromStr, time::Duration};
 
 use sqlx::{
     AssertSqlSafe, ConnectOptions, PgConnection, PgPool, Postgres, Transaction,
@@ -119,7 +119,8 @@ async fn flush(conn: &mut PgConnection, appends: &mut Appends) -> Result<(), DbE
         } else {
             let lead = if index == 0 { "WITH" } else { "," };
             let gap = if index + 2 == batches.len() { " " } else { "" };
-            statement.push_str(&format!("{lead} append_{index} AS ({insert}){gap}"));
+            // Writing to a string cannot fail.
+            let _ = write!(statement, "{lead} append_{index} AS ({insert}){gap}");
         }
     }
     let mut query = sqlx::query(AssertSqlSafe(statement));

@@ -210,13 +210,32 @@ pub async fn counts(db: &Db) -> Result<Vec<JobCount>, DbError> {
     )
 }
 
-/// How many jobs have not ended, by queue and state: reads the indexes of those alone.
-pub async fn alive(db: &Db) -> Result<Vec<JobCount>, DbError> {
+/// What a queue holds that wants attention.
+#[derive(Debug, FromRow)]
+pub struct QueueDepth {
+    /// The queue.
+    pub queue: String,
+    /// Jobs that are due and wait.
+    pub waiting: i64,
+    /// Jobs that are dead.
+    pub dead: i64,
+    /// When the longest waiting of them was due.
+    pub oldest_run_at: Option<Time>,
+}
+
+/// The depths of all queues that hold waiting or dead jobs: reads the indexes of those alone.
+pub async fn depths(db: &Db) -> Result<Vec<QueueDepth>, DbError> {
     fetch_all!(
         db,
         sqlx::query_as(
-            "SELECT queue, state, COUNT(*) AS jobs, MIN(run_at) AS oldest_run_at FROM jobs
-             WHERE state IN ('available', 'scheduled', 'running', 'retryable') GROUP BY queue, state ORDER BY queue, state"
+            "SELECT queue, CAST(SUM(waiting) AS BIGINT) AS waiting, CAST(SUM(dead) AS BIGINT) AS dead,
+                MIN(oldest_run_at) AS oldest_run_at FROM (
+                SELECT queue, COUNT(*) AS waiting, 0 AS dead, MIN(run_at) AS oldest_run_at FROM jobs
+                WHERE state = 'available' GROUP BY queue
+                UNION ALL
+                SELECT queue, 0 AS waiting, COUNT(*) AS dead, NULL AS oldest_run_at FROM jobs
+                WHERE state = 'discarded' GROUP BY queue
+             ) depths GROUP BY queue"
         )
     )
 }

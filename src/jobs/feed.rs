@@ -95,9 +95,9 @@ pub(super) struct Claimer {
 
 impl Feed {
     pub(super) fn start(claimer: Claimer) -> Self {
-        let (sender, claimed) = mpsc::channel(claimer.options.concurrency.max(1));
+        let (sender, received) = mpsc::channel(claimer.options.concurrency.max(1));
         let claiming = tokio::spawn(claimer.clone().run(sender));
-        Self { claimer, claimed, claiming, sending: Sending::Idle }
+        Self { claimer, claimed: received, claiming, sending: Sending::Idle }
     }
 }
 
@@ -272,7 +272,7 @@ impl Sink<Task<Claimed>> for Feed {
             match std::mem::replace(&mut this.sending, Sending::Idle) {
                 Sending::Idle => return Poll::Ready(Ok(())),
                 Sending::Buffered(tasks) => {
-                    this.sending = Sending::Writing(Box::pin(enqueue_all(this.claimer.db.clone(), tasks)))
+                    this.sending = Sending::Writing(Box::pin(enqueue_all(this.claimer.db.clone(), tasks)));
                 }
                 Sending::Writing(mut write) => match write.as_mut().poll(cx) {
                     Poll::Ready(result) => return Poll::Ready(result),

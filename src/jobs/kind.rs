@@ -41,8 +41,7 @@ pub struct RetryPolicy {
 
 impl RetryPolicy {
     /// 20 attempts over about two days.
-    pub const DEFAULT: Self =
-        Self { max_attempts: 20, base: Duration::from_secs(1), cap: Duration::from_secs(6 * 3600) };
+    pub const DEFAULT: Self = Self { max_attempts: 20, base: Duration::from_secs(1), cap: Duration::from_hours(6) };
 
     /// The wait after failed attempt number `attempt` (from 1), chosen by `random` from nothing to the whole.
     #[must_use]

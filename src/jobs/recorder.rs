@@ -28,7 +28,7 @@ pub(super) struct Recorder {
 #[derive(Debug)]
 enum Due {
     /// The slot is given back once recorded: the job no longer counts towards its queue's concurrency.
-    Record(Settlement, Arc<Semaphore>),
+    Record(Box<Settlement>, Arc<Semaphore>),
     /// Answered when all that came before it is recorded.
     Flush(oneshot::Sender<()>),
 }
@@ -43,7 +43,7 @@ impl Recorder {
     /// Hands over one settlement.
     pub(super) async fn record(&self, settlement: Settlement, slot: Arc<Semaphore>) {
         let job = settlement.job.id;
-        if self.sender.send(Due::Record(settlement, slot)).await.is_err() {
+        if self.sender.send(Due::Record(Box::new(settlement), slot)).await.is_err() {
             // Only when the recording task died: the job runs again after this worker's lease.
             tracing::error!(%job, "the outcome of a job could not be recorded");
         }
@@ -64,7 +64,7 @@ async fn record(db: Db, running: Running, mut receiver: mpsc::Receiver<Due>) {
         for due in due.drain(..) {
             match due {
                 Due::Record(settlement, slot) => {
-                    batch.push(settlement);
+                    batch.push(*settlement);
                     slots.push(slot);
                 }
                 Due::Flush(done) => flushes.push(done),
@@ -74,7 +74,9 @@ async fn record(db: Db, running: Running, mut receiver: mpsc::Receiver<Due>) {
             record_batch(&db, &batch).await;
             batch.iter().for_each(|settlement| running.remove(&settlement.job));
         }
-        slots.iter().for_each(|slot| slot.add_permits(1));
+        for slot in slots {
+            slot.add_permits(1);
+        }
         for done in flushes {
             // Whoever waited may have given up.
             let _ = done.send(());

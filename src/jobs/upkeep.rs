@@ -31,25 +31,24 @@ pub async fn upkeep(db: Db, retention: Retention) {
     }
 }
 
-/// Sets the depth of every queue and state; those seen earlier and gone now are set to none.
-async fn measure(db: &Db, seen: &mut HashSet<(String, String)>) -> Result<(), DbError> {
-    let counts = admin::alive(db).await?;
-    let now = db.now();
-    for (queue, state) in &*seen {
-        metrics::gauge!("mintreu_jobs_depth", "queue" => queue.clone(), "state" => state.clone()).set(0.0);
-        metrics::gauge!("mintreu_jobs_lag_seconds", "queue" => queue.clone()).set(0.0);
+/// Measures every queue; those seen earlier that hold nothing now are at zero.
+async fn measure(db: &Db, seen: &mut HashSet<String>) -> Result<(), DbError> {
+    let (depths, now) = (admin::depths(db).await?, db.now());
+    for queue in seen.iter().filter(|queue| depths.iter().all(|depth| depth.queue != **queue)) {
+        gauges(queue, 0, 0, Duration::ZERO);
     }
-    for count in counts {
-        #[expect(clippy::cast_precision_loss, reason = "no queue holds 2^52 jobs")]
-        let jobs = count.jobs as f64;
-        metrics::gauge!("mintreu_jobs_depth", "queue" => count.queue.clone(), "state" => count.state.clone()).set(jobs);
-        if count.state == "available"
-            && let Some(oldest) = count.oldest_run_at
-        {
-            metrics::gauge!("mintreu_jobs_lag_seconds", "queue" => count.queue.clone())
-                .set(now.since(oldest).as_secs_f64());
-        }
-        seen.insert((count.queue, count.state));
+    for depth in depths {
+        let lag = depth.oldest_run_at.map(|oldest| now.since(oldest)).unwrap_or_default();
+        gauges(&depth.queue, depth.waiting, depth.dead, lag);
+        seen.insert(depth.queue);
     }
     Ok(())
+}
+
+fn gauges(queue: &str, waiting: i64, dead: i64, lag: Duration) {
+    #[expect(clippy::cast_precision_loss, reason = "no queue holds 2^52 jobs")]
+    let (waiting, dead) = (waiting as f64, dead as f64);
+    metrics::gauge!("mintreu_jobs_waiting", "queue" => queue.to_owned()).set(waiting);
+    metrics::gauge!("mintreu_jobs_dead", "queue" => queue.to_owned()).set(dead);
+    metrics::gauge!("mintreu_jobs_lag_seconds", "queue" => queue.to_owned()).set(lag.as_secs_f64());
 }

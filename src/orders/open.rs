@@ -3,11 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    audit::Entry,
+    audit::{Actor, Entry},
     db::{Db, DbError},
     execute,
     kernel::OrderId,
 };
+
+/// Who opens orders, in the audit trail.
+const ACTOR: Actor = Actor::system("orders");
 
 /// What can be bought until there is a catalogue.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -73,7 +76,7 @@ pub async fn open(db: &Db, new: NewOrder) -> Result<OrderId, OpenError> {
             .bind(offer.currency)
             .bind(now)
         )?;
-        tx.audit(Entry::system("order.opened", "order", id));
+        tx.audit(Entry::new(ACTOR, "order.opened", "order", id.to_string()));
         Ok(id)
     })
     .await
@@ -83,5 +86,7 @@ pub async fn open(db: &Db, new: NewOrder) -> Result<OrderId, OpenError> {
 fn plausible(email: &str) -> bool {
     email.len() <= 254
         && !email.chars().any(|character| character.is_control() || character.is_whitespace())
-        && email.split_once('@').is_some_and(|(name, domain)| !name.is_empty() && domain.contains('.') && !domain.contains('@'))
+        && email
+            .split_once('@')
+            .is_some_and(|(name, domain)| !name.is_empty() && domain.contains('.') && !domain.contains('@'))
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    audit::Entry,
+    audit::{Actor, Entry},
     db::{DbError, Tx},
     execute, fetch_optional,
     jobs::DomainEvent,
@@ -11,6 +11,9 @@ use crate::{
     licenses::{self, IssueLicense},
     payments::{self, WebhookId},
 };
+
+/// Who settles orders, in the audit trail.
+const ACTOR: Actor = Actor::system("orders");
 
 /// An order was paid.
 #[derive(Debug, Serialize)]
@@ -92,7 +95,7 @@ async fn settle_session(tx: &mut Tx, payload: &str) -> Result<Settlement, DbErro
     let Some((amount, currency, product)) = found else { return Ok(Settlement::UnknownOrder) };
     let same_currency = session.currency.is_some_and(|paid| paid.eq_ignore_ascii_case(&currency));
     if session.amount_total != Some(amount) || !same_currency {
-        tx.audit(Entry::system("payment.wrong_amount", "order", order));
+        tx.audit(Entry::new(ACTOR, "payment.wrong_amount", "order", order.to_string()));
         return Ok(Settlement::WrongAmount);
     }
     let now = tx.now();
@@ -107,7 +110,7 @@ async fn settle_session(tx: &mut Tx, payload: &str) -> Result<Settlement, DbErro
     if paid == 0 {
         return Ok(Settlement::AlreadyPaid);
     }
-    tx.audit(Entry::system("order.paid", "order", order));
+    tx.audit(Entry::new(ACTOR, "order.paid", "order", order.to_string()));
     tx.emit(&OrderPaid { order })?;
     tx.enqueue(&IssueLicense { order, product }).await?;
     Ok(Settlement::Settled)
@@ -118,7 +121,7 @@ pub async fn fulfil(tx: &mut Tx, work: &IssueLicense) -> Result<(), DbError> {
     let now = tx.now();
     if licenses::issue(tx, work.order, &work.product).await? {
         execute!(tx, sqlx::query("UPDATE orders SET fulfilled_at = $2 WHERE id = $1").bind(work.order).bind(now))?;
-        tx.audit(Entry::system("license.issued", "order", work.order));
+        tx.audit(Entry::new(ACTOR, "license.issued", "order", work.order.to_string()));
     }
     Ok(())
 }

@@ -3,4 +3,4 @@
 mod inbox;
 pub mod sandbox;
 
-pub use inbox::{EventRow, HandleEvent, Received, WebhookId, record, receive, take};
+pub use inbox::{EventRow, HandleEvent, Received, WebhookId, receive, record, take};

@@ -60,11 +60,7 @@ pub fn sign(secret: &str, body: &[u8], now: Time) -> String {
 fn signature(secret: &str, time: i64, body: &[u8]) -> String {
     let mut message = format!("{time}.").into_bytes();
     message.extend_from_slice(body);
-    hex(&seal::hmac_sha256(secret.as_bytes(), &message))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    seal::to_hex(&seal::hmac_sha256(secret.as_bytes(), &message))
 }
 
 #[derive(Deserialize)]

@@ -246,7 +246,9 @@ impl SqliteTx {
         let Some(conn) = core.conn.as_mut() else { return Ok(()) };
         if !conn.member_began() && appends.is_empty() {
             turn.finish();
-            hooks.into_iter().for_each(|hook| hook());
+            for hook in hooks {
+                hook();
+            }
             return Ok(());
         }
         conn.keep_member();

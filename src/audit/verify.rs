@@ -1,0 +1,231 @@
+//! Verification: walks the chain from its first entry to its head and names the first thing that is wrong.
+
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::{
+    AuditError, Head,
+    chain::{ChainMac, PlacedRow, select_placed},
+    chain_keys,
+    people::{Person, open_key, open_personal},
+};
+use crate::{
+    db::Db,
+    fetch_all, fetch_one,
+    kernel::seal::{Keyring, PurposeKeys, SealError, from_hex, same},
+};
+
+/// What a verification found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// How many entries are in order, from the first.
+    pub verified: i64,
+    /// How many of them hold data of a person who was erased.
+    pub erased: u64,
+    /// How many entries have no place in the chain yet; more than a second's worth means that no sealer runs.
+    pub unsealed: i64,
+    /// The head, as the database has it.
+    pub head: Option<Head>,
+    /// The first thing that is wrong.
+    pub problem: Option<Problem>,
+}
+
+impl Report {
+    /// Whether the trail is whole.
+    #[must_use]
+    pub const fn is_whole(&self) -> bool {
+        self.problem.is_none()
+    }
+}
+
+/// What is wrong, and at which sequence number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
+#[serde(rename_all = "snake_case", tag = "problem")]
+pub enum Problem {
+    /// There is no such entry, though there are later ones.
+    #[error("entry {sequence} is missing: it was deleted")]
+    Missing {
+        /// The sequence number that is not there.
+        sequence: i64,
+    },
+    /// The entry is not what was sealed there.
+    #[error("entry {sequence} (id {id}) is not what was sealed: it was edited, moved or replaced")]
+    Altered {
+        /// Its sequence number.
+        sequence: i64,
+        /// The id that the row has now.
+        id: Uuid,
+    },
+    /// The entry was sealed with a key that is not configured.
+    #[error(
+        "entry {sequence} was sealed with key {key_id}, which is not in secrets.key: add it to the end of the list"
+    )]
+    UnknownKey {
+        /// Its sequence number.
+        sequence: i64,
+        /// The name of the key.
+        key_id: String,
+    },
+    /// The chain ends before its head.
+    #[error("the chain ends at entry {last}, its head is at {head}: the entries between were deleted")]
+    Truncated {
+        /// The last entry's sequence number.
+        last: i64,
+        /// The head's.
+        head: i64,
+    },
+    /// There are entries behind the head, or the head's hash is not the last entry's.
+    #[error("the head at {head} does not fit entry {last}, the last one: the head was forged or set back")]
+    HeadForged {
+        /// The last entry's sequence number.
+        last: i64,
+        /// The head's.
+        head: i64,
+    },
+    /// There is no head.
+    #[error("the head of the chain is missing: the row of table audit_head was deleted or damaged")]
+    HeadMissing,
+    /// A head that was published earlier is not on this chain.
+    #[error("the published head at {sequence} is not on this chain: the chain was cut or rewritten since")]
+    NotPublished {
+        /// The published head's sequence number.
+        sequence: i64,
+    },
+    /// A person's key is gone without an erasure, or is not the one that sealed the entry.
+    #[error("entry {sequence}: the key of person {person} was deleted or replaced without erasing the person")]
+    PersonKey {
+        /// The entry's sequence number.
+        sequence: i64,
+        /// Whose key.
+        person: Uuid,
+    },
+}
+
+const PAGE: i64 = 500;
+
+/// Walks the whole chain. `published` is a head that was noted earlier, from the log or an export: a chain that was cut
+/// together with its head is found out by that alone.
+pub async fn verify(db: &Db, keys: &Keyring, published: Option<&Head>) -> Result<Report, AuditError> {
+    let unsealed = fetch_one!(db, sqlx::query_scalar("SELECT COUNT(*) FROM audit_entries WHERE seq IS NULL"))?;
+    let head = Head::read(db).await?;
+    let mut walk = Walk { ring: keys, keys: chain_keys(keys), published, at: 0, mac: [0; 32], erased: 0 };
+    let problem = walk.run(db, head.as_ref()).await?.err();
+    Ok(Report { verified: walk.at, erased: walk.erased, unsealed, head, problem })
+}
+
+struct Walk<'a> {
+    ring: &'a Keyring,
+    keys: PurposeKeys,
+    published: Option<&'a Head>,
+    /// The last entry that was in order, and its hash.
+    at: i64,
+    mac: ChainMac,
+    erased: u64,
+}
+
+impl Walk<'_> {
+    async fn run(&mut self, db: &Db, head: Option<&Head>) -> Result<Result<(), Problem>, AuditError> {
+        let Some((head, head_mac)) = head.and_then(|head| Some((head, head.chain_mac()?))) else {
+            return Ok(Err(Problem::HeadMissing));
+        };
+        loop {
+            // What is sealed while this walks is behind the head that it set out for.
+            let page: Vec<PlacedRow> = fetch_all!(
+                db,
+                sqlx::query_as(select_placed!("e.seq > $1 AND e.seq <= $2 ORDER BY e.seq LIMIT $3"))
+                    .bind(self.at)
+                    .bind(head.sequence)
+                    .bind(PAGE)
+            )?;
+            if page.is_empty() {
+                break;
+            }
+            for row in &page {
+                if let Err(problem) = self.step(row) {
+                    return Ok(Err(problem));
+                }
+            }
+        }
+        Ok(match self.end(head, &head_mac) {
+            Ok(()) => self.beyond(db).await?,
+            problem => problem,
+        })
+    }
+
+    /// Checks the next entry.
+    fn step(&mut self, placed: &PlacedRow) -> Result<(), Problem> {
+        let sequence = self.at + 1;
+        let altered = Problem::Altered { sequence, id: placed.row.id };
+        match placed.seq {
+            Some(seq) if seq > sequence => return Err(Problem::Missing { sequence }),
+            Some(seq) if seq == sequence => {}
+            // Twice the same number: the table's unique constraint was removed.
+            _ => return Err(altered),
+        }
+        let key_id = placed.key_id.as_deref().unwrap_or_default();
+        let stored = placed.mac.as_deref().and_then(from_hex).unwrap_or_default();
+        let mut candidates = self.keys.named(key_id).map(|key| placed.row.link(key, &self.mac, sequence)).peekable();
+        if candidates.peek().is_none() {
+            return Err(Problem::UnknownKey { sequence, key_id: key_id.to_owned() });
+        }
+        let mac = candidates.find(|mac| same(mac, &stored)).ok_or(altered)?;
+        drop(candidates);
+        self.check_person(sequence, placed)?;
+        self.check_published(sequence, &mac)?;
+        (self.at, self.mac) = (sequence, mac);
+        Ok(())
+    }
+
+    fn check_person(&mut self, sequence: i64, placed: &PlacedRow) -> Result<(), Problem> {
+        let (Some(uuid), Some(personal)) = (placed.row.person, &placed.row.personal) else { return Ok(()) };
+        if placed.erased_at.is_some() {
+            self.erased += 1;
+            return Ok(());
+        }
+        let person = Person::from_uuid(uuid);
+        let opened = placed
+            .sealed_key
+            .as_deref()
+            .ok_or(SealError::Format)
+            .and_then(|sealed| open_key(self.ring, person, sealed))
+            .and_then(|key| open_personal(&key, person, personal));
+        match opened {
+            Ok(_) => Ok(()),
+            Err(SealError::UnknownKey(id)) => Err(Problem::UnknownKey { sequence, key_id: id.to_string() }),
+            Err(_) => Err(Problem::PersonKey { sequence, person: uuid }),
+        }
+    }
+
+    fn check_published(&self, sequence: i64, mac: &ChainMac) -> Result<(), Problem> {
+        match self.published {
+            Some(head) if head.sequence == sequence && head.chain_mac().as_ref() != Some(mac) => {
+                Err(Problem::NotPublished { sequence })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks that the chain ends where the head says.
+    fn end(&self, head: &Head, head_mac: &ChainMac) -> Result<(), Problem> {
+        if self.at < head.sequence {
+            return Err(Problem::Truncated { last: self.at, head: head.sequence });
+        }
+        if !same(head_mac, &self.mac) {
+            return Err(Problem::HeadForged { last: self.at, head: head.sequence });
+        }
+        match self.published {
+            Some(published) if published.sequence > self.at => {
+                Err(Problem::NotPublished { sequence: published.sequence })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks that nothing lies behind the head. The head is read after the last entry: it only ever grows.
+    async fn beyond(&self, db: &Db) -> Result<Result<(), Problem>, AuditError> {
+        let last: Option<i64> =
+            fetch_one!(db, sqlx::query_scalar("SELECT MAX(seq) FROM audit_entries WHERE seq IS NOT NULL"))?;
+        let (last, head) = (last.unwrap_or(0), Head::read(db).await?.map_or(0, |head| head.sequence));
+        Ok(if last > head { Err(Problem::HeadForged { last, head }) } else { Ok(()) })
+    }
+}

@@ -1,0 +1,29 @@
+//! `mintreu config`
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use super::{Failure, Output};
+use crate::config::{self, ConfigError};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Config {
+    /// Tell all that is wrong with the configuration.
+    Check,
+    /// Print what is in effect and where each value comes from; secrets are not shown.
+    Show,
+}
+
+impl Config {
+    pub(super) fn run(self, loaded: Result<config::Config, ConfigError>, output: Output) -> Result<ExitCode, Failure> {
+        let config = loaded?;
+        match self {
+            Self::Check => {
+                output.print(&serde_json::json!({ "valid": true }), |_| "the configuration is valid".to_owned())?;
+            }
+            Self::Show => output.print(&config.settings(), |_| config.show().trim_end().to_owned())?,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

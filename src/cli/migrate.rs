@@ -1,0 +1,48 @@
+//! `mintreu migrate`
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::{Failure, Output, open, output::FOUND};
+use crate::{config::Config, db::SchemaState};
+
+#[derive(Debug, Args)]
+pub(super) struct Migrate {
+    /// Only tell whether migrations are to be run.
+    #[arg(long)]
+    check: bool,
+}
+
+impl Migrate {
+    pub(super) async fn run(self, config: &Config, output: Output) -> Result<ExitCode, Failure> {
+        if self.check {
+            return check(config, output).await;
+        }
+        let db = open::database(config).await?;
+        let run = db.migrate().await.map_err(Failure::failed)?;
+        output.print(&serde_json::json!({ "migrated": run }), |_| match run.len() {
+            0 => "the schema was current".to_owned(),
+            count => format!("{count} migrations run"),
+        })?;
+        db.close().await;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+async fn check(config: &Config, output: Output) -> Result<ExitCode, Failure> {
+    // A look must not make the file it looks for.
+    let missing = config.database.url.sqlite_file().is_some_and(|file| !file.exists());
+    let state = if missing {
+        SchemaState::Pending { versions: Vec::new() }
+    } else {
+        open::database(config).await?.schema_state().await?
+    };
+    output.print(&state, |state| {
+        if missing { "there is no database yet; run `mintreu migrate`".to_owned() } else { open::describe(state) }
+    })?;
+    Ok(match state {
+        SchemaState::Current { .. } => ExitCode::SUCCESS,
+        _ => ExitCode::from(FOUND),
+    })
+}

@@ -1,0 +1,100 @@
+//! The command line. Commands work on the database directly; a running server notices within a second.
+//!
+//! Exit codes: 0 done, 1 it could not be done, 2 the command line or the configuration is wrong, 3 a check found
+//! something wrong.
+
+mod audit;
+mod config;
+mod doctor;
+mod flags;
+mod jobs;
+mod migrate;
+mod open;
+mod output;
+mod serve;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+pub(crate) use output::{Failure, Output};
+
+/// Sells digital products: downloads, licence keys, metered API access, subscriptions.
+#[derive(Debug, Parser)]
+#[command(name = "mintreu", version, max_term_width = 110)]
+struct Cli {
+    /// Read this configuration file instead of `mintreu.toml` in the working directory.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print JSON instead of text.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server: the API, the queue's workers and their actors.
+    #[command(
+        after_help = "Examples:\n  mintreu serve\n  MINTREU__DATABASE__URL=postgres://shop@db/shop mintreu serve"
+    )]
+    Serve,
+    /// Bring the database's schema up to date.
+    #[command(
+        after_help = "Examples:\n  mintreu migrate\n  mintreu migrate --check   # exit code 3 when something is to do"
+    )]
+    Migrate(migrate::Migrate),
+    /// Check or show the configuration.
+    #[command(subcommand)]
+    Config(config::Config),
+    /// Look at and change feature flags and kill switches.
+    #[command(subcommand)]
+    Flags(flags::Flags),
+    /// Look at, retry, cancel, pause and purge background jobs.
+    #[command(subcommand)]
+    Jobs(jobs::Jobs),
+    /// Verify, list and export the audit trail.
+    #[command(subcommand)]
+    Audit(audit::Audit),
+    /// Tell what is wrong with this installation and how to mend it.
+    Doctor,
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let output = Output::new(cli.json);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return output.fail(&Failure::failed(format!("cannot start threads: {error}"))),
+    };
+    let result = runtime.block_on(run(cli, output));
+    // Whatever still runs has had its time; nothing in it is owed an answer.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(100));
+    match result {
+        Ok(code) => code,
+        Err(failure) => output.fail(&failure),
+    }
+}
+
+async fn run(cli: Cli, output: Output) -> Result<ExitCode, Failure> {
+    let loaded = open::configuration(cli.config.as_deref());
+    match cli.command {
+        Command::Serve => serve::run(loaded?).await,
+        Command::Migrate(command) => command.run(&loaded?, output).await,
+        Command::Config(command) => command.run(loaded, output),
+        Command::Flags(command) => command.run(&loaded?, output).await,
+        Command::Jobs(command) => command.run(&loaded?, output).await,
+        Command::Audit(command) => command.run(&loaded?, output).await,
+        Command::Doctor => doctor::run(loaded, output).await,
+    }
+}
+
+/// Who changes something from here: the account that runs the command.
+fn operator() -> crate::audit::Actor {
+    let account =
+        std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or_else(|_| "unknown".to_owned());
+    crate::audit::Actor::operator(format!("cli:{account}"))
+}

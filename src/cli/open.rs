@@ -1,0 +1,70 @@
+//! Opening what commands work with.
+
+use std::{path::Path, sync::Arc};
+
+use super::Failure;
+use crate::{
+    config::{Config, ConfigError, KEY_FILE, Sources},
+    db::{Db, DbOptions, GroupLimits, SchemaState},
+    kernel::{IdSource, SystemClock, seal::Keyring},
+};
+
+/// The configuration of this process.
+pub(super) fn configuration(file: Option<&Path>) -> Result<Config, ConfigError> {
+    Config::load(&Sources::gather(file, std::env::vars_os())?)
+}
+
+/// How the configuration says that the database is opened.
+pub(super) fn options(config: &Config) -> DbOptions {
+    let database = &config.database;
+    DbOptions {
+        max_connections: database.max_connections,
+        read_connections: database.read_connections,
+        group: GroupLimits { members: database.group_max, age: database.group_age },
+        patience: database.patience,
+        ..DbOptions::new(database.url.expose())
+    }
+}
+
+/// The database as it is.
+pub(super) async fn database(config: &Config) -> Result<Db, Failure> {
+    Db::open(&options(config), IdSource::new(Arc::new(SystemClock))).await.map_err(Failure::failed)
+}
+
+/// A database that exists and whose schema is this program's: what commands other than `serve` and `migrate` need.
+pub(super) async fn current_database(config: &Config) -> Result<Db, Failure> {
+    if let Some(file) = config.database.url.sqlite_file()
+        && !file.exists()
+    {
+        return Err(Failure::failed(format!(
+            "there is no database at {}; `mintreu migrate` makes it, or mend database.url",
+            file.display()
+        )));
+    }
+    let db = database(config).await?;
+    match db.schema_state().await? {
+        SchemaState::Current { .. } => Ok(db),
+        state => Err(Failure::failed(describe(&state))),
+    }
+}
+
+/// A schema's state in a line, with the mend.
+pub(super) fn describe(state: &SchemaState) -> String {
+    match state {
+        SchemaState::Current { version } => format!("the schema is current (version {version})"),
+        SchemaState::Pending { versions } => {
+            format!("{} migrations are to be run; run `mintreu migrate`", versions.len())
+        }
+        SchemaState::Newer { version } => {
+            format!("the database is at version {version}, newer than this program knows; start the newer program")
+        }
+        SchemaState::Altered { version } => {
+            format!("migration {version} in the database differs from this program's; restore the program that ran it")
+        }
+    }
+}
+
+/// The keys that seal.
+pub(super) fn keyring(config: &Config) -> Result<Keyring, Failure> {
+    config.keyring(Path::new(KEY_FILE)).map_err(Failure::failed)
+}

@@ -1,0 +1,165 @@
+//! `mintreu serve`: opens everything, runs until told to stop, and leaves nothing half done.
+
+mod lock;
+mod readiness;
+mod work;
+
+use std::{process::ExitCode, sync::Arc, time::Duration};
+
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{Failure, open};
+use crate::{
+    app::App,
+    config::{Config, Profile, UsageLog},
+    db::{Db, SchemaState},
+    flags::{Registry, RegistryOptions},
+    http::{self, Front, FrontOptions, Server},
+    kernel::IdSource,
+    telemetry::{self, Metrics},
+    usage::{self, LogPolicy, Usage},
+};
+
+/// Runs the server until SIGTERM or SIGINT.
+pub(super) async fn run(config: Config) -> Result<ExitCode, Failure> {
+    telemetry::init(config.telemetry.log_filter.as_str(), config.telemetry.log_format).map_err(Failure::usage)?;
+    let metrics = Metrics::install().map_err(Failure::failed)?;
+    // Everything that a wrong setting can break is tried before work begins.
+    let shop = http::bind("http.listen", &config.http.listen.to_string()).await.map_err(Failure::failed)?;
+    let operators = match config.metrics.listen {
+        Some(address) => Some(http::bind("metrics.listen", &address.to_string()).await.map_err(Failure::failed)?),
+        None => None,
+    };
+    let lock = lock::take(&config)?;
+    let app = open_app(&config).await?;
+    let work = work::start(&app, &config, lock.is_some()).await?;
+    let ready = readiness::checks(&app, work.actors());
+    let listeners = Listeners { shop, operators };
+    serve(&app, &config, listeners, Serving { metrics, ready: ready.clone() }, async {
+        tell_service_manager(&[sd_notify::NotifyState::Ready]);
+        tracing::info!(url = %config.http.public_url, database = %config.database.url, "ready");
+        wait_for_signal().await;
+        tell_service_manager(&[sd_notify::NotifyState::Stopping]);
+        tracing::info!("stopping");
+        ready.drain();
+    })
+    .await?;
+    work.stop(&app, config.shutdown.grace).await;
+    app.db.close().await;
+    drop(lock);
+    tracing::info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Opens the database, at this program's schema, and what is read from it.
+async fn open_app(config: &Config) -> Result<App, Failure> {
+    let keys = open::keyring(config)?;
+    let db = open::database(config).await?;
+    prepare_schema(&db, config.profile).await?;
+    let options = RegistryOptions { poll: config.flags.poll_interval, ..RegistryOptions::default() };
+    let flags = Registry::load(db.clone(), options).await?;
+    let usage = open_usage(config, db.ids().clone())?;
+    let sandbox = &config.payments.sandbox;
+    let secrets = sandbox.enabled.then(|| Arc::from(sandbox.webhook_secret.as_slice()));
+    Ok(App { db, flags, usage, keys, sandbox: secrets })
+}
+
+/// Development brings the schema up to date by itself; production leaves the moment to its operator.
+async fn prepare_schema(db: &Db, profile: Profile) -> Result<(), Failure> {
+    match (db.schema_state().await?, profile) {
+        (SchemaState::Current { .. }, _) => Ok(()),
+        (SchemaState::Pending { .. }, Profile::Development) => {
+            let versions = db.migrate().await.map_err(Failure::failed)?;
+            tracing::info!(?versions, "migrations run");
+            Ok(())
+        }
+        (state, _) => Err(Failure::failed(format!("database.url: {}", open::describe(&state)))),
+    }
+}
+
+fn open_usage(config: &Config, ids: IdSource) -> Result<Usage, Failure> {
+    let settings = &config.usage;
+    let log = match settings.log {
+        UsageLog::Off => LogPolicy::Off,
+        UsageLog::Sample => LogPolicy::Sample(settings.sample_rate),
+        UsageLog::All => LogPolicy::All,
+    };
+    let options = usage::Config {
+        fsync_interval: settings.fsync_interval,
+        flush_interval: settings.flush_interval,
+        log,
+        ..usage::Config::in_dir(&settings.journal_dir)
+    };
+    Usage::open(options, ids).map_err(|error| Failure::failed(format!("usage.journal_dir: {error}")))
+}
+
+struct Listeners {
+    shop: TcpListener,
+    operators: Option<TcpListener>,
+}
+
+struct Serving {
+    metrics: Metrics,
+    ready: http::Readiness,
+}
+
+/// Answers requests while `running` runs, then finishes those under way.
+async fn serve(
+    app: &App,
+    config: &Config,
+    listeners: Listeners,
+    serving: Serving,
+    running: impl Future<Output = ()>,
+) -> Result<(), Failure> {
+    let options = FrontOptions {
+        body_limit: config.http.body_limit.0,
+        request_timeout: config.http.request_timeout,
+        ..FrontOptions::new(config.http.public_url.as_str())
+    };
+    let front = Front::new(options, app.db.ids().clone(), serving.ready);
+    let server = Server {
+        header_timeout: config.http.header_timeout,
+        grace: config.shutdown.grace.mul_f32(0.4),
+        ..Server::default()
+    };
+    let (stop, stop_operators) = (CancellationToken::new(), CancellationToken::new());
+    let answering =
+        tokio::spawn(server.clone().run(listeners.shop, front.router(http::routes(app.clone())), stop.clone()));
+    let operations = listeners.operators.map(|listener| {
+        let server = Server { grace: Duration::from_millis(200), ..server };
+        tokio::spawn(server.run(listener, front.operations(&serving.metrics), stop_operators.clone()))
+    });
+    let upkeep = tokio::spawn(serving.metrics.upkeep());
+    running.await;
+    stop.cancel();
+    answering.await.map_err(Failure::failed)?;
+    stop_operators.cancel();
+    if let Some(operations) = operations {
+        operations.await.map_err(Failure::failed)?;
+    }
+    upkeep.abort();
+    Ok(())
+}
+
+async fn wait_for_signal() {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        tracing::error!("signals cannot be received; stop the process with SIGKILL");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+/// Tells systemd, where it started us.
+fn tell_service_manager(states: &[sd_notify::NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::warn!(%error, "the service manager could not be told");
+    }
+}

@@ -1,0 +1,122 @@
+//! What works behind the front: actors, services, queues.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use tokio::{runtime::Handle, sync::watch};
+use tokio_util::sync::CancellationToken;
+
+use super::Failure;
+use crate::{
+    actors::{Service, System, licensing, payments},
+    app::App,
+    audit::{Sealer, SealerOptions},
+    config::Config,
+    flags::{Registry, Switch},
+    jobs::{self, Consumer, QueueOptions, Worker, WorkerOptions, admin::Retention},
+    usage::Aggregator,
+};
+
+/// The running parts.
+pub(super) struct Work {
+    actors: Arc<System>,
+    worker: Worker,
+    gates: CancellationToken,
+}
+
+/// Starts services first, then the actors that rely on them, then the queues that feed those.
+pub(super) async fn start(app: &App, config: &Config, sole: bool) -> Result<Work, Failure> {
+    let actors = System::start(Handle::current(), Arc::clone(app.db.ids().clock())).map_err(Failure::failed)?;
+    for service in services(app, config) {
+        actors.serve(service).await.map_err(Failure::failed)?;
+    }
+    let payments = actors.add(payments::capability(app)).await.map_err(Failure::failed)?;
+    let licensing = actors.add(licensing::capability(app)).await.map_err(Failure::failed)?;
+    let options =
+        WorkerOptions { name: host_name(), lease: config.jobs.lease, poll_interval: config.jobs.poll_interval, sole };
+    let worker = Worker::start(app.db.clone(), options, Vec::new()).await?;
+    let gates = CancellationToken::new();
+    let feed = |queue: &'static str, switch: Switch, consumer: Arc<dyn Consumer>| {
+        let gate = gate(&app.flags, switch, gates.clone());
+        let (concurrency, poll_interval) = (config.jobs.concurrency, config.jobs.poll_interval);
+        worker.consume(QueueOptions { queue, concurrency, poll_interval, gate }, consumer);
+    };
+    feed("payments", Switch::Payments, payments.consumer());
+    feed("licensing", Switch::Licensing, licensing.consumer());
+    Ok(Work { actors: Arc::new(actors), worker, gates })
+}
+
+impl Work {
+    pub(super) const fn actors(&self) -> &Arc<System> {
+        &self.actors
+    }
+
+    /// Stops claiming, lets what runs finish within the grace, and gives the rest back.
+    pub(super) async fn stop(self, app: &App, grace: Duration) {
+        self.worker.shutdown(grace.mul_f32(0.4)).await;
+        let left = self.actors.drain(grace.mul_f32(0.1).max(Duration::from_secs(1))).await;
+        if left.interrupted > 0 {
+            tracing::warn!(jobs = left.interrupted, "jobs were interrupted; they run again at the next start");
+        }
+        self.gates.cancel();
+        drop(app.usage.clone());
+    }
+}
+
+/// Open while a kill switch is not flipped.
+fn gate(flags: &Registry, switch: Switch, stop: CancellationToken) -> watch::Receiver<bool> {
+    let mut changes = flags.watch();
+    let (sender, gate) = watch::channel(flags.is_on(switch));
+    tokio::spawn(stop.run_until_cancelled_owned(async move {
+        while changes.changed().await.is_ok() {
+            let open = !changes.borrow_and_update().switch(switch).killed;
+            sender.send_if_modified(|was| std::mem::replace(was, open) != open);
+        }
+    }));
+    gate
+}
+
+fn services(app: &App, config: &Config) -> Vec<Service> {
+    let (usage, db) = (app.usage.clone(), app.db.clone());
+    let usage = Service::new("usage", move |stop| {
+        let aggregator = Aggregator::new(usage.clone(), db.clone());
+        async move {
+            aggregator.run(stop).await;
+            Ok::<_, Infallible>(())
+        }
+    });
+    let registry = app.flags.clone();
+    let flags = Service::new("flags", move |stop| {
+        let registry = registry.clone();
+        async move {
+            registry.run(stop).await;
+            Ok::<_, Infallible>(())
+        }
+    });
+    let (db, keys) = (app.db.clone(), app.keys.clone());
+    let options = SealerOptions { interval: config.audit.seal_interval, ..SealerOptions::default() };
+    let audit = Service::new("audit", move |stop| {
+        let sealer = Sealer::new(db.clone(), &keys, options);
+        async move {
+            sealer.run(stop).await;
+            Ok::<_, Infallible>(())
+        }
+    });
+    let retention =
+        Retention { completed: config.jobs.retention_completed, discarded: config.jobs.retention_discarded };
+    let db = app.db.clone();
+    let upkeep = Service::new("jobs", move |stop| {
+        let db = db.clone();
+        async move {
+            stop.run_until_cancelled(jobs::upkeep(db, retention)).await;
+            Ok::<_, Infallible>(())
+        }
+    });
+    vec![usage, flags, audit, upkeep]
+}
+
+/// What operators call this machine.
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() { "mintreu".to_owned() } else { name.to_owned() }
+}

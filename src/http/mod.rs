@@ -1,0 +1,136 @@
+//! The front: how work is asked for.
+//!
+//! Promise: whatever a client sends, the answer is what the route means or a problem that says what is wrong and how
+//! to mend it; never a panic, a hang or another tenant's data. What it costs is bounded: in size, time and number.
+//!
+//! [`Front::router`] puts the layers around an application's routes, from outside to inside:
+//! request id, trace, metrics, access log and security headers; panics; size of the head; then, for the application
+//! alone and not for the probes, the number of requests, their time and the size of their bodies.
+
+pub mod api;
+mod context;
+mod docs;
+mod extract;
+mod limits;
+mod observe;
+mod pay;
+pub mod probes;
+mod problem;
+mod routes;
+mod server;
+mod switch;
+mod webhooks;
+
+#[cfg(test)]
+mod tests;
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{Router, extract::DefaultBodyLimit, middleware, routing};
+use tokio::sync::Semaphore;
+use tower_http::catch_panic::CatchPanicLayer;
+
+pub use context::{Context, RequestId, RequestMarker, Trace};
+pub use extract::{Json, Path, Query};
+pub use probes::{Check, Readiness, check};
+pub use problem::{FieldError, Kind, Problem};
+pub use routes::routes;
+pub use server::{BindError, Drained, Server, bind};
+pub use switch::under_switch;
+
+use crate::{kernel::IdSource, telemetry::Metrics};
+
+/// What a request may cost, and how the server is called from outside.
+#[derive(Debug, Clone)]
+pub struct FrontOptions {
+    /// Where clients reach the server, e.g. `https://shop.example.com`; the `type` of problems begins with it.
+    pub public_url: String,
+    /// How large a body may be, in bytes. A route may set another `DefaultBodyLimit` for itself.
+    pub body_limit: usize,
+    /// How large the request line and the headers may be together, in bytes.
+    pub head_limit: usize,
+    /// How long receiving and answering a request may take until the answer's head.
+    pub request_timeout: Duration,
+    /// How many requests are answered at a time before others are refused.
+    pub max_in_flight: usize,
+}
+
+impl FrontOptions {
+    /// The defaults for a server that is reached at `public_url`.
+    #[must_use]
+    pub fn new(public_url: impl Into<String>) -> Self {
+        Self {
+            public_url: public_url.into(),
+            body_limit: 1 << 20,
+            head_limit: 16 << 10,
+            request_timeout: Duration::from_secs(30),
+            max_in_flight: 1_024,
+        }
+    }
+}
+
+/// What the outermost layer knows.
+#[derive(Debug)]
+struct Edge {
+    public_url: String,
+    https: bool,
+    ids: IdSource,
+}
+
+/// The front door, before the application's routes are put behind it.
+#[derive(Debug, Clone)]
+pub struct Front {
+    options: FrontOptions,
+    edge: Arc<Edge>,
+    readiness: Readiness,
+}
+
+impl Front {
+    /// A front that makes its ids from `ids` and is ready when `readiness` says so.
+    #[must_use]
+    pub fn new(options: FrontOptions, ids: IdSource, readiness: Readiness) -> Self {
+        let public_url = options.public_url.trim_end_matches('/').to_owned();
+        let https = public_url.starts_with("https://");
+        Self { options, edge: Arc::new(Edge { public_url, https, ids }), readiness }
+    }
+
+    /// Everything that the public listener serves: `app` behind all layers, the probes and the problems' pages.
+    ///
+    /// `app` has its state already and no fallback.
+    pub fn router(&self, app: Router) -> Router {
+        let FrontOptions { body_limit, head_limit, request_timeout, max_in_flight, .. } = self.options;
+        let places = Arc::new(Semaphore::new(max_in_flight));
+        app.layer(DefaultBodyLimit::max(body_limit))
+            .layer(middleware::from_fn_with_state(request_timeout, limits::deadline))
+            .layer(middleware::from_fn_with_state(places, limits::shed))
+            .merge(probes::public(&self.readiness))
+            .merge(docs::pages())
+            .fallback(not_found)
+            .method_not_allowed_fallback(method_not_allowed)
+            .layer(middleware::from_fn_with_state(head_limit, limits::head))
+            .layer(CatchPanicLayer::custom(limits::panicked))
+            .layer(middleware::from_fn_with_state(self.edge.clone(), observe::observe))
+    }
+
+    /// Everything that the operators' listener serves: `/metrics`, and the probes with the reasons of failures.
+    pub fn operations(&self, metrics: &Metrics) -> Router {
+        let metrics = metrics.clone();
+        let scrape = move || {
+            let text = metrics.render();
+            async move { ([(axum::http::header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text) }
+        };
+        probes::operators(&self.readiness)
+            .route("/metrics", routing::get(scrape))
+            .fallback(not_found)
+            .method_not_allowed_fallback(method_not_allowed)
+            .layer(CatchPanicLayer::custom(limits::panicked))
+    }
+}
+
+async fn not_found() -> Problem {
+    Problem::new(Kind::NotFound).detail("there is nothing at this path")
+}
+
+async fn method_not_allowed() -> Problem {
+    Problem::new(Kind::MethodNotAllowed).detail("the path exists; the `Allow` header names the methods it takes")
+}

@@ -1,0 +1,47 @@
+//! `/webhooks/{provider}`: verify the raw body, store it and its work in one transaction, answer.
+
+use axum::{
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+};
+
+use crate::{
+    app::App,
+    http::{Kind, Problem},
+    payments::{self, Received, sandbox},
+};
+
+/// `POST /webhooks/sandbox`
+pub(super) async fn sandbox(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Result<StatusCode, Problem> {
+    let header = headers.get("stripe-signature").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    accept_sandbox(&app, header, &body).await
+}
+
+/// What a signed delivery of the sandbox comes to, wherever it came in.
+pub(super) async fn accept_sandbox(app: &App, signature: &str, body: &[u8]) -> Result<StatusCode, Problem> {
+    let Some(secrets) = &app.sandbox else {
+        return Err(Problem::new(Kind::NotFound).detail("the sandbox provider is off"));
+    };
+    let now = app.db.now();
+    let refused = secrets
+        .iter()
+        .map(|secret| sandbox::verify(secret.expose(), signature, body, now))
+        .reduce(|first, next| if first.is_ok() { first } else { next });
+    if let Some(Err(reason)) = refused {
+        metrics::counter!("mintreu_webhooks_total", "provider" => "sandbox", "outcome" => "refused").increment(1);
+        return Err(Problem::new(Kind::Unauthorized).detail(reason.to_string()));
+    }
+    let Some(event) = std::str::from_utf8(body).ok().and_then(|text| sandbox::event(text).ok()) else {
+        // Signed, so the provider means it and would only send it again.
+        metrics::counter!("mintreu_webhooks_total", "provider" => "sandbox", "outcome" => "malformed").increment(1);
+        return Ok(StatusCode::OK);
+    };
+    let received = app.db.write(async |tx| payments::receive(tx, "sandbox", &event).await).await?;
+    let outcome = match received {
+        Received::New(_) => "stored",
+        Received::Duplicate => "duplicate",
+    };
+    metrics::counter!("mintreu_webhooks_total", "provider" => "sandbox", "outcome" => outcome).increment(1);
+    Ok(StatusCode::OK)
+}
