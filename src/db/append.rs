@@ -56,7 +56,11 @@ impl AppendTable {
             Column::Text => format!("r->>{index}"),
             Column::Int => format!("(r->>{index})::bigint"),
             Column::Bool => format!("(r->>{index})::int::boolean"),
-            Column::Time => format!("TIMESTAMPTZ 'epoch' + (r->>{index})::bigint * INTERVAL '1 microsecond'"),
+            // In two steps: an interval is multiplied in floating point, which is exact up to 2^53.
+            Column::Time => format!(
+                "TIMESTAMPTZ 'epoch' + (r->>{index})::bigint / 1000000 * INTERVAL '1 second'
+                    + (r->>{index})::bigint % 1000000 * INTERVAL '1 microsecond'"
+            ),
         });
         format!(
             "INSERT INTO {} ({}) SELECT {} FROM jsonb_array_elements(${parameter}::jsonb) AS r",

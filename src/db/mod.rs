@@ -13,9 +13,6 @@ mod signals;
 mod sqlite;
 mod tx;
 
-#[cfg(test)]
-mod tests;
-
 use std::{future::Future, path::PathBuf, time::Duration};
 
 use sqlx::{PgPool, SqlitePool};

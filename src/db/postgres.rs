@@ -55,7 +55,7 @@ impl PostgresDb {
         loop {
             match self.pool.begin().await {
                 Ok(tx) => return Ok(PostgresTx(tx)),
-                Err(sqlx::Error::Io(_)) if stale < self.pool.options().get_max_connections() => stale += 1,
+                Err(error) if is_cut(&error) && stale < self.pool.options().get_max_connections() => stale += 1,
                 Err(error) => return Err(error.into()),
             }
         }
@@ -74,6 +74,16 @@ impl PostgresDb {
     pub(super) async fn notify(&self, channel: &str, payload: &str) -> Result<(), DbError> {
         sqlx::query("SELECT pg_notify($1, $2)").bind(channel).bind(payload).execute(&self.pool).await?;
         Ok(())
+    }
+}
+
+/// Whether the server, or the way to it, ended the connection.
+fn is_cut(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) => true,
+        // What a server that ends a session leaves in the socket: admin_shutdown, crash_shutdown, idle_session_timeout.
+        sqlx::Error::Database(error) => matches!(error.code().as_deref(), Some("57P01" | "57P02" | "57P05")),
+        _ => false,
     }
 }
 

@@ -56,6 +56,7 @@ impl Tx {
 
     /// Enqueues a job that runs at `run_at` or as soon as it can after it.
     pub async fn enqueue_at<J: Job>(&mut self, job: &J, run_at: Time) -> Result<Enqueued, DbError> {
+        const { assert!(J::RETRY.max_attempts > 0, "a job is tried at least once") }
         let payload = serde_json::to_string(job).map_err(|error| sqlx::Error::Encode(error.into()))?;
         let (group_key, unique_key) = (job.group_key(), job.unique_key());
         let waiting = Waiting {

@@ -18,9 +18,6 @@ mod upkeep;
 mod work;
 mod worker;
 
-#[cfg(test)]
-mod tests;
-
 pub use claim::WorkerId;
 pub use cron::Schedule;
 pub use enqueue::Enqueued;

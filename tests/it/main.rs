@@ -3,5 +3,9 @@
 #[macro_use]
 mod support;
 
+mod db_conformance;
 mod layering;
+mod queue_conformance;
+mod queue_scene;
+mod sqlite_faults;
 mod support_works;

@@ -90,6 +90,11 @@ impl GroupConn {
     /// Undoes the member's work and nothing else.
     pub(super) async fn undo_member(&mut self) {
         let State::Member(savepoint) = self.state else { return };
+        if self.broken.is_some() {
+            // There is nothing left to undo, and the error that ended it is the one to tell.
+            self.state = State::Between(savepoint);
+            return;
+        }
         let statement = match savepoint {
             Savepoint::Even => "ROLLBACK TO member_even",
             Savepoint::Odd => "ROLLBACK TO member_odd",
