@@ -108,7 +108,7 @@ impl Db {
         };
         match &self.engine {
             Engine::Sqlite(db) => SQLITE.run(&mut db.ordinary_connection().await?).await?,
-            Engine::Postgres(db) => POSTGRES.run(db.pool()).await?,
+            Engine::Postgres(db) => POSTGRES.run(db.readers()).await?,
         }
         Ok(versions)
     }

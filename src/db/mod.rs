@@ -125,7 +125,7 @@ impl DbOptions {
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
-            max_connections: 16,
+            max_connections: 24,
             read_connections: 4,
             group: GroupLimits::default(),
             max_pages: None,
@@ -197,7 +197,7 @@ impl Db {
     pub const fn on(&self) -> On<&SqlitePool, &PgPool> {
         match &self.engine {
             Engine::Sqlite(db) => On::Sqlite(db.readers()),
-            Engine::Postgres(db) => On::Postgres(db.pool()),
+            Engine::Postgres(db) => On::Postgres(db.readers()),
         }
     }
 
@@ -271,7 +271,7 @@ impl Db {
     pub async fn close(&self) {
         match &self.engine {
             Engine::Sqlite(db) => db.close().await,
-            Engine::Postgres(db) => db.pool().close().await,
+            Engine::Postgres(db) => db.close().await,
         }
     }
 
