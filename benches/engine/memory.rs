@@ -12,7 +12,7 @@ use mintreu::{
     audit::Actor,
     db::Db,
     flags::{Attribute, ChangedBy, Context, Definition, Expected, Registry, RegistryOptions, Switch},
-    jobs::{Claimed, Consumer, Outcome, Perform},
+    jobs::{Claimed, Consumer, Gate, Outcome, Perform},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -101,6 +101,7 @@ async fn hop(db: &Db, consumer: Arc<dyn Consumer>, tasks: u32, jobs: u32) -> Dur
                     unique: false,
                     traceparent: None,
                     cancel: CancellationToken::new(),
+                    gate: Gate::default(),
                 };
                 consumer.consume(job).await;
             }

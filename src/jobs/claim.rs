@@ -3,7 +3,7 @@
 use sqlx::FromRow;
 use tokio_util::sync::CancellationToken;
 
-use super::{Claimed, JobId};
+use super::{Claimed, Gate, JobId};
 use crate::{
     db::{Db, DbError, Dialect},
     fetch_all, fetch_optional,
@@ -105,6 +105,7 @@ impl Row {
             unique: self.has_unique_key,
             traceparent: self.traceparent,
             cancel: CancellationToken::new(),
+            gate: Gate::default(),
         }
     }
 }

@@ -28,7 +28,7 @@ use tokio::{
 use tower::layer::util::Identity;
 
 use super::{
-    Claimed, WorkerId,
+    Claimed, Gate, WorkerId,
     claim::{Claim, claim, has_work},
     enqueue::Waiting,
     worker::Running,
@@ -121,7 +121,8 @@ impl Claimer {
                 return;
             }
             let free = self.slots.available_permits().min(CLAIM_BATCH);
-            if free == 0 {
+            // The gate may have closed while a slot was waited for.
+            if free == 0 || !*self.options.gate.borrow() {
                 more = true;
                 continue;
             }
@@ -173,7 +174,8 @@ impl Claimer {
 
     async fn claim(&self, free: usize) -> Result<Claim, DbError> {
         let _claiming = self.running.claiming().await;
-        let claim = claim(&self.db, self.options.queue, self.worker, free).await?;
+        let mut claim = claim(&self.db, self.options.queue, self.worker, free).await?;
+        claim.jobs.iter_mut().for_each(|job| job.gate = Gate::new(self.options.gate.clone()));
         let count = claim.jobs.len();
         if count > 0 {
             #[expect(clippy::cast_precision_loss, reason = "at most some hundred")]

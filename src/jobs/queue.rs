@@ -65,11 +65,8 @@ impl Queue {
     /// Has one job done. What was claimed but not begun when claiming stops or the gate closes goes back.
     async fn serve(&self, job: Claimed, claimed: Instant) {
         let kind = job.kind.clone();
-        let (job, outcome) = if *self.claimer.options.gate.borrow() {
-            self.consumer.consume(job).await
-        } else {
-            (job, Outcome::Returned)
-        };
+        let (job, outcome) =
+            if job.gate.is_open() { self.consumer.consume(job).await } else { (job, Outcome::Returned) };
         let queue = self.claimer.options.queue;
         metrics::histogram!("mintreu_jobs_duration_seconds", "queue" => queue, "kind" => kind.clone())
             .record(claimed.elapsed());

@@ -133,6 +133,7 @@ impl World {
             unique: false,
             traceparent: None,
             cancel: tokio_util::sync::CancellationToken::new(),
+            gate: crate::jobs::Gate::default(),
         }
     }
 
