@@ -275,10 +275,15 @@ impl Db {
         }
     }
 
-    /// Answers when the database does: for readiness.
+    /// Answers when the database does: for readiness. Connections that the server ended are replaced.
     pub async fn ping(&self) -> Result<(), DbError> {
-        let _: i32 = fetch_one!(self, sqlx::query_scalar("SELECT 1"))?;
-        Ok(())
+        match &self.engine {
+            Engine::Sqlite(db) => {
+                sqlx::query("SELECT 1").execute(db.readers()).await?;
+                Ok(())
+            }
+            Engine::Postgres(db) => db.ping().await,
+        }
     }
 
     /// Looks for damage in the files of the database: what is damaged, or `None`. Only SQLite's files are ours to check.

@@ -62,6 +62,18 @@ impl PostgresDb {
         self.writers.begin().await
     }
 
+    /// One answer from the server, whatever became of the connections that it ended.
+    pub(super) async fn ping(&self) -> Result<(), DbError> {
+        let mut stale = 0;
+        loop {
+            match sqlx::query("SELECT 1").execute(&self.readers).await {
+                Ok(_) => return Ok(()),
+                Err(error) if is_cut(&error) && stale < self.readers.size() => stale += 1,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
     pub(super) async fn close(&self) {
         self.writers.close().await;
         self.readers.close().await;
