@@ -115,7 +115,7 @@ on_both!(a_worker_that_stalled_is_a_worker_again_when_it_comes_back, |test| asyn
 on_both!(two_workers_with_one_name_do_each_job_once, |test| async move {
     let (db, directory) = open(&test).await;
     let names: Vec<_> = (0..200).map(|n| format!("{n:03}")).collect();
-    let jobs: Vec<_> = names.iter().map(|name| Effect { millis: 1, ..Effect::new(name) }).collect();
+    let jobs: Vec<_> = names.iter().map(|name| Effect { millis: 10, ..Effect::new(name) }).collect();
     let process = Process::start(&test.url(), directory.path(), &named("twin"));
     let shop = worker_here(&db, "twin").await;
     let twins = "SELECT COUNT(*) FROM job_workers WHERE name = 'twin'";
