@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 
 use super::{
     Failure, Output, open,
-    output::{FOUND, table},
+    output::{FOUND, counted, table},
 };
 use crate::{
     audit::{self, AuditEntryId, Disclosure, Filter, Head, PageRequest, Record},
@@ -27,6 +27,9 @@ pub(super) enum Audit {
         head: Option<Head>,
     },
     /// List entries, newest first.
+    #[command(
+        after_help = "Examples:\n  mintreu audit list --limit 10\n  mintreu audit list --object-type order --object ord_01h…\n  mintreu audit list --action switch.killed --since 2030-01-01T00:00:00Z"
+    )]
     List {
         #[command(flatten)]
         which: Which,
@@ -38,6 +41,9 @@ pub(super) enum Audit {
         after: Option<AuditEntryId>,
     },
     /// Write sealed entries as JSON lines, the chain's head last.
+    #[command(
+        after_help = "Examples:\n  mintreu audit export --output audit.jsonl\n  mintreu audit export --since 2030-01-01T00:00:00Z | gzip >january.jsonl.gz"
+    )]
     Export {
         #[command(flatten)]
         which: Which,
@@ -109,10 +115,14 @@ impl Audit {
 async fn verify(db: &Db, keys: &Keyring, head: Option<&Head>, output: Output) -> Result<ExitCode, Failure> {
     let report = audit::verify(db, keys, head).await.map_err(Failure::failed)?;
     output.print(&report, |report| match &report.problem {
-        Some(problem) => format!("BROKEN: {problem}\n{} entries before it are whole", report.verified),
+        Some(problem) => {
+            format!("BROKEN: {problem}\n{} before it whole", counted(report.verified, "entry is", "entries are"))
+        }
         None => format!(
-            "whole: {} entries verified, {} with data of erased persons, {} not sealed yet",
-            report.verified, report.erased, report.unsealed
+            "whole: {} verified, {} with data of erased persons, {} not sealed yet",
+            counted(report.verified, "entry", "entries"),
+            report.erased,
+            report.unsealed
         ),
     })?;
     Ok(if report.is_whole() { ExitCode::SUCCESS } else { ExitCode::from(FOUND) })

@@ -4,6 +4,8 @@ mod lock;
 mod readiness;
 mod work;
 
+pub(super) use work::QUEUES;
+
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use tokio::{
@@ -94,7 +96,16 @@ fn open_usage(config: &Config, ids: IdSource) -> Result<Usage, Failure> {
         log,
         ..usage::Config::in_dir(&settings.journal_dir)
     };
-    Usage::open(options, ids).map_err(|error| Failure::failed(format!("usage.journal_dir: {error}")))
+    Usage::open(options, ids).map_err(|error| {
+        let mend = match error {
+            usage::JournalError::Io { ref source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
+                "; make room on its disk"
+            }
+            usage::JournalError::Io { .. } => "; name a directory on a local disk that this user can write to",
+            _ => "",
+        };
+        Failure::failed(format!("usage.journal_dir: {error}{mend}"))
+    })
 }
 
 struct Listeners {
