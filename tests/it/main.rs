@@ -3,5 +3,10 @@
 #[macro_use]
 mod support;
 
+mod journey_killed;
+mod journey_order;
+mod journey_refusals;
+mod journey_shop;
+mod journey_switches;
 mod layering;
 mod support_works;

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 pub(crate) use self::{
     postgres::PostgresDb,
-    process::{Mintreu, Running, free_port},
+    process::{Finished, Mintreu, Running, free_port},
 };
 
 /// A new, empty database that is gone when this is dropped.
