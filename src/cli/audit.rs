@@ -9,7 +9,7 @@ use super::{
     output::{FOUND, counted, table},
 };
 use crate::{
-    audit::{self, AuditEntryId, Disclosure, Filter, Head, PageRequest, Record},
+    audit::{self, AuditEntryId, Disclosure, ExportError, Filter, Head, PageRequest, Record},
     config::Config,
     db::Db,
     kernel::{Time, seal::Keyring},
@@ -116,7 +116,7 @@ async fn verify(db: &Db, keys: &Keyring, head: Option<&Head>, output: Output) ->
     let report = audit::verify(db, keys, head).await.map_err(Failure::failed)?;
     output.print(&report, |report| match &report.problem {
         Some(problem) => {
-            format!("BROKEN: {problem}\n{} before it whole", counted(report.verified, "entry is", "entries are"))
+            format!("BROKEN: {problem}\nverified before it: {}", counted(report.verified, "entry", "entries"))
         }
         None => format!(
             "whole: {} verified, {} with data of erased persons, {} not sealed yet",
@@ -162,6 +162,7 @@ async fn export(
     filter: &Filter,
     file: Option<PathBuf>,
 ) -> Result<ExitCode, Failure> {
+    let to_stdout = file.is_none();
     let result = match file {
         Some(path) => {
             let mut out = File::create(&path)
@@ -171,6 +172,10 @@ async fn export(
         }
         None => audit::export(db, keys, disclosure, filter, &mut io::stdout()).await,
     };
-    result.map_err(Failure::failed)?;
+    match result {
+        // Whoever reads has read enough (`| head`).
+        Err(ExportError::Write(error)) if to_stdout && error.kind() == io::ErrorKind::BrokenPipe => {}
+        result => drop(result.map_err(Failure::failed)?),
+    }
     Ok(ExitCode::SUCCESS)
 }
