@@ -39,6 +39,10 @@ fn mend(error: &OpenError) -> &'static str {
     let OpenError::Connect { url, error } = error else { return "" };
     match (url.starts_with("sqlite:"), error) {
         (true, DbError::Full(_)) => "; make room on its disk",
+        // SQLite says no more than this when a file of its own finds no room.
+        (true, _) if error.to_string().contains("disk I/O error") => {
+            "; the disk is full or fails: make room on it, or name a file on another"
+        }
         (true, DbError::Busy(_)) => "; another program holds it locked: end that program, or wait for it",
         (true, _) if error.to_string().contains("not a database") => {
             "; the file is left as it was: name another in database.url, or restore a backup over it"
