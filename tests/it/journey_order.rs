@@ -11,7 +11,7 @@ use crate::{
 
 on_both!(a_paid_order_is_fulfilled_with_one_license, |db| async move {
     let shop = Shop::on(&db);
-    let _server = shop.serve().await;
+    let server = shop.serve().await;
     let answer = shop.post("/api/orders", &new_order()).await;
     assert_eq!(answer.status(), 201);
     let location = answer.headers()["location"].to_str().expect("text").to_owned();
@@ -30,6 +30,10 @@ on_both!(a_paid_order_is_fulfilled_with_one_license, |db| async move {
     shop.pay(order).await;
     assert_eq!(shop.outcomes().await, ["settled", "already_paid"]);
     assert_eq!(&shop.order(order).await["license"], license);
+    let key = license["license_key"].as_str().expect("a key");
+    for private in [key, "buyer@example.com", SECRET] {
+        assert!(!server.stderr().contains(private), "{private} is in the log");
+    }
     assert_eq!(shop.number("SELECT COUNT(*) FROM licenses").await, 1);
     shop.is_sound();
 });
