@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::support::{Finished, Mintreu, Running, TestDb};
 
 /// How long anything may take on a busy machine before a test gives up.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const TICK: Duration = Duration::from_millis(20);
 
 /// What signs the sandbox's events unless the configuration says otherwise.

@@ -102,7 +102,7 @@ fn open_usage(config: &Config, ids: IdSource) -> Result<Usage, Failure> {
                 "; make room on its disk"
             }
             usage::JournalError::Io { .. } => "; name a directory on a local disk that this user can write to",
-            _ => "",
+            usage::JournalError::InUse(_) => "",
         };
         Failure::failed(format!("usage.journal_dir: {error}{mend}"))
     })
