@@ -9,7 +9,8 @@ use super::{Failure, Output, open, operator, output::table};
 use crate::{
     config::Config,
     flags::{
-        Applied, ChangedBy, Definition, Expected, FlagKind, FlagView, Registry, RegistryOptions, Switch, SwitchState,
+        Applied, ChangedBy, Definition, Expected, FlagKind, FlagView, Flaw, Registry, RegistryOptions, Switch,
+        SwitchState,
     },
 };
 
@@ -105,8 +106,12 @@ fn by(reason: &str) -> Result<ChangedBy, Failure> {
 fn definition(value: &str, now: Option<FlagView>) -> Result<Definition, Failure> {
     let Ok(truth) = value.parse::<bool>() else {
         return Definition::parse(value).map_err(|flaws| {
-            let flaws: Vec<_> = flaws.iter().map(ToString::to_string).collect();
-            let flaws = flaws.join("; ");
+            let told = |flaw: &Flaw| match flaw.pointer.as_str() {
+                // Where the text ends before its time there is no place to point at.
+                "/?" => flaw.detail.clone(),
+                _ => flaw.to_string(),
+            };
+            let flaws = flaws.iter().map(told).collect::<Vec<_>>().join("; ");
             Failure::usage(format!("the value is neither `true`, `false` nor the JSON of a definition: {flaws}"))
         });
     };
