@@ -72,7 +72,9 @@ async fn record(db: Db, running: Running, mut receiver: mpsc::Receiver<Due>) {
         }
         if !batch.is_empty() {
             record_batch(&db, &batch).await;
-            batch.iter().for_each(|settlement| running.remove(&settlement.job));
+            for settlement in &batch {
+                running.remove(&settlement.job);
+            }
         }
         for slot in slots {
             slot.add_permits(1);

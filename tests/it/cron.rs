@@ -9,7 +9,7 @@ use mintreu::{
     kernel::{Clock, ManualClock, Time},
 };
 
-use crate::support::{Effect, Shop, ShopOptions, TestDb, count, create_effects, eventually, settled};
+use crate::support::{Effect, Shop, ShopOptions, count, create_effects, eventually, settled};
 
 const MOMENT: Duration = Duration::from_secs(10);
 const MINUTE: Duration = Duration::from_mins(1);

@@ -497,6 +497,9 @@ on_both!(a_panic_inside_a_transaction_undoes_only_that_one, |test| async move {
     db.write(async |tx| insert(tx, "00").await).await.expect("goes on");
 });
 
+/// Rows without the columns that the table insists on.
+static BROKEN: AppendTable = AppendTable { name: "children", columns: &[("name", Column::Text)] };
+
 on_both!(a_hook_runs_once_the_transaction_is_durable_and_only_then, |test| async move {
     let db = test.open().await;
     create_tables(&db).await;
@@ -523,7 +526,6 @@ on_both!(a_hook_runs_once_the_transaction_is_durable_and_only_then, |test| async
         .await;
     assert!(matches!(refused, Err(Refused::OnPurpose)), "{refused:?}");
     // Appended rows are written with the commit, which this one makes fail.
-    static BROKEN: AppendTable = AppendTable { name: "children", columns: &[("name", Column::Text)] };
     let failed = hook(&ran);
     db.write(async |tx| {
         tx.after_commit(failed);

@@ -169,8 +169,8 @@ on_both!(processes_killed_at_random_moments_lose_no_job_and_repeat_no_effect, |t
     const JOBS: usize = 500;
     let (db, directory) = open(&test).await;
     let names: Vec<_> = (0..JOBS).map(|n| format!("{n:03}")).collect();
-    let group = |n: usize| (n % 10 == 0).then(|| format!("group {}", n % 3));
-    let unique = |n: usize| (n % 7 == 0).then(|| format!("key {n}"));
+    let group = |n: usize| n.is_multiple_of(10).then(|| format!("group {}", n % 3));
+    let unique = |n: usize| n.is_multiple_of(7).then(|| format!("key {n}"));
     let jobs: Vec<_> = names
         .iter()
         .enumerate()
