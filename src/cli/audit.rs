@@ -6,10 +6,10 @@ use clap::{Args, Subcommand};
 
 use super::{
     Failure, Output, open,
-    output::{FOUND, table},
+    output::{FOUND, counted, table},
 };
 use crate::{
-    audit::{self, AuditEntryId, Disclosure, Filter, Head, PageRequest, Record},
+    audit::{self, AuditEntryId, Disclosure, ExportError, Filter, Head, PageRequest, Record},
     config::Config,
     db::Db,
     kernel::{Time, seal::Keyring},
@@ -27,6 +27,9 @@ pub(super) enum Audit {
         head: Option<Head>,
     },
     /// List entries, newest first.
+    #[command(
+        after_help = "Examples:\n  mintreu audit list --limit 10\n  mintreu audit list --object-type order --object ord_01h…\n  mintreu audit list --action switch.killed --since 2030-01-01T00:00:00Z"
+    )]
     List {
         #[command(flatten)]
         which: Which,
@@ -38,6 +41,9 @@ pub(super) enum Audit {
         after: Option<AuditEntryId>,
     },
     /// Write sealed entries as JSON lines, the chain's head last.
+    #[command(
+        after_help = "Examples:\n  mintreu audit export --output audit.jsonl\n  mintreu audit export --since 2030-01-01T00:00:00Z | gzip >january.jsonl.gz"
+    )]
     Export {
         #[command(flatten)]
         which: Which,
@@ -109,10 +115,14 @@ impl Audit {
 async fn verify(db: &Db, keys: &Keyring, head: Option<&Head>, output: Output) -> Result<ExitCode, Failure> {
     let report = audit::verify(db, keys, head).await.map_err(Failure::failed)?;
     output.print(&report, |report| match &report.problem {
-        Some(problem) => format!("BROKEN: {problem}\n{} entries before it are whole", report.verified),
+        Some(problem) => {
+            format!("BROKEN: {problem}\nverified before it: {}", counted(report.verified, "entry", "entries"))
+        }
         None => format!(
-            "whole: {} entries verified, {} with data of erased persons, {} not sealed yet",
-            report.verified, report.erased, report.unsealed
+            "whole: {} verified, {} with data of erased persons, {} not sealed yet",
+            counted(report.verified, "entry", "entries"),
+            report.erased,
+            report.unsealed
         ),
     })?;
     Ok(if report.is_whole() { ExitCode::SUCCESS } else { ExitCode::from(FOUND) })
@@ -152,6 +162,7 @@ async fn export(
     filter: &Filter,
     file: Option<PathBuf>,
 ) -> Result<ExitCode, Failure> {
+    let to_stdout = file.is_none();
     let result = match file {
         Some(path) => {
             let mut out = File::create(&path)
@@ -161,6 +172,10 @@ async fn export(
         }
         None => audit::export(db, keys, disclosure, filter, &mut io::stdout()).await,
     };
-    result.map_err(Failure::failed)?;
+    match result {
+        // Whoever reads has read enough (`| head`).
+        Err(ExportError::Write(error)) if to_stdout && error.kind() == io::ErrorKind::BrokenPipe => {}
+        result => drop(result.map_err(Failure::failed)?),
+    }
     Ok(ExitCode::SUCCESS)
 }

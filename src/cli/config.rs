@@ -9,9 +9,13 @@ use crate::config::{self, ConfigError};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Config {
-    /// Tell all that is wrong with the configuration.
+    /// Tell all that is wrong with the configuration; exit code 2 when something is.
+    #[command(after_help = "Examples:\n  mintreu config check\n  mintreu --config /etc/mintreu.toml config check")]
     Check,
     /// Print what is in effect and where each value comes from; secrets are not shown.
+    #[command(
+        after_help = "Examples:\n  mintreu config show\n  MINTREU__PROFILE=production mintreu config show --json"
+    )]
     Show,
 }
 

@@ -4,7 +4,10 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use super::{Failure, Output, open, output::FOUND};
+use super::{
+    Failure, Output, open,
+    output::{FOUND, counted},
+};
 use crate::{
     audit,
     config::{Config, ConfigError, Profile},
@@ -93,7 +96,13 @@ async fn examine(config: &Config, findings: &mut Vec<Finding>) {
 /// The keys, without making any: a look changes nothing.
 fn keys(config: &Config) -> Finding {
     if !config.secrets.key.is_empty() {
-        return Finding::fine("secrets", format!("{} keys configured, the first seals", config.secrets.key.len()));
+        return Finding::fine(
+            "secrets",
+            match config.secrets.key.len() {
+                1 => "a key is configured".to_owned(),
+                keys => format!("{keys} keys are configured, the first seals"),
+            },
+        );
     }
     if std::path::Path::new(crate::config::KEY_FILE).exists() {
         return match open::keyring(config) {
@@ -112,9 +121,13 @@ fn journal(config: &Config) -> Vec<Finding> {
     match usage::inspect(directory) {
         Ok(journals) => {
             let records: u64 = journals.iter().map(|journal| journal.records).sum();
+            let files = match journals.len() {
+                1 => "the journal".to_owned(),
+                many => format!("{many} journals"),
+            };
             vec![Finding::fine(
                 "usage",
-                format!("{} journals with {records} records in {}", journals.len(), directory.display()),
+                format!("{} in {} of {}", counted(records, "record", "records"), files, directory.display()),
             )]
         }
         Err(error) => vec![Finding::wrong("usage", error.to_string())],
@@ -180,7 +193,10 @@ async fn dead_jobs(db: &Db, findings: &mut Vec<Finding>) -> Result<(), crate::db
         0 => Finding::fine("jobs", "none is dead"),
         dead => Finding::wrong(
             "jobs",
-            format!("{dead} are dead; `mintreu jobs list --state dead`, then `mintreu jobs retry`"),
+            format!(
+                "{} dead; see `mintreu jobs list --state dead`, mend the cause, then `mintreu jobs retry --state dead`",
+                counted(dead, "is", "are")
+            ),
         ),
     });
     Ok(())
@@ -195,7 +211,11 @@ async fn trail(config: &Config, db: &Db) -> Finding {
         Ok(report) => match &report.problem {
             None => Finding::fine(
                 "audit",
-                format!("{} entries are whole, {} not sealed yet", report.verified, report.unsealed),
+                format!(
+                    "{} whole, {} not sealed yet",
+                    counted(report.verified, "entry is", "entries are"),
+                    report.unsealed
+                ),
             ),
             Some(problem) => Finding::wrong("audit", problem.to_string()),
         },

@@ -1,6 +1,6 @@
 //! `mintreu flags`
 
-use std::process::ExitCode;
+use std::{collections::BTreeMap, process::ExitCode};
 
 use clap::Subcommand;
 use serde_json::json;
@@ -8,14 +8,19 @@ use serde_json::json;
 use super::{Failure, Output, open, operator, output::table};
 use crate::{
     config::Config,
-    flags::{Applied, ChangedBy, Definition, Expected, FlagView, Registry, RegistryOptions, Switch, SwitchState},
+    flags::{
+        Applied, ChangedBy, Definition, Expected, FlagKind, FlagView, Flaw, Registry, RegistryOptions, Switch,
+        SwitchState,
+    },
 };
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Flags {
     /// List the kill switches and the flags.
+    #[command(after_help = "Examples:\n  mintreu flags list\n  mintreu flags list --json")]
     List,
-    /// Show a flag's definition.
+    /// Show a flag's definition as JSON.
+    #[command(after_help = "Example:\n  mintreu flags get checkout.guest")]
     Get {
         /// Its key, such as `checkout.guest`.
         key: String,
@@ -46,6 +51,7 @@ pub(super) enum Flags {
         reason: String,
     },
     /// Let a stopped capability work again.
+    #[command(after_help = "Example:\n  mintreu flags restore payments --reason \"provider is back\"")]
     Restore {
         /// Which capability.
         switch: Switch,
@@ -62,11 +68,13 @@ impl Flags {
         match self {
             Self::List => list(&registry, output)?,
             Self::Get { key } => {
-                let flag = registry.get(&key).ok_or_else(|| Failure::failed(format!("there is no flag `{key}`")))?;
+                let flag = registry.get(&key).ok_or_else(|| {
+                    Failure::failed(format!("there is no flag `{key}`; `mintreu flags list` names those there are"))
+                })?;
                 Output::line(&serde_json::to_string_pretty(&flag).map_err(Failure::failed)?)?;
             }
             Self::Set { key, value, reason, version } => {
-                let definition = definition(&value)?;
+                let definition = definition(&value, registry.get(&key))?;
                 let expected = match version {
                     None => Expected::Any,
                     Some(0) => Expected::Absent,
@@ -74,15 +82,15 @@ impl Flags {
                 };
                 let applied =
                     registry.set(&key, &definition, expected, &by(&reason)?).await.map_err(Failure::failed)?;
-                report(applied, &format!("flag `{key}`"), output)?;
+                report(applied, &format!("flag `{key}` is set"), &format!("flag `{key}` was set so already"), output)?;
             }
             Self::Kill { switch, reason } => {
                 let applied = registry.kill(switch, &by(&reason)?).await?;
-                report(applied, &format!("{switch} is stopped: switch"), output)?;
+                report(applied, &format!("{switch} is stopped"), &format!("{switch} was stopped already"), output)?;
             }
             Self::Restore { switch, reason } => {
                 let applied = registry.restore(switch, &by(&reason)?).await?;
-                report(applied, &format!("{switch} works again: switch"), output)?;
+                report(applied, &format!("{switch} works again"), &format!("{switch} was working already"), output)?;
             }
         }
         db.close().await;
@@ -94,24 +102,36 @@ fn by(reason: &str) -> Result<ChangedBy, Failure> {
     ChangedBy::new(operator(), reason).map_err(Failure::usage)
 }
 
-fn definition(value: &str) -> Result<Definition, Failure> {
-    let json = match value {
-        "true" => r#"{"type":"boolean","default":"on"}"#,
-        "false" => r#"{"type":"boolean","default":"off"}"#,
-        json => json,
+/// What `value` says: a definition, or `true` or `false` for everyone, which keeps what a flag is described by.
+fn definition(value: &str, now: Option<FlagView>) -> Result<Definition, Failure> {
+    let Ok(truth) = value.parse::<bool>() else {
+        return Definition::parse(value).map_err(|flaws| {
+            let told = |flaw: &Flaw| match flaw.pointer.as_str() {
+                // Where the text ends before its time there is no place to point at.
+                "/?" => flaw.detail.clone(),
+                _ => flaw.to_string(),
+            };
+            let flaws = flaws.iter().map(told).collect::<Vec<_>>().join("; ");
+            Failure::usage(format!("the value is neither `true`, `false` nor the JSON of a definition: {flaws}"))
+        });
     };
-    Definition::parse(json).map_err(|flaws| {
-        let flaws: Vec<_> = flaws.iter().map(ToString::to_string).collect();
-        Failure::usage(format!("no definition of a flag: {}", flaws.join("; ")))
-    })
+    let now = now.map(|flag| flag.definition);
+    let (kind, variants, description) = match now {
+        Some(now) => (now.kind, now.variants, now.description),
+        None => (FlagKind::Boolean, BTreeMap::new(), String::new()),
+    };
+    if kind != FlagKind::Boolean {
+        return Err(Failure::usage(format!("`{value}` is for boolean flags, and this one is not: give a definition")));
+    }
+    let named = variants.iter().find(|(_, variant)| **variant == json!(truth)).map(|(name, _)| name.clone());
+    let default = named.unwrap_or_else(|| if truth { "on" } else { "off" }.to_owned());
+    Ok(Definition { kind, description, enabled: true, variants, default, salt: None, rules: Vec::new() })
 }
 
-fn report(applied: Applied, what: &str, output: Output) -> Result<(), Failure> {
+fn report(applied: Applied, done: &str, already: &str, output: Output) -> Result<(), Failure> {
     output.print(&applied, |applied| match applied {
-        Applied::Changed { revision } => {
-            format!("{what} changed (revision {revision}); servers follow within a second")
-        }
-        Applied::Already => format!("{what} was like that already"),
+        Applied::Changed { revision } => format!("{done} (revision {revision}); servers follow within a second"),
+        Applied::Already => already.to_owned(),
     })
 }
 

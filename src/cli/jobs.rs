@@ -5,7 +5,11 @@ use std::{fmt::Write, process::ExitCode, time::Duration};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::{Failure, Output, open, operator, output::table};
+use super::{
+    Failure, Output, open, operator,
+    output::{counted, table},
+    serve::QUEUES,
+};
 use crate::{
     audit::Entry,
     config::Config,
@@ -33,7 +37,8 @@ pub(super) enum Jobs {
         #[arg(long)]
         count: bool,
     },
-    /// Show one job with its arguments and errors.
+    /// Show one job with its arguments and errors, as JSON.
+    #[command(after_help = "Example:\n  mintreu jobs show job_01h…")]
     Show {
         /// Which job.
         job: JobId,
@@ -49,24 +54,30 @@ pub(super) enum Jobs {
         which: Which,
     },
     /// Call a job off; one that runs is told to stop.
+    #[command(after_help = "Example:\n  mintreu jobs cancel job_01h…")]
     Cancel {
         /// Which job.
         job: JobId,
     },
     /// Claim nothing from a queue until it is resumed.
+    #[command(
+        after_help = "Example:\n  mintreu jobs pause licensing --reason \"new signing key\"\n\nTo refuse new work as well, see `mintreu flags kill`."
+    )]
     Pause {
-        /// Which queue.
+        /// Which queue: payments or licensing.
         queue: String,
-        /// Why.
+        /// Why; it is kept in the audit trail.
         #[arg(long)]
         reason: String,
     },
     /// Claim from a queue again.
+    #[command(after_help = "Example:\n  mintreu jobs resume licensing")]
     Resume {
         /// Which queue.
         queue: String,
     },
     /// Delete jobs that ended longer ago than the retention, or than `--older-than`.
+    #[command(after_help = "Examples:\n  mintreu jobs purge\n  mintreu jobs purge --older-than 3600")]
     Purge {
         /// In seconds; the configuration's retention without it.
         #[arg(long, value_name = "SECONDS")]
@@ -162,11 +173,19 @@ async fn retry(db: &Db, job: Option<JobId>, filter: &JobFilter, output: Output) 
             Ok::<_, DbError>(retried)
         })
         .await?;
-    output.print(&json!({ "retried": retried }), |_| format!("{retried} jobs run again"))?;
-    if job.is_some() && retried == 0 {
-        return Err(Failure::failed("there is no such job, or it is running or completed"));
+    if let Some(job) = job
+        && retried == 0
+    {
+        let why = match admin::show(db, job).await? {
+            None => format!("there is no job {job}"),
+            Some(view) if filter.state.is_some() || filter.queue.is_some() || filter.kind.is_some() => {
+                format!("{job} is {} in queue {}, which the other options exclude", view.state, view.queue)
+            }
+            Some(view) => format!("{job} is {}: only a dead, cancelled or waiting job can be run again", view.state),
+        };
+        return Err(Failure::failed(why));
     }
-    Ok(())
+    output.print(&json!({ "retried": retried }), |_| format!("{} again", counted(retried, "job runs", "jobs run")))
 }
 
 async fn cancel(db: &Db, job: JobId, output: Output) -> Result<(), Failure> {
@@ -189,10 +208,22 @@ async fn cancel(db: &Db, job: JobId, output: Output) -> Result<(), Failure> {
     }
 }
 
+/// Refuses a queue that nothing feeds from, that holds no job and that was never paused: it is a slip of the pen.
+async fn known_queue(db: &Db, queue: &str) -> Result<(), Failure> {
+    if QUEUES.contains(&queue)
+        || admin::queues(db).await?.iter().any(|known| known.queue == queue)
+        || admin::counts(db).await?.iter().any(|known| known.queue == queue)
+    {
+        return Ok(());
+    }
+    Err(Failure::failed(format!("there is no queue `{queue}`; there are {}", QUEUES.join(" and "))))
+}
+
 async fn pause(db: &Db, queue: &str, reason: &str, output: Output) -> Result<(), Failure> {
     if reason.trim().is_empty() {
         return Err(Failure::usage("--reason is empty: say why, for the audit trail"));
     }
+    known_queue(db, queue).await?;
     db.write(async |tx| {
         admin::pause(tx, queue, reason).await?;
         tx.audit(Entry::new(operator(), "queue.paused", "queue", queue).reason(reason));
@@ -203,6 +234,7 @@ async fn pause(db: &Db, queue: &str, reason: &str, output: Output) -> Result<(),
 }
 
 async fn resume(db: &Db, queue: &str, output: Output) -> Result<(), Failure> {
+    known_queue(db, queue).await?;
     db.write(async |tx| {
         admin::resume(tx, queue).await?;
         tx.audit(Entry::new(operator(), "queue.resumed", "queue", queue));
@@ -217,7 +249,8 @@ async fn purge(db: &Db, older_than: Option<u64>, config: &Config, output: Output
     let retention = Retention {
         completed: keep.unwrap_or(config.jobs.retention_completed),
         discarded: keep.unwrap_or(config.jobs.retention_discarded),
+        events: config.jobs.retention_events,
     };
     let purged = admin::purge(db, retention).await?;
-    output.print(&json!({ "purged": purged }), |_| format!("{purged} ended jobs deleted"))
+    output.print(&json!({ "purged": purged }), |_| format!("{} deleted", counted(purged, "ended job", "ended jobs")))
 }

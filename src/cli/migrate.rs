@@ -21,9 +21,9 @@ impl Migrate {
         }
         let db = open::database(config).await?;
         let run = db.migrate().await.map_err(Failure::failed)?;
-        output.print(&serde_json::json!({ "migrated": run }), |_| match run.len() {
-            0 => "the schema was current".to_owned(),
-            count => format!("{count} migrations run"),
+        output.print(&serde_json::json!({ "migrated": run }), |_| match run.last() {
+            None => "the schema was current".to_owned(),
+            Some(newest) => format!("{} migrations run; the schema is at version {newest}", run.len()),
         })?;
         db.close().await;
         Ok(ExitCode::SUCCESS)
@@ -32,15 +32,16 @@ impl Migrate {
 
 async fn check(config: &Config, output: Output) -> Result<ExitCode, Failure> {
     // A look must not make the file it looks for.
-    let missing = config.database.url.sqlite_file().is_some_and(|file| !file.exists());
-    let state = if missing {
-        SchemaState::Pending { versions: Vec::new() }
-    } else {
-        open::database(config).await?.schema_state().await?
-    };
-    output.print(&state, |state| {
-        if missing { "there is no database yet; run `mintreu migrate`".to_owned() } else { open::describe(state) }
-    })?;
+    if config.database.url.sqlite_file().is_some_and(|file| !file.exists()) {
+        output.print(&serde_json::json!({ "schema": "missing" }), |_| {
+            "there is no database yet; run `mintreu migrate`".to_owned()
+        })?;
+        return Ok(ExitCode::from(FOUND));
+    }
+    let db = open::database(config).await?;
+    let state = db.schema_state().await?;
+    db.close().await;
+    output.print(&state, open::describe)?;
     Ok(match state {
         SchemaState::Current { .. } => ExitCode::SUCCESS,
         _ => ExitCode::from(FOUND),

@@ -13,7 +13,7 @@ mod open;
 mod output;
 mod serve;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{os::unix::fs::MetadataExt, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
@@ -21,7 +21,17 @@ pub(crate) use output::{Failure, Output};
 
 /// Sells digital products: downloads, licence keys, metered API access, subscriptions.
 #[derive(Debug, Parser)]
-#[command(name = "mintreu", version, max_term_width = 110)]
+#[command(
+    name = "mintreu",
+    version,
+    max_term_width = 110,
+    after_help = "Examples:
+  mintreu serve                                  # an empty directory will do
+  mintreu config show                            # what is in effect, and where it comes from
+  mintreu flags kill payments --reason \"provider is down\"
+  mintreu jobs list --state dead
+  mintreu doctor"
+)]
 struct Cli {
     /// Read this configuration file instead of `mintreu.toml` in the working directory.
     #[arg(long, global = true, value_name = "FILE")]
@@ -57,7 +67,10 @@ enum Command {
     /// Verify, list and export the audit trail.
     #[command(subcommand)]
     Audit(audit::Audit),
-    /// Tell what is wrong with this installation and how to mend it.
+    /// Tell what is wrong with this installation and how to mend it; changes nothing.
+    #[command(
+        after_help = "Examples:\n  mintreu doctor\n  mintreu doctor --json   # exit code 3 when something is to be mended"
+    )]
     Doctor,
 }
 
@@ -94,7 +107,9 @@ async fn run(cli: Cli, output: Output) -> Result<ExitCode, Failure> {
 
 /// Who changes something from here: the account that runs the command.
 fn operator() -> crate::audit::Actor {
-    let account =
-        std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or_else(|_| "unknown".to_owned());
+    let named = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
+    // Services and containers often have no name in their environment, but always a number.
+    let numbered = || std::fs::metadata("/proc/self").map_or(None, |process| Some(format!("uid {}", process.uid())));
+    let account = named.or_else(numbered).unwrap_or_else(|| "unknown".to_owned());
     crate::audit::Actor::operator(format!("cli:{account}"))
 }

@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use super::Failure;
 use crate::{
     config::{Config, ConfigError, KEY_FILE, Sources},
-    db::{Db, DbOptions, GroupLimits, SchemaState},
+    db::{Db, DbError, DbOptions, GroupLimits, OpenError, SchemaState},
     kernel::{IdSource, SystemClock, seal::Keyring},
 };
 
@@ -28,7 +28,29 @@ pub(super) fn options(config: &Config) -> DbOptions {
 
 /// The database as it is.
 pub(super) async fn database(config: &Config) -> Result<Db, Failure> {
-    Db::open(&options(config), IdSource::new(Arc::new(SystemClock))).await.map_err(Failure::failed)
+    Db::open(&options(config), IdSource::new(Arc::new(SystemClock))).await.map_err(|error| {
+        let mend = mend(&error);
+        Failure::failed(format!("{error}{mend}"))
+    })
+}
+
+/// What to do about a database that does not open, where the error does not say.
+fn mend(error: &OpenError) -> &'static str {
+    let OpenError::Connect { url, error } = error else { return "" };
+    match (url.starts_with("sqlite:"), error) {
+        (true, DbError::Full(_)) => "; make room on its disk",
+        // SQLite says no more than this when a file of its own finds no room.
+        (true, _) if error.to_string().contains("disk I/O error") => {
+            "; the disk is full or fails: make room on it, or name a file on another"
+        }
+        (true, DbError::Busy(_)) => "; another program holds it locked: end that program, or wait for it",
+        (true, _) if error.to_string().contains("not a database") => {
+            "; the file is left as it was: name another in database.url, or restore a backup over it"
+        }
+        (true, _) => "; name a file that this user can read and write, in a directory where it can make files",
+        (false, DbError::Unavailable(_)) => "; start PostgreSQL there and let this machine reach it, or mend the URL",
+        (false, _) => "; mend the user, password, host or database name in the URL, or create what it names",
+    }
 }
 
 /// A database that exists and whose schema is this program's: what commands other than `serve` and `migrate` need.
@@ -48,12 +70,16 @@ pub(super) async fn current_database(config: &Config) -> Result<Db, Failure> {
     }
 }
 
+fn counted_migrations(count: usize) -> String {
+    if count == 1 { "1 migration is".to_owned() } else { format!("{count} migrations are") }
+}
+
 /// A schema's state in a line, with the mend.
 pub(super) fn describe(state: &SchemaState) -> String {
     match state {
         SchemaState::Current { version } => format!("the schema is current (version {version})"),
         SchemaState::Pending { versions } => {
-            format!("{} migrations are to be run; run `mintreu migrate`", versions.len())
+            format!("{} to be run; run `mintreu migrate`", counted_migrations(versions.len()))
         }
         SchemaState::Newer { version } => {
             format!("the database is at version {version}, newer than this program knows; start the newer program")

@@ -88,6 +88,12 @@ impl Output {
     }
 }
 
+/// A number with its noun: `1 job`, `2 jobs`.
+pub(crate) fn counted(number: impl Into<i128>, one: &str, many: &str) -> String {
+    let number = number.into();
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
 /// Rows in columns as wide as their widest cell.
 pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let mut widths: Vec<usize> = head.iter().map(|cell| cell.chars().count()).collect();

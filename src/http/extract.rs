@@ -55,7 +55,8 @@ fn is_json(headers: &HeaderMap) -> bool {
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
-fn unread(rejection: &BytesRejection) -> Problem {
+/// What a body that was not received comes to.
+pub(super) fn unread(rejection: &BytesRejection) -> Problem {
     match rejection {
         BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => {
             Problem::new(Kind::BodyTooLarge).detail("the body is larger than this route takes")

@@ -2,18 +2,23 @@
 
 use axum::{
     body::Bytes,
-    extract::State,
+    extract::{State, rejection::BytesRejection},
     http::{HeaderMap, StatusCode},
 };
 
 use crate::{
     app::App,
-    http::{Kind, Problem},
+    http::{Kind, Problem, extract::unread},
     payments::{self, Received, sandbox},
 };
 
 /// `POST /webhooks/sandbox`
-pub(super) async fn sandbox(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Result<StatusCode, Problem> {
+pub(super) async fn sandbox(
+    State(app): State<App>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<StatusCode, Problem> {
+    let body = body.map_err(|rejection| unread(&rejection))?;
     let header = headers.get("stripe-signature").and_then(|value| value.to_str().ok()).unwrap_or_default();
     accept_sandbox(&app, header, &body).await
 }
@@ -32,8 +37,9 @@ pub(super) async fn accept_sandbox(app: &App, signature: &str, body: &[u8]) -> R
         metrics::counter!("mintreu_webhooks_total", "provider" => "sandbox", "outcome" => "refused").increment(1);
         return Err(Problem::new(Kind::Unauthorized).detail(reason.to_string()));
     }
-    let Some(event) = std::str::from_utf8(body).ok().and_then(|text| sandbox::event(text).ok()) else {
+    let Some(event) = sandbox::event(body) else {
         // Signed, so the provider means it and would only send it again.
+        app.db.write(async |tx| payments::reject(tx, "sandbox", body).await).await?;
         metrics::counter!("mintreu_webhooks_total", "provider" => "sandbox", "outcome" => "malformed").increment(1);
         return Ok(StatusCode::OK);
     };

@@ -26,9 +26,9 @@ impl Enqueued {
     }
 }
 
-static JOBS: AppendTable = AppendTable {
-    name: "jobs",
-    columns: &[
+static JOBS: AppendTable = AppendTable::new(
+    "jobs",
+    &[
         ("id", Column::Uuid),
         ("queue", Column::Text),
         ("kind", Column::Text),
@@ -42,7 +42,7 @@ static JOBS: AppendTable = AppendTable {
         ("traceparent", Column::Text),
         ("created_at", Column::Time),
     ],
-};
+);
 
 /// Wakes the one who makes waiting jobs available when they are due.
 pub(super) const DUE_TOPIC: &str = "jobs.due";

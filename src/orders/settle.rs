@@ -35,6 +35,8 @@ pub enum Settlement {
     AlreadyPaid,
     /// The amount or the currency is another than the order's: kept for an operator, nothing settled.
     WrongAmount,
+    /// The session is complete but nothing was paid yet: a later event says so when it is.
+    Unpaid,
     /// The event names no order of ours.
     UnknownOrder,
     /// The event is of a type that settles nothing.
@@ -49,6 +51,7 @@ impl Settlement {
             Self::Settled => "settled",
             Self::AlreadyPaid => "already_paid",
             Self::WrongAmount => "wrong_amount",
+            Self::Unpaid => "unpaid",
             Self::UnknownOrder => "unknown_order",
             Self::Ignored => "ignored",
             Self::Handled => "handled",
@@ -70,13 +73,16 @@ struct Session {
     client_reference_id: Option<String>,
     amount_total: Option<i64>,
     currency: Option<String>,
+    payment_status: Option<String>,
 }
 
 /// Handles a stored event: whatever it says, it is marked with what it did.
 pub async fn settle(tx: &mut Tx, event: WebhookId) -> Result<Settlement, DbError> {
     let Some(row) = payments::take(tx, event).await? else { return Ok(Settlement::Handled) };
     let settlement = match row.event_type.as_str() {
-        "checkout.session.completed" => settle_session(tx, &row.payload).await?,
+        "checkout.session.completed" | "checkout.session.async_payment_succeeded" => {
+            settle_session(tx, &row.payload).await?
+        }
         _ => Settlement::Ignored,
     };
     payments::record(tx, event, settlement.as_str()).await?;
@@ -97,6 +103,10 @@ async fn settle_session(tx: &mut Tx, payload: &str) -> Result<Settlement, DbErro
     if session.amount_total != Some(amount) || !same_currency {
         tx.audit(Entry::new(ACTOR, "payment.wrong_amount", "order", order.to_string()));
         return Ok(Settlement::WrongAmount);
+    }
+    // A session is completed before a bank transfer arrives.
+    if session.payment_status.as_deref() != Some("paid") {
+        return Ok(Settlement::Unpaid);
     }
     let now = tx.now();
     let paid = execute!(

@@ -9,6 +9,7 @@ use crate::{
     db::{DbError, Tx},
     execute, fetch_one, fetch_optional,
     jobs::Job,
+    kernel::seal,
 };
 
 crate::id_type!(WebhookId, Webhook, "whk", "An event that a payment provider sent.");
@@ -59,6 +60,28 @@ pub async fn receive(tx: &mut Tx, provider: &str, event: &EventRow) -> Result<Re
     }
     tx.enqueue(&HandleEvent { event: id }).await?;
     Ok(Received::New(id))
+}
+
+/// Keeps a body that its provider signed and nobody can read, once, for an operator to look at. Nothing is queued.
+pub async fn reject(tx: &mut Tx, provider: &str, body: &[u8]) -> Result<(), DbError> {
+    let (id, now): (WebhookId, _) = (tx.new_id(), tx.now());
+    // Without an identifier of the provider's, equal bodies are the same event.
+    let event_id = format!("unread:{}", seal::to_hex(&seal::hmac_sha256(b"unread webhook", body)));
+    // PostgreSQL keeps no NUL in a text.
+    let payload = String::from_utf8_lossy(body).replace('\0', "\u{fffd}");
+    execute!(
+        tx,
+        sqlx::query(
+            "INSERT INTO webhook_inbox (id, provider, event_id, event_type, payload, outcome, received_at, handled_at)
+             VALUES ($1, $2, $3, '', $4, 'rejected', $5, $5) ON CONFLICT (provider, event_id) DO NOTHING"
+        )
+        .bind(id)
+        .bind(provider)
+        .bind(event_id)
+        .bind(payload)
+        .bind(now)
+    )?;
+    Ok(())
 }
 
 /// An event as the provider sent it.

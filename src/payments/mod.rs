@@ -3,4 +3,4 @@
 mod inbox;
 pub mod sandbox;
 
-pub use inbox::{EventRow, HandleEvent, Received, WebhookId, receive, record, take};
+pub use inbox::{EventRow, HandleEvent, Received, WebhookId, receive, record, reject, take};

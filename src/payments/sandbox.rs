@@ -70,10 +70,20 @@ struct Event<'a> {
     kind: &'a str,
 }
 
-/// Reads the envelope of a verified body.
-pub fn event(body: &str) -> Result<EventRow, serde_json::Error> {
-    let event: Event<'_> = serde_json::from_str(body)?;
-    Ok(EventRow { event_id: event.id.to_owned(), event_type: event.kind.to_owned(), payload: body.to_owned() })
+/// The longest identifier or type of an event, in bytes; real ones are a tenth of it.
+const LONGEST_NAME: usize = 255;
+
+/// Reads the envelope of a verified body; none if it is no event.
+#[must_use]
+pub fn event(body: &[u8]) -> Option<EventRow> {
+    let body = std::str::from_utf8(body).ok()?;
+    let event: Event<'_> = serde_json::from_str(body).ok()?;
+    let named = |name: &str| !name.is_empty() && name.len() <= LONGEST_NAME;
+    (named(event.id) && named(event.kind)).then(|| EventRow {
+        event_id: event.id.to_owned(),
+        event_type: event.kind.to_owned(),
+        payload: body.to_owned(),
+    })
 }
 
 #[cfg(test)]

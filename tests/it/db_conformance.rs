@@ -137,16 +137,16 @@ on_both!(a_lock_that_another_holds_is_busy_and_free_again_afterwards, |test| asy
     db.write(async |tx| insert(tx, "later").await).await.expect("the lock is free");
 });
 
-static VALUES: AppendTable = AppendTable {
-    name: "stored",
-    columns: &[
+static VALUES: AppendTable = AppendTable::new(
+    "stored",
+    &[
         ("id", Column::Uuid),
         ("note", Column::Text),
         ("size", Column::Int),
         ("flag", Column::Bool),
         ("at", Column::Time),
     ],
-};
+);
 
 type Stored = (Option<Id<mintreu::kernel::Order>>, Option<String>, Option<i64>, bool, Option<Time>);
 
@@ -497,9 +497,6 @@ on_both!(a_panic_inside_a_transaction_undoes_only_that_one, |test| async move {
     db.write(async |tx| insert(tx, "00").await).await.expect("goes on");
 });
 
-/// Rows without the columns that the table insists on.
-static BROKEN: AppendTable = AppendTable { name: "children", columns: &[("name", Column::Text)] };
-
 on_both!(a_hook_runs_once_the_transaction_is_durable_and_only_then, |test| async move {
     let db = test.open().await;
     create_tables(&db).await;
@@ -526,6 +523,7 @@ on_both!(a_hook_runs_once_the_transaction_is_durable_and_only_then, |test| async
         .await;
     assert!(matches!(refused, Err(Refused::OnPurpose)), "{refused:?}");
     // Appended rows are written with the commit, which this one makes fail.
+    static BROKEN: AppendTable = AppendTable::new("children", &[("name", Column::Text)]);
     let failed = hook(&ran);
     db.write(async |tx| {
         tx.after_commit(failed);

@@ -3,9 +3,21 @@
 #[macro_use]
 mod support;
 
+mod bad_input;
 mod child;
+mod cli_audit;
+mod cli_install;
+mod cli_jobs;
 mod cron;
 mod db_conformance;
+mod journey_killed;
+mod journey_order;
+mod journey_postgres;
+mod journey_probes;
+mod journey_refusals;
+mod journey_shop;
+mod journey_shutdown;
+mod journey_switches;
 mod layering;
 mod postgres_faults;
 mod queue_conformance;

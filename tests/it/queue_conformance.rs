@@ -550,7 +550,7 @@ on_both!(a_purge_deletes_only_what_ended_long_ago, |test| async move {
     let scene = Scene::new();
     let shop = scene.open(&db, ShopOptions::default()).await;
     let day = Duration::from_hours(24);
-    let retention = Retention { completed: day, discarded: 3 * day };
+    let retention = Retention { completed: day, discarded: 3 * day, events: day };
     enqueue(&db, names("old", 3).into_iter().map(Effect::new)).await;
     let dead = enqueue(&db, [Unknown]).await[0];
     settled(&db).await;

@@ -41,7 +41,7 @@ async fn insert(tx: &mut Tx, name: &str, size: usize) -> NoFail<u64> {
     execute!(tx, sqlx::query(text).bind(name).bind("x".repeat(size)))
 }
 
-static NOTES: AppendTable = AppendTable { name: "notes", columns: &[("name", Column::Text), ("body", Column::Text)] };
+static NOTES: AppendTable = AppendTable::new("notes", &[("name", Column::Text), ("body", Column::Text)]);
 
 async fn names(db: &Db) -> Vec<String> {
     fetch_all!(db, sqlx::query_scalar("SELECT name FROM notes ORDER BY name")).expect("answers")

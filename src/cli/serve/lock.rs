@@ -15,7 +15,12 @@ pub(super) fn take(config: &Config) -> Result<Option<File>, Failure> {
         Failure::failed(format!("database.url: cannot write {}: {error}; make its directory writable", path.display()))
     };
     if let Some(directory) = path.parent() {
-        std::fs::create_dir_all(directory).map_err(unwritable)?;
+        std::fs::create_dir_all(directory).map_err(|error| {
+            let directory = directory.display();
+            Failure::failed(format!(
+                "database.url: cannot make the directory {directory}: {error}; name a file in one that can be made"
+            ))
+        })?;
     }
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(unwritable)?;
     match file.try_lock() {

@@ -4,11 +4,13 @@ mod lock;
 mod readiness;
 mod work;
 
+pub(super) use work::QUEUES;
+
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use tokio::{
     net::TcpListener,
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -38,11 +40,14 @@ pub(super) async fn run(config: Config) -> Result<ExitCode, Failure> {
     let app = open_app(&config).await?;
     let work = work::start(&app, &config, lock.is_some()).await?;
     let ready = readiness::checks(&app, work.actors());
+    let listen = shop.local_addr().map_err(Failure::failed)?;
     let listeners = Listeners { shop, operators };
+    // Before the first answer, so that whoever saw the server ready can end it well.
+    let told_to_stop = Signals::listen()?;
     serve(&app, &config, listeners, Serving { metrics, ready: ready.clone() }, async {
         tell_service_manager(&[sd_notify::NotifyState::Ready]);
-        tracing::info!(url = %config.http.public_url, database = %config.database.url, "ready");
-        wait_for_signal().await;
+        tracing::info!(%listen, public_url = %config.http.public_url, database = %config.database.url, "ready");
+        told_to_stop.wait().await;
         tell_service_manager(&[sd_notify::NotifyState::Stopping]);
         tracing::info!("stopping");
         ready.drain();
@@ -94,7 +99,16 @@ fn open_usage(config: &Config, ids: IdSource) -> Result<Usage, Failure> {
         log,
         ..usage::Config::in_dir(&settings.journal_dir)
     };
-    Usage::open(options, ids).map_err(|error| Failure::failed(format!("usage.journal_dir: {error}")))
+    Usage::open(options, ids).map_err(|error| {
+        let mend = match error {
+            usage::JournalError::Io { ref source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
+                "; make room on its disk"
+            }
+            usage::JournalError::Io { .. } => "; name a directory on a local disk that this user can write to",
+            usage::JournalError::InUse(_) => "",
+        };
+        Failure::failed(format!("usage.journal_dir: {error}{mend}"))
+    })
 }
 
 struct Listeners {
@@ -145,15 +159,27 @@ async fn serve(
     Ok(())
 }
 
-async fn wait_for_signal() {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        tracing::error!("signals cannot be received; stop the process with SIGKILL");
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// What ends a server: SIGTERM, or Ctrl-C.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// From now on they are noticed instead of ending the process at once.
+    fn listen() -> Result<Self, Failure> {
+        let listen = |kind| {
+            signal(kind)
+                .map_err(|error| Failure::failed(format!("cannot listen for the signals that stop it: {error}")))
+        };
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    async fn wait(mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }
 

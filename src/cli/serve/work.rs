@@ -12,9 +12,14 @@ use crate::{
     audit::{Sealer, SealerOptions},
     config::Config,
     flags::{Registry, Switch},
-    jobs::{self, Consumer, QueueOptions, Worker, WorkerOptions, admin::Retention},
+    jobs::{self, Consumer, Job, QueueOptions, Worker, WorkerOptions, admin::Retention},
+    licenses::IssueLicense,
+    payments::HandleEvent,
     usage::Aggregator,
 };
+
+/// The queues that a server feeds from.
+pub(in crate::cli) const QUEUES: [&str; 2] = [HandleEvent::QUEUE, IssueLicense::QUEUE];
 
 /// The running parts.
 pub(super) struct Work {
@@ -40,8 +45,8 @@ pub(super) async fn start(app: &App, config: &Config, sole: bool) -> Result<Work
         let (concurrency, poll_interval) = (config.jobs.concurrency, config.jobs.poll_interval);
         worker.consume(QueueOptions { queue, concurrency, poll_interval, gate }, consumer);
     };
-    feed("payments", Switch::Payments, payments.consumer());
-    feed("licensing", Switch::Licensing, licensing.consumer());
+    feed(HandleEvent::QUEUE, Switch::Payments, payments.consumer());
+    feed(IssueLicense::QUEUE, Switch::Licensing, licensing.consumer());
     Ok(Work { actors: Arc::new(actors), worker, gates })
 }
 
@@ -101,8 +106,11 @@ fn services(app: &App, config: &Config) -> Vec<Service> {
             Ok::<_, Infallible>(())
         }
     });
-    let retention =
-        Retention { completed: config.jobs.retention_completed, discarded: config.jobs.retention_discarded };
+    let retention = Retention {
+        completed: config.jobs.retention_completed,
+        discarded: config.jobs.retention_discarded,
+        events: config.jobs.retention_events,
+    };
     let db = app.db.clone();
     let upkeep = Service::new("jobs", move |stop| {
         let db = db.clone();

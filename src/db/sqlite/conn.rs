@@ -3,6 +3,8 @@
 //! Every call to SQLite is a hop to the connection's thread and back, whatever it does, so calls are what is saved: the
 //! statements that end the previous member and begin this one travel in front of this one's first statement.
 
+use std::borrow::Cow;
+
 use futures::{
     StreamExt, TryStreamExt,
     future::BoxFuture,
@@ -107,7 +109,7 @@ impl GroupConn {
     }
 
     /// Runs `inserts` and commits everything kept so far.
-    pub(super) async fn commit(&mut self, inserts: Vec<(String, String)>) -> Result<(), DbError> {
+    pub(super) async fn commit(&mut self, inserts: Vec<(Cow<'_, str>, String)>) -> Result<(), DbError> {
         let mut statement = String::new();
         if self.state == State::Idle {
             if inserts.is_empty() {

@@ -21,7 +21,7 @@ use tokio::{
 };
 
 use super::{
-    super::{append::Appends, error::DbError, tx::AfterCommit},
+    super::{Dialect, append::Appends, error::DbError, tx::AfterCommit},
     conn::GroupConn,
 };
 
@@ -183,8 +183,11 @@ impl Turn {
 async fn commit(mut core: OwnedMutexGuard<Core>) -> OwnedMutexGuard<Core> {
     let began = Instant::now();
     let batches = core.appends.take();
-    let inserts: Vec<_> =
-        batches.into_iter().enumerate().map(|(index, (table, rows))| (table.insert_sqlite(index + 1), rows)).collect();
+    let inserts: Vec<_> = batches
+        .into_iter()
+        .enumerate()
+        .map(|(index, (table, rows))| (table.insert(Dialect::Sqlite, index + 1), rows))
+        .collect();
     let result = match core.conn.as_mut() {
         None => Err(DbError::Unavailable("the database's writer is closed".into())),
         Some(conn) => match conn.broken().cloned() {

@@ -50,8 +50,8 @@ pub async fn show(State(app): State<App>, Path(id): Path<OrderId>) -> Result<imp
 impl From<OpenError> for Problem {
     fn from(error: OpenError) -> Self {
         let pointer = match &error {
-            OpenError::UnknownProduct(_) => "/product",
-            OpenError::Email => "/email",
+            OpenError::UnknownProduct => "#/product",
+            OpenError::Email => "#/email",
             OpenError::Db(error) => return error.clone().into(),
         };
         Self::new(Kind::InvalidInput).error(pointer, error.to_string())

@@ -22,7 +22,7 @@ use tempfile::TempDir;
 pub(crate) use self::{
     postgres::PostgresDb,
     postgres_server::{PostgresServer, is_root},
-    process::{Mintreu, Running, free_port},
+    process::{Finished, Mintreu, Running, free_port},
     shop::{
         Effect, NoFail, QUEUE, Shop, ShopOptions, count, create_effects, effects_once, jobs_in, settled, write_effect,
     },
