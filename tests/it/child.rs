@@ -151,7 +151,7 @@ impl<S: Send> External<S> for Poison {
 async fn worker() {
     let Ok(url) = std::env::var(URL) else { return };
     let env = |name| std::env::var(name).expect("whoever starts this sets it");
-    let told_to_stop = PathBuf::from(env(STOP));
+    let message = PathBuf::from(env(STOP));
     let db = Db::open(&DbOptions::new(url), IdSource::new(Arc::new(SystemClock))).await.expect("the database opens");
     let mut options = ShopOptions::lease(Duration::from_millis(env(LEASE).parse().expect("a number")));
     options.worker.name = env(NAME);
@@ -160,7 +160,7 @@ async fn worker() {
         Handlers::<()>::new(db.clone()).transactional::<Effect>().transactional::<Meeting>().external::<Poison>();
     let shop = Shop::start(&db, handlers, || (), options).await;
     let began = Instant::now();
-    while !told_to_stop.exists() && began.elapsed() < 4 * PATIENCE {
+    while !message.exists() && began.elapsed() < 4 * PATIENCE {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     shop.close(Duration::from_secs(20)).await;
