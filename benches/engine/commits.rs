@@ -30,7 +30,7 @@ const INSERT: &str = "INSERT INTO scratch (id, n) VALUES ($1, $2)";
 
 /// A job with no effect.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Noop {}
+pub(crate) struct Noop {}
 
 impl Job for Noop {
     const KIND: &'static str = "bench.noop";
@@ -39,7 +39,7 @@ impl Job for Noop {
 
 /// A job whose effect is one row.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct InsertRow {}
+pub(crate) struct InsertRow {}
 
 impl Job for InsertRow {
     const KIND: &'static str = "bench.insert";
@@ -53,7 +53,7 @@ impl Transactional<()> for InsertRow {
     }
 }
 
-pub async fn run(scene: &Scene, report: &Report<'_>) {
+pub(crate) async fn run(scene: &Scene, report: &Report<'_>) {
     if report.wants("commits") {
         let (mut ours, mut limit) = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
@@ -119,7 +119,7 @@ async fn by_hand(fresh: &Fresh, inserts: usize) -> f64 {
 }
 
 /// A bare connection with the settings of ours.
-pub async fn sqlite_connection(fresh: &Fresh) -> SqliteConnection {
+pub(crate) async fn sqlite_connection(fresh: &Fresh) -> SqliteConnection {
     fresh
         .url
         .parse::<SqliteConnectOptions>()
@@ -187,7 +187,6 @@ async fn postgres_by_hand(fresh: &Fresh, inserts: usize) -> f64 {
 }
 
 /// As our source makes them, so that indexes grow alike.
-#[expect(clippy::disallowed_methods, reason = "a measurement has no injected clock")]
 fn fresh_uuid() -> Uuid {
     Uuid::now_v7()
 }

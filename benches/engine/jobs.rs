@@ -31,7 +31,7 @@ impl External<()> for Noop {
 
 const JOBS: i64 = 60_000;
 
-pub async fn run(scene: &Scene, report: &Report<'_>) {
+pub(crate) async fn run(scene: &Scene, report: &Report<'_>) {
     if report.wants("noop") {
         let (mut empty, mut full) = (Vec::new(), Vec::new());
         let filled = scene.fresh().await;
@@ -94,13 +94,14 @@ async fn rows(db: &Db, count: i64, kind: &str, state: &str) {
             let text = tx.dialect().pick(
                 "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1)
                  INSERT INTO jobs (id, queue, kind, payload, state, priority, run_at, max_attempts, created_at, finished_at)
-                 SELECT randomblob(16), 'bench', $2, '{}', $3, 2, $4, 20, $4, CASE WHEN $3 = 'completed' THEN $4 END FROM n",
+                 SELECT unhex(printf('%012x7000800000%010x', $5, i)), 'bench', $2, '{}', $3, 2, $4, 20, $4, CASE WHEN $3 = 'completed' THEN $4 END FROM n",
                 "INSERT INTO jobs (id, queue, kind, payload, state, priority, run_at, max_attempts, created_at, finished_at)
-                 SELECT gen_random_uuid(), 'bench', $2, '{}', $3, 2, $4, 20, $4, CASE WHEN $3 = 'completed' THEN $4 END
-                 FROM generate_series(1, $1)",
+                 SELECT (lpad(to_hex($5::bigint), 12, '0') || '7000800000' || lpad(to_hex(n), 10, '0'))::uuid, 'bench', $2, '{}', $3, 2, $4, 20, $4, CASE WHEN $3 = 'completed' THEN $4 END
+                 FROM generate_series(1, $1) AS n",
             );
             let at = if state == "scheduled" { tx.now() + Duration::from_hours(24) } else { tx.now() };
-            execute!(tx, sqlx::query(text).bind(count).bind(kind).bind(state).bind(at))
+            let millis = tx.now().as_millis();
+            execute!(tx, sqlx::query(text).bind(count).bind(kind).bind(state).bind(at).bind(millis))
         })
         .await
         .expect("fills");

@@ -11,8 +11,10 @@
 
 mod commits;
 mod jobs;
+mod memory;
 mod report;
 mod scene;
+mod startup;
 
 use report::Report;
 use scene::Scene;
@@ -21,6 +23,9 @@ fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
+        let process = Report::new("process", &wanted);
+        memory::run(&process).await;
+        startup::run(&process).await;
         for scene in Scene::all() {
             let report = Report::new(scene.name(), &wanted);
             commits::run(&scene, &report).await;

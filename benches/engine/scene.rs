@@ -9,27 +9,27 @@ use mintreu::{
 };
 
 /// Which database is measured.
-pub enum Scene {
+pub(crate) enum Scene {
     Sqlite,
     Postgres(String),
 }
 
 /// An open database, and its directory if it has one.
-pub struct Fresh {
-    pub db: Db,
-    pub url: String,
+pub(crate) struct Fresh {
+    pub(crate) db: Db,
+    pub(crate) url: String,
     _dir: Option<tempfile::TempDir>,
 }
 
 impl Fresh {
     /// The same database, opened as another process would.
-    pub async fn again(&self) -> Db {
+    pub(crate) async fn again(&self) -> Db {
         Db::open(&DbOptions::new(&self.url), IdSource::new(Arc::new(SystemClock))).await.expect("opens")
     }
 }
 
 impl Scene {
-    pub fn all() -> Vec<Self> {
+    pub(crate) fn all() -> Vec<Self> {
         let mut scenes = vec![Self::Sqlite];
         match std::env::var("MINTREU_BENCH_POSTGRES") {
             Ok(url) => scenes.push(Self::Postgres(url)),
@@ -38,7 +38,7 @@ impl Scene {
         scenes
     }
 
-    pub fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Sqlite => "sqlite",
             Self::Postgres(_) => "postgres",
@@ -46,7 +46,7 @@ impl Scene {
     }
 
     /// A migrated, empty database with a scratch table.
-    pub async fn fresh(&self) -> Fresh {
+    pub(crate) async fn fresh(&self) -> Fresh {
         let (url, dir) = match self {
             Self::Sqlite => {
                 let base =
@@ -85,6 +85,6 @@ impl Scene {
 }
 
 /// How long a rate is measured.
-pub const ROUND: Duration = Duration::from_millis(1500);
+pub(crate) const ROUND: Duration = Duration::from_millis(1500);
 /// How many rounds, ours and the limit in turn.
-pub const ROUNDS: usize = 3;
+pub(crate) const ROUNDS: usize = 3;

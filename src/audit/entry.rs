@@ -138,9 +138,9 @@ impl Entry {
     }
 }
 
-static AUDIT_ENTRIES: AppendTable = AppendTable {
-    name: "audit_entries",
-    columns: &[
+static AUDIT_ENTRIES: AppendTable = AppendTable::new(
+    "audit_entries",
+    &[
         ("id", Column::Uuid),
         ("occurred_at", Column::Time),
         ("actor_kind", Column::Text),
@@ -155,7 +155,7 @@ static AUDIT_ENTRIES: AppendTable = AppendTable {
         ("person", Column::Uuid),
         ("personal", Column::Text),
     ],
-};
+);
 
 impl Tx {
     /// Records what this transaction does; the entry is kept exactly if the transaction is. Costs no statement.

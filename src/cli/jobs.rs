@@ -254,6 +254,7 @@ async fn purge(db: &Db, older_than: Option<u64>, config: &Config, output: Output
     let retention = Retention {
         completed: keep.unwrap_or(config.jobs.retention_completed),
         discarded: keep.unwrap_or(config.jobs.retention_discarded),
+        events: config.jobs.retention_events,
     };
     let purged = admin::purge(db, retention).await?;
     output.print(&json!({ "purged": purged }), |_| format!("{} deleted", counted(purged, "ended job", "ended jobs")))

@@ -67,6 +67,7 @@ fn ranges(config: &Config, found: &mut Found<'_>) {
     found.duration("jobs.poll_interval", jobs.poll_interval, millis(10)..=hour);
     found.duration("jobs.retention_completed", jobs.retention_completed, millis(0)..=day * 3_650);
     found.duration("jobs.retention_discarded", jobs.retention_discarded, millis(0)..=day * 3_650);
+    found.duration("jobs.retention_events", jobs.retention_events, millis(0)..=day * 3_650);
     found.duration("usage.flush_interval", usage.flush_interval, millis(10)..=hour);
     found.duration("usage.fsync_interval", usage.fsync_interval, millis(1)..=minute);
     found.duration("audit.seal_interval", config.audit.seal_interval, millis(10)..=minute);

@@ -93,6 +93,8 @@ pub struct Jobs {
     pub retention_completed: Duration,
     #[serde(with = "values::duration")]
     pub retention_discarded: Duration,
+    #[serde(with = "values::duration")]
+    pub retention_events: Duration,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -4,19 +4,21 @@
 //! own. On SQLite the rows of all transactions of a commit group go together. One JSON parameter carries any number of
 //! rows, so that the statement's text, and with it the prepared statement, stays the same.
 
-use std::fmt::Write;
+use std::{borrow::Cow, fmt::Write, sync::OnceLock};
 
 use uuid::Uuid;
 
+use super::Dialect;
 use crate::kernel::Time;
 
 /// A table that transactions append to.
 #[derive(Debug)]
 pub struct AppendTable {
-    /// The table's name.
-    pub name: &'static str,
-    /// Its columns, in the order in which [`RowWriter`] is called.
-    pub columns: &'static [(&'static str, Column)],
+    name: &'static str,
+    columns: &'static [(&'static str, Column)],
+    /// The statement for each database, its rows in parameter `$1`; made once.
+    sqlite: OnceLock<String>,
+    postgres: OnceLock<String>,
 }
 
 /// How a value travels and what it becomes.
@@ -35,39 +37,47 @@ pub enum Column {
 }
 
 impl AppendTable {
-    /// `INSERT … SELECT` from the rows in parameter `$parameter`, for SQLite.
-    pub(super) fn insert_sqlite(&self, parameter: usize) -> String {
+    /// A table with these columns, in the order in which [`RowWriter`] is called.
+    #[must_use]
+    pub const fn new(name: &'static str, columns: &'static [(&'static str, Column)]) -> Self {
+        Self { name, columns, sqlite: OnceLock::new(), postgres: OnceLock::new() }
+    }
+
+    /// `INSERT … SELECT` from the rows in parameter `$parameter`.
+    pub(super) fn insert(&self, dialect: Dialect, parameter: usize) -> Cow<'_, str> {
+        let first = match dialect {
+            Dialect::Sqlite => self.sqlite.get_or_init(|| self.insert_sqlite()),
+            Dialect::Postgres => self.postgres.get_or_init(|| self.insert_postgres()),
+        };
+        if parameter == 1 { first.into() } else { first.replace("$1", &format!("${parameter}")).into() }
+    }
+
+    fn insert_sqlite(&self) -> String {
         let values = self.columns.iter().enumerate().map(|(index, (_, column))| match column {
             Column::Uuid => format!("unhex(value->>{index})"),
             Column::Text | Column::Int | Column::Bool | Column::Time => format!("value->>{index}"),
         });
-        format!(
-            "INSERT INTO {} ({}) SELECT {} FROM json_each(${parameter})",
-            self.name,
-            self.column_names(),
-            values.collect::<Vec<_>>().join(", ")
-        )
+        self.insert_from(&values.collect::<Vec<_>>(), "json_each($1)")
     }
 
-    /// The same for PostgreSQL.
-    pub(super) fn insert_postgres(&self, parameter: usize) -> String {
+    fn insert_postgres(&self) -> String {
         let values = self.columns.iter().enumerate().map(|(index, (_, column))| match column {
             Column::Uuid => format!("(r->>{index})::uuid"),
             Column::Text => format!("r->>{index}"),
             Column::Int => format!("(r->>{index})::bigint"),
             Column::Bool => format!("(r->>{index})::int::boolean"),
-            Column::Time => format!("TIMESTAMPTZ 'epoch' + (r->>{index})::bigint * INTERVAL '1 microsecond'"),
+            // In two steps: an interval is multiplied in floating point, which is exact up to 2^53.
+            Column::Time => format!(
+                "TIMESTAMPTZ 'epoch' + (r->>{index})::bigint / 1000000 * INTERVAL '1 second'
+                    + (r->>{index})::bigint % 1000000 * INTERVAL '1 microsecond'"
+            ),
         });
-        format!(
-            "INSERT INTO {} ({}) SELECT {} FROM jsonb_array_elements(${parameter}::jsonb) AS r",
-            self.name,
-            self.column_names(),
-            values.collect::<Vec<_>>().join(", ")
-        )
+        self.insert_from(&values.collect::<Vec<_>>(), "jsonb_array_elements($1::jsonb) AS r")
     }
 
-    fn column_names(&self) -> String {
-        self.columns.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+    fn insert_from(&self, values: &[String], rows: &str) -> String {
+        let columns: Vec<_> = self.columns.iter().map(|(name, _)| *name).collect();
+        format!("INSERT INTO {} ({}) SELECT {} FROM {rows}", self.name, columns.join(", "), values.join(", "))
     }
 }
 
@@ -219,10 +229,10 @@ fn write_json_string(out: &mut String, text: &str) {
 mod tests {
     use super::*;
 
-    static THINGS: AppendTable = AppendTable {
-        name: "things",
-        columns: &[("id", Column::Uuid), ("name", Column::Text), ("size", Column::Int), ("at", Column::Time)],
-    };
+    static THINGS: AppendTable = AppendTable::new(
+        "things",
+        &[("id", Column::Uuid), ("name", Column::Text), ("size", Column::Int), ("at", Column::Time)],
+    );
 
     #[test]
     fn rows_of_several_transactions_become_one_array() {

@@ -98,18 +98,33 @@ impl Db {
         })
     }
 
-    /// Brings the schema up to date; each migration runs in a transaction of its own. Returns the versions run.
+    /// Brings the schema up to date; each migration runs in a transaction of its own. Returns the versions that were
+    /// missing.
     pub async fn migrate(&self) -> Result<Vec<i64>, SchemaError> {
-        let versions = match self.schema_state().await? {
-            SchemaState::Current { .. } => return Ok(Vec::new()),
-            SchemaState::Newer { version } => return Err(SchemaError::Newer { version }),
-            SchemaState::Altered { version } => return Err(SchemaError::Altered { version }),
-            SchemaState::Pending { versions } => versions,
-        };
-        match &self.engine {
-            Engine::Sqlite(db) => SQLITE.run(&mut db.ordinary_connection().await?).await?,
-            Engine::Postgres(db) => POSTGRES.run(db.pool()).await?,
+        let missing = self.pending().await?;
+        let mut pending = missing.clone();
+        while !pending.is_empty() {
+            let run = match &self.engine {
+                Engine::Sqlite(db) => SQLITE.run(&mut db.ordinary_connection().await?).await,
+                Engine::Postgres(db) => POSTGRES.run(db.readers()).await,
+            };
+            let left = self.pending().await?;
+            match run {
+                // On SQLite no lock spans the migrations, so another process may have run the one that failed here.
+                Err(_) if left.len() < pending.len() => pending = left,
+                Err(error) => return Err(error.into()),
+                Ok(()) => break,
+            }
         }
-        Ok(versions)
+        Ok(missing)
+    }
+
+    async fn pending(&self) -> Result<Vec<i64>, SchemaError> {
+        match self.schema_state().await? {
+            SchemaState::Current { .. } => Ok(Vec::new()),
+            SchemaState::Pending { versions } => Ok(versions),
+            SchemaState::Newer { version } => Err(SchemaError::Newer { version }),
+            SchemaState::Altered { version } => Err(SchemaError::Altered { version }),
+        }
     }
 }

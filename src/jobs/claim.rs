@@ -3,7 +3,7 @@
 use sqlx::FromRow;
 use tokio_util::sync::CancellationToken;
 
-use super::{Claimed, JobId};
+use super::{Claimed, Gate, JobId};
 use crate::{
     db::{Db, DbError, Dialect},
     fetch_all, fetch_optional,
@@ -105,8 +105,28 @@ impl Row {
             unique: self.has_unique_key,
             traceparent: self.traceparent,
             cancel: CancellationToken::new(),
+            gate: Gate::default(),
         }
     }
+}
+
+/// What the database says that `worker` holds; without kind and payload.
+pub(super) async fn held_by(db: &Db, worker: WorkerId) -> Result<Vec<Claimed>, DbError> {
+    #[derive(FromRow)]
+    struct Held {
+        queue: String,
+        #[sqlx(flatten)]
+        row: Row,
+    }
+    let held: Vec<Held> = fetch_all!(
+        db,
+        sqlx::query_as(
+            "SELECT queue, id, '' AS kind, '' AS payload, attempt, max_attempts, token, group_key, has_unique_key,
+                traceparent, parked, priority FROM jobs WHERE worker_id = $1 AND state = 'running'"
+        )
+        .bind(worker)
+    )?;
+    Ok(held.into_iter().map(|held| held.row.into_claimed(&held.queue)).collect())
 }
 
 /// Whether a claim would find something: asked of the readers, so that an idle queue writes nothing.

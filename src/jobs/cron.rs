@@ -74,8 +74,8 @@ pub(super) async fn tick(db: &Db, schedules: &[Schedule]) -> Result<(), DbError>
         match known.iter().find(|(name, _)| name == schedule.name) {
             None => plan(db, schedule.name, next).await?,
             Some((_, due)) if *due <= now => fire(db, schedule, *due, next).await?,
-            // The expression was changed, or the clock went back: the nearer time counts.
-            Some((_, due)) if *due > next => replan(db, schedule.name, *due, next).await?,
+            // The expression was changed, or the clock went back: what it says now counts.
+            Some((_, due)) if *due != next => replan(db, schedule.name, *due, next).await?,
             Some(_) => {}
         }
     }

@@ -26,9 +26,9 @@ impl Enqueued {
     }
 }
 
-static JOBS: AppendTable = AppendTable {
-    name: "jobs",
-    columns: &[
+static JOBS: AppendTable = AppendTable::new(
+    "jobs",
+    &[
         ("id", Column::Uuid),
         ("queue", Column::Text),
         ("kind", Column::Text),
@@ -42,7 +42,7 @@ static JOBS: AppendTable = AppendTable {
         ("traceparent", Column::Text),
         ("created_at", Column::Time),
     ],
-};
+);
 
 /// Wakes the one who makes waiting jobs available when they are due.
 pub(super) const DUE_TOPIC: &str = "jobs.due";
@@ -56,6 +56,7 @@ impl Tx {
 
     /// Enqueues a job that runs at `run_at` or as soon as it can after it.
     pub async fn enqueue_at<J: Job>(&mut self, job: &J, run_at: Time) -> Result<Enqueued, DbError> {
+        const { assert!(J::RETRY.max_attempts > 0, "a job is tried at least once") }
         let payload = serde_json::to_string(job).map_err(|error| sqlx::Error::Encode(error.into()))?;
         let (group_key, unique_key) = (job.group_key(), job.unique_key());
         let waiting = Waiting {

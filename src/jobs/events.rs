@@ -12,10 +12,10 @@ pub trait DomainEvent: Serialize + Send + Sync {
     const NAME: &'static str;
 }
 
-static DOMAIN_EVENTS: AppendTable = AppendTable {
-    name: "domain_events",
-    columns: &[("id", Column::Uuid), ("name", Column::Text), ("payload", Column::Text), ("occurred_at", Column::Time)],
-};
+static DOMAIN_EVENTS: AppendTable = AppendTable::new(
+    "domain_events",
+    &[("id", Column::Uuid), ("name", Column::Text), ("payload", Column::Text), ("occurred_at", Column::Time)],
+);
 
 /// Woken when events were written.
 pub const EVENTS_TOPIC: &str = "events";

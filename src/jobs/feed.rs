@@ -14,14 +14,22 @@ use apalis_core::{
 };
 use futures::{Sink, future::BoxFuture};
 use tokio::{
-    sync::{Notify, Semaphore, mpsc, watch},
+    sync::{
+        Notify, Semaphore,
+        mpsc::{
+            self,
+            error::TrySendError::{Closed, Full},
+        },
+        watch,
+    },
     task::JoinHandle,
+    time::timeout,
 };
 use tower::layer::util::Identity;
 
 use super::{
-    Claimed, WorkerId,
-    claim::{claim, has_work},
+    Claimed, Gate, WorkerId,
+    claim::{Claim, claim, has_work},
     enqueue::Waiting,
     worker::Running,
 };
@@ -49,9 +57,9 @@ const CLAIM_BATCH: usize = 256;
 /// An apalis backend over the `jobs` table: one queue, one process.
 #[derive(Debug)]
 pub struct Feed {
-    db: Db,
+    claimer: Claimer,
     claimed: mpsc::Receiver<Claimed>,
-    claimer: JoinHandle<()>,
+    claiming: JoinHandle<()>,
     sending: Sending,
 }
 
@@ -74,7 +82,7 @@ impl std::fmt::Debug for Sending {
 }
 
 /// What the claiming task of a queue works with.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(super) struct Claimer {
     pub(super) db: Db,
     pub(super) worker: WorkerId,
@@ -88,14 +96,19 @@ pub(super) struct Claimer {
 impl Feed {
     pub(super) fn start(claimer: Claimer) -> Self {
         let (sender, received) = mpsc::channel(claimer.options.concurrency.max(1));
-        let db = claimer.db.clone();
-        Self { db, claimed: received, claimer: tokio::spawn(claimer.run(sender)), sending: Sending::Idle }
+        let claiming = tokio::spawn(claimer.clone().run(sender));
+        Self { claimer, claimed: received, claiming, sending: Sending::Idle }
     }
 }
 
 impl Drop for Feed {
     fn drop(&mut self) {
-        self.claimer.abort();
+        self.claiming.abort();
+        self.claimed.close();
+        // What was claimed but never taken up is given back: this process no longer knows of it.
+        while let Ok(job) = self.claimed.try_recv() {
+            self.claimer.let_go(&job);
+        }
     }
 }
 
@@ -108,14 +121,15 @@ impl Claimer {
                 return;
             }
             let free = self.slots.available_permits().min(CLAIM_BATCH);
-            if free == 0 {
+            // The gate may have closed while a slot was waited for.
+            if free == 0 || !*self.options.gate.borrow() {
                 more = true;
                 continue;
             }
-            match claim(&self.db, self.options.queue, self.worker, free).await {
+            match self.claim(free).await {
                 Ok(claim) => {
                     more = claim.more;
-                    if self.deliver(claim.jobs, &sender).await.is_err() {
+                    if !self.deliver(claim.jobs, &sender) {
                         return;
                     }
                 }
@@ -137,7 +151,11 @@ impl Claimer {
         if more {
             // Under load jobs are claimed many at a time: half the slots must be free.
             let enough = u32::try_from(self.options.concurrency.div_ceil(2).min(CLAIM_BATCH)).unwrap_or(1);
-            return self.slots.acquire_many(enough).await.is_ok();
+            // Not for ever: jobs that take long must not keep the slots beside them empty.
+            if let Ok(acquired) = timeout(self.options.poll_interval, self.slots.acquire_many(enough)).await {
+                return acquired.is_ok();
+            }
+            return self.slots.acquire().await.is_ok();
         }
         loop {
             tokio::select! {
@@ -154,19 +172,36 @@ impl Claimer {
         self.slots.acquire().await.is_ok()
     }
 
-    async fn deliver(&self, jobs: Vec<Claimed>, sender: &mpsc::Sender<Claimed>) -> Result<(), ()> {
-        if !jobs.is_empty() {
-            let count = jobs.len();
+    async fn claim(&self, free: usize) -> Result<Claim, DbError> {
+        let _claiming = self.running.claiming().await;
+        let mut claim = claim(&self.db, self.options.queue, self.worker, free).await?;
+        claim.jobs.iter_mut().for_each(|job| job.gate = Gate::new(self.options.gate.clone()));
+        let count = claim.jobs.len();
+        if count > 0 {
             #[expect(clippy::cast_precision_loss, reason = "at most some hundred")]
             metrics::histogram!("mintreu_jobs_claim_batch_size", "queue" => self.options.queue).record(count as f64);
             // The slots come back one by one, as the jobs are recorded.
             self.slots.forget_permits(count);
+            claim.jobs.iter().for_each(|job| self.running.add(job));
         }
+        Ok(claim)
+    }
+
+    /// `false` when nobody takes jobs any more.
+    fn deliver(&self, jobs: Vec<Claimed>, sender: &mpsc::Sender<Claimed>) -> bool {
         for job in jobs {
-            self.running.add(&job);
-            sender.send(job).await.map_err(|_| ())?;
+            // There is room for as many as there are slots, so only a closed channel refuses.
+            if let Err(Full(job) | Closed(job)) = sender.try_send(job) {
+                self.let_go(&job);
+            }
         }
-        Ok(())
+        !sender.is_closed()
+    }
+
+    /// This process has nothing to do with the job any more; its slot is free.
+    pub(super) fn let_go(&self, job: &Claimed) {
+        self.running.remove(job);
+        self.slots.add_permits(1);
     }
 }
 
@@ -188,7 +223,7 @@ impl Backend for Feed {
     }
 
     fn poll_close(&mut self, _: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), DbError>> {
-        self.claimer.abort();
+        self.claiming.abort();
         Poll::Ready(Ok(()))
     }
 }
@@ -239,7 +274,7 @@ impl Sink<Task<Claimed>> for Feed {
             match std::mem::replace(&mut this.sending, Sending::Idle) {
                 Sending::Idle => return Poll::Ready(Ok(())),
                 Sending::Buffered(tasks) => {
-                    this.sending = Sending::Writing(Box::pin(enqueue_all(this.db.clone(), tasks)));
+                    this.sending = Sending::Writing(Box::pin(enqueue_all(this.claimer.db.clone(), tasks)));
                 }
                 Sending::Writing(mut write) => match write.as_mut().poll(cx) {
                     Poll::Ready(result) => return Poll::Ready(result),

@@ -81,6 +81,9 @@ impl<S: Send + 'static> Perform<S> for Handlers<S> {
             let error = format!("no handler for jobs of kind `{}` in queue `{}`", job.kind, job.queue);
             return Box::pin(std::future::ready(Outcome::Failed(Failure::Dead { error })));
         };
+        if !job.gate.is_open() {
+            return Box::pin(std::future::ready(Outcome::Returned));
+        }
         let limit = handler.timeout();
         Box::pin(trace::scope(job.traceparent.clone(), async move {
             let outcome = tokio::select! {

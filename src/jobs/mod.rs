@@ -18,9 +18,6 @@ mod upkeep;
 mod work;
 mod worker;
 
-#[cfg(test)]
-mod tests;
-
 pub use claim::WorkerId;
 pub use cron::Schedule;
 pub use enqueue::Enqueued;
@@ -30,5 +27,5 @@ pub use handlers::{Attempt, External, Handlers, Transactional};
 pub use kind::{Job, RetryPolicy};
 pub use outcome::{Failure, Outcome};
 pub use upkeep::upkeep;
-pub use work::{Claimed, Consumer, JobId, Perform};
+pub use work::{Claimed, Consumer, Gate, JobId, Perform};
 pub use worker::{Worker, WorkerOptions};

@@ -65,23 +65,19 @@ impl Queue {
     /// Has one job done. What was claimed but not begun when claiming stops or the gate closes goes back.
     async fn serve(&self, job: Claimed, claimed: Instant) {
         let kind = job.kind.clone();
-        let (job, outcome) = if *self.claimer.options.gate.borrow() {
-            self.consumer.consume(job).await
-        } else {
-            (job, Outcome::Returned)
-        };
-        self.claimer.running.remove(job.id);
+        let (job, outcome) =
+            if job.gate.is_open() { self.consumer.consume(job).await } else { (job, Outcome::Returned) };
         let queue = self.claimer.options.queue;
         metrics::histogram!("mintreu_jobs_duration_seconds", "queue" => queue, "kind" => kind.clone())
             .record(claimed.elapsed());
         metrics::counter!("mintreu_jobs_finished_total", "queue" => queue, "kind" => kind, "outcome" => outcome.name())
             .increment(1);
         match outcome {
-            Outcome::Settled => self.claimer.slots.add_permits(1),
+            Outcome::Settled => self.claimer.let_go(&job),
             Outcome::LeaseLost => {
                 tracing::warn!(job = %job.id, "the lease was lost while the job ran; its effect was rolled back");
                 metrics::counter!("mintreu_jobs_lease_lost_total").increment(1);
-                self.claimer.slots.add_permits(1);
+                self.claimer.let_go(&job);
             }
             outcome => {
                 if outcome == Outcome::Returned {

@@ -10,6 +10,7 @@ use tokio::{
 use super::{
     Failure, Outcome,
     settle::{self, Settlement},
+    worker::Running,
 };
 use crate::db::Db;
 
@@ -34,9 +35,9 @@ enum Due {
 
 impl Recorder {
     /// Starts recording; the task ends when the last clone is dropped and everything is recorded.
-    pub(super) fn start(db: Db) -> (Self, JoinHandle<()>) {
+    pub(super) fn start(db: Db, running: Running) -> (Self, JoinHandle<()>) {
         let (sender, receiver) = mpsc::channel(4 * BATCH);
-        (Self { sender }, tokio::spawn(record(db, receiver)))
+        (Self { sender }, tokio::spawn(record(db, running, receiver)))
     }
 
     /// Hands over one settlement.
@@ -56,7 +57,7 @@ impl Recorder {
     }
 }
 
-async fn record(db: Db, mut receiver: mpsc::Receiver<Due>) {
+async fn record(db: Db, running: Running, mut receiver: mpsc::Receiver<Due>) {
     let mut due = Vec::with_capacity(BATCH);
     while receiver.recv_many(&mut due, BATCH).await > 0 {
         let (mut batch, mut slots, mut flushes) = (Vec::new(), Vec::new(), Vec::new());
@@ -71,6 +72,9 @@ async fn record(db: Db, mut receiver: mpsc::Receiver<Due>) {
         }
         if !batch.is_empty() {
             record_batch(&db, &batch).await;
+            for settlement in &batch {
+                running.remove(&settlement.job);
+            }
         }
         for slot in slots {
             slot.add_permits(1);

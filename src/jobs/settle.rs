@@ -62,21 +62,26 @@ const COMPLETE_POSTGRES: &str = "UPDATE jobs SET state = 'completed', worker_id 
     FROM (SELECT (r->>0)::uuid AS id, (r->>1)::bigint AS token FROM jsonb_array_elements($1::jsonb) r) done
     WHERE jobs.id = done.id AND jobs.token = done.token AND jobs.state = 'running'";
 
-/// `state, run_at, spent attempts to give back, error entry` for each.
-const END_SQLITE: &str = "UPDATE jobs SET state = ended.state, worker_id = NULL,
+/// `state, run_at, spent attempts to give back, error entry` for each. What would go on is cancelled if an operator
+/// asked for it; an attempt that was stopped for another reason (the process ends, the lease was lost) is not.
+const END_SQLITE: &str = "UPDATE jobs SET
+        state = CASE WHEN cancel_requested AND ended.state <> 'discarded' THEN 'cancelled' ELSE ended.state END,
+        worker_id = NULL,
         run_at = COALESCE(ended.run_at, jobs.run_at),
-        attempt = attempt - ended.unspent,
-        finished_at = CASE WHEN ended.state IN ('cancelled', 'discarded') THEN $2 END,
+        attempt = attempt - CASE WHEN cancel_requested THEN 0 ELSE ended.unspent END,
+        finished_at = CASE WHEN cancel_requested OR ended.state = 'discarded' THEN $2 END,
         errors = CASE WHEN ended.error IS NULL THEN errors
             ELSE json_insert(CASE WHEN json_array_length(COALESCE(errors, '[]')) >= 20 THEN json_remove(errors, '$[0]')
                 ELSE COALESCE(errors, '[]') END, '$[#]', json(ended.error)) END
     FROM (SELECT unhex(value->>0) AS id, value->>1 AS token, value->>2 AS state, value->>3 AS run_at,
-        value->>4 AS unspent, value->5 AS error FROM json_each($1)) ended
+        value->>4 AS unspent, NULLIF(value->5, 'null') AS error FROM json_each($1)) ended
     WHERE jobs.id = ended.id AND jobs.token = ended.token AND jobs.state = 'running'";
-const END_POSTGRES: &str = "UPDATE jobs SET state = ended.state, worker_id = NULL,
+const END_POSTGRES: &str = "UPDATE jobs SET
+        state = CASE WHEN cancel_requested AND ended.state <> 'discarded' THEN 'cancelled' ELSE ended.state END,
+        worker_id = NULL,
         run_at = COALESCE(ended.run_at, jobs.run_at),
-        attempt = attempt - ended.unspent,
-        finished_at = CASE WHEN ended.state IN ('cancelled', 'discarded') THEN $2 END,
+        attempt = attempt - CASE WHEN cancel_requested THEN 0 ELSE ended.unspent END,
+        finished_at = CASE WHEN cancel_requested OR ended.state = 'discarded' THEN $2 END,
         errors = CASE WHEN ended.error IS NULL THEN errors
             ELSE (CASE WHEN jsonb_array_length(COALESCE(errors, '[]')::jsonb) >= 20 THEN errors::jsonb - 0
                 ELSE COALESCE(errors, '[]')::jsonb END || ended.error)::text END
@@ -105,11 +110,11 @@ pub(super) async fn settle(tx: &mut Tx, batch: &[Settlement]) -> Result<Settled,
             match next(settlement, now) {
                 Next::Again { run_at: None } => tx.wake(settlement.job.queue.clone()),
                 Next::Again { run_at: Some(_) } | Next::Retry { .. } => tx.wake(super::enqueue::DUE_TOPIC),
-                Next::Cancelled | Next::Discarded { .. } => {}
+                Next::Discarded { .. } => {}
             }
         }
     }
-    let keys: Vec<JobId> = batch.iter().filter(|s| s.job.unique && ends(s, now)).map(|s| s.job.id).collect();
+    let keys: Vec<JobId> = batch.iter().filter(|s| s.job.unique).map(|s| s.job.id).collect();
     if !keys.is_empty() {
         free_keys(tx, &keys).await?;
     }
@@ -127,7 +132,6 @@ pub(super) async fn settle(tx: &mut Tx, batch: &[Settlement]) -> Result<Settled,
 enum Next {
     Again { run_at: Option<Time> },
     Retry { run_at: Time, error: String },
-    Cancelled,
     Discarded { error: String },
 }
 
@@ -141,15 +145,11 @@ fn next(settlement: &Settlement, now: Time) -> Next {
         }
         Outcome::Failed(Failure::Snooze { until }) => Next::Again { run_at: Some(*until) },
         Outcome::Failed(Failure::Dead { error }) => Next::Discarded { error: error.clone() },
-        Outcome::Cancelled => Next::Cancelled,
         // Settled, Completed and LeaseLost never come here; should they, the guard leaves the job to its holder.
-        Outcome::Returned | Outcome::Settled | Outcome::Completed | Outcome::LeaseLost => Next::Again { run_at: None },
+        Outcome::Cancelled | Outcome::Returned | Outcome::Settled | Outcome::Completed | Outcome::LeaseLost => {
+            Next::Again { run_at: None }
+        }
     }
-}
-
-fn ends(settlement: &Settlement, now: Time) -> bool {
-    settlement.outcome == Outcome::Completed
-        || matches!(next(settlement, now), Next::Cancelled | Next::Discarded { .. })
 }
 
 fn ended_row(settlement: &Settlement, now: Time) -> serde_json::Value {
@@ -159,18 +159,20 @@ fn ended_row(settlement: &Settlement, now: Time) -> serde_json::Value {
         Next::Again { run_at: None } => ("available", None, 1, None),
         Next::Again { run_at: Some(at) } => ("scheduled", Some(at), 1, None),
         Next::Retry { run_at, error } => ("retryable", Some(run_at), 0, Some(entry(&error))),
-        Next::Cancelled => ("cancelled", None, 0, None),
         Next::Discarded { error } => ("discarded", None, 0, Some(entry(&error))),
     };
     json!([job.id.uuid().simple().to_string(), job.token, state, run_at.map(Time::as_micros), unspent, error])
 }
 
-/// Frees the unique keys of jobs that ended.
+/// Frees the unique keys of those among `jobs` that have ended: one whose lease was lost may be running elsewhere.
 pub(super) async fn free_keys(tx: &mut Tx, jobs: &[JobId]) -> Result<(), DbError> {
     let ids: Vec<_> = jobs.iter().map(|id| id.uuid().simple().to_string()).collect();
     let text = tx.dialect().pick(
-        "DELETE FROM job_keys WHERE job_id IN (SELECT unhex(value) FROM json_each($1))",
-        "DELETE FROM job_keys WHERE job_id IN (SELECT r::uuid FROM jsonb_array_elements_text($1::jsonb) r)",
+        "DELETE FROM job_keys WHERE job_id IN (SELECT id FROM jobs
+            WHERE id IN (SELECT unhex(value) FROM json_each($1)) AND state IN ('completed', 'cancelled', 'discarded'))",
+        "DELETE FROM job_keys WHERE job_id IN (SELECT id FROM jobs
+            WHERE id IN (SELECT r::uuid FROM jsonb_array_elements_text($1::jsonb) r)
+                AND state IN ('completed', 'cancelled', 'discarded'))",
     );
     execute!(tx, sqlx::query(text).bind(json!(ids).to_string()))?;
     Ok(())

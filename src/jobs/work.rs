@@ -1,6 +1,7 @@
 //! A claimed job on its way through a process: the seam between the queue's feed and the actors.
 
 use futures::future::BoxFuture;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::Outcome;
@@ -33,6 +34,26 @@ pub struct Claimed {
     pub traceparent: Option<String>,
     /// Fires when the attempt shall stop: an operator cancelled the job, or the worker lost its lease.
     pub cancel: CancellationToken,
+    /// Asked before the handler starts, however long the job has waited at its actor.
+    pub gate: Gate,
+}
+
+/// Whether a claimed job may start: a kill switch closes it. One that nobody holds is open.
+#[derive(Debug, Clone, Default)]
+pub struct Gate(Option<watch::Receiver<bool>>);
+
+impl Gate {
+    /// Open as long as `open` says so.
+    #[must_use]
+    pub const fn new(open: watch::Receiver<bool>) -> Self {
+        Self(Some(open))
+    }
+
+    /// Whether jobs may start now.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.0.as_ref().is_none_or(|open| *open.borrow())
+    }
 }
 
 impl Claimed {

@@ -7,12 +7,12 @@
 use std::{
     collections::HashMap,
     future::Future,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use tokio::{
-    sync::{Notify, Semaphore},
+    sync::{Notify, RwLock, RwLockReadGuard, RwLockWriteGuard, Semaphore},
     task::JoinHandle,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -50,27 +50,51 @@ impl Default for WorkerOptions {
     }
 }
 
-/// The jobs that this process holds, so that they can be told to stop.
+/// The jobs that this process holds, from their claim until what became of them is recorded.
+///
+/// They are known by the token of their claim too: a job whose lease was lost may come back while its old attempt still
+/// runs.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Running(Arc<Mutex<HashMap<JobId, CancellationToken>>>);
+pub(super) struct Running {
+    jobs: Arc<Mutex<HashMap<(JobId, i64), CancellationToken>>>,
+    /// Held by whoever claims until the claimed jobs are here, so that the database and this list can be compared.
+    claiming: Arc<RwLock<()>>,
+}
 
 impl Running {
+    fn jobs(&self) -> MutexGuard<'_, HashMap<(JobId, i64), CancellationToken>> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) async fn claiming(&self) -> RwLockReadGuard<'_, ()> {
+        self.claiming.read().await
+    }
+
+    /// Waits until no claim is under way, and keeps others from beginning.
+    pub(super) async fn between_claims(&self) -> RwLockWriteGuard<'_, ()> {
+        self.claiming.write().await
+    }
+
     pub(super) fn add(&self, job: &Claimed) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(job.id, job.cancel.clone());
+        self.jobs().insert((job.id, job.token), job.cancel.clone());
     }
 
-    pub(super) fn remove(&self, job: JobId) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&job);
+    pub(super) fn remove(&self, job: &Claimed) {
+        self.jobs().remove(&(job.id, job.token));
     }
 
-    pub(super) fn cancel(&self, job: JobId) {
-        if let Some(token) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&job) {
-            token.cancel();
+    pub(super) fn holds(&self, job: &Claimed) -> bool {
+        self.jobs().contains_key(&(job.id, job.token))
+    }
+
+    pub(super) fn cancel(&self, job: JobId, token: i64) {
+        if let Some(cancel) = self.jobs().get(&(job, token)) {
+            cancel.cancel();
         }
     }
 
     pub(super) fn cancel_all(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().for_each(CancellationToken::cancel);
+        self.jobs().values().for_each(CancellationToken::cancel);
     }
 }
 
@@ -98,12 +122,13 @@ impl Worker {
         if options.sole {
             lease::reclaim_all_but(&db, id).await?;
         }
-        let (recorder, recording) = Recorder::start(db.clone());
+        let running = Running::default();
+        let (recorder, recording) = Recorder::start(db.clone(), running.clone());
         let worker = Self {
             db,
             id,
             options,
-            running: Running::default(),
+            running,
             recorder,
             recording,
             stop_claiming: CancellationToken::new(),
@@ -128,6 +153,9 @@ impl Worker {
         let (db, lease, worker) = (self.db.clone(), self.options.lease, self.id);
         let stop = self.stop_claiming.clone();
         self.tasks.spawn(async move { until(stop, lease::reclaim_dead(db, worker, lease)).await });
+        let (db, lease, worker, running) = (self.db.clone(), self.options.lease, self.id, self.running.clone());
+        let stop = self.stop_claiming.clone();
+        self.tasks.spawn(async move { until(stop, lease::return_forgotten(db, worker, running, lease)).await });
         let (db, poll) = (self.db.clone(), self.options.poll_interval);
         let stop = self.stop_claiming.clone();
         self.tasks.spawn(async move { until(stop, due::run(db, poll)).await });

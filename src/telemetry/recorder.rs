@@ -64,6 +64,14 @@ impl Metrics {
         Ok(metrics)
     }
 
+    /// A recorder that is not installed, for a test that counts what one thread emits.
+    #[cfg(test)]
+    pub(crate) fn detached() -> (impl metrics::Recorder, Self) {
+        let recorder = builder().expect("the buckets are valid").build_recorder();
+        let metrics = Self(recorder.handle());
+        (recorder, metrics)
+    }
+
     /// All metrics in the Prometheus exposition format 0.0.4.
     #[must_use]
     pub fn render(&self) -> String {

@@ -14,9 +14,9 @@ use super::{
     tally::{Question, SummaryRow, Tally},
 };
 
-static LOGS: AppendTable = AppendTable {
-    name: "api_usage_logs",
-    columns: &[
+static LOGS: AppendTable = AppendTable::new(
+    "api_usage_logs",
+    &[
         ("id", Column::Uuid),
         ("at", Column::Time),
         ("subject", Column::Text),
@@ -28,7 +28,7 @@ static LOGS: AppendTable = AppendTable {
         ("request_id", Column::Text),
         ("meta", Column::Text),
     ],
-};
+);
 
 /// Why a batch was not added.
 #[derive(Debug, thiserror::Error)]

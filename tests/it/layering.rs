@@ -61,6 +61,7 @@ const LIBRARIES: &[(&str, Home)] = &[
     ("toml", Home::Only(&["config"])),
     ("tracing_subscriber", Home::Only(&["config", "telemetry"])),
     ("metrics_exporter_prometheus", Home::Only(&["telemetry"])),
+    ("hyper_util", Home::Only(&["http"])),
     ("chacha20poly1305", Home::Only(&["kernel"])),
     ("hmac", Home::Only(&["kernel"])),
     ("sha2", Home::Only(&["kernel"])),

@@ -4,9 +4,12 @@
 mod support;
 
 mod bad_input;
+mod child;
 mod cli_audit;
 mod cli_install;
 mod cli_jobs;
+mod cron;
+mod db_conformance;
 mod journey_killed;
 mod journey_order;
 mod journey_postgres;
@@ -16,4 +19,9 @@ mod journey_shop;
 mod journey_shutdown;
 mod journey_switches;
 mod layering;
+mod postgres_faults;
+mod queue_conformance;
+mod queue_scene;
+mod queue_survival;
+mod sqlite_faults;
 mod support_works;

@@ -156,7 +156,7 @@ async fn the_status_is_plain_data() {
 /// On one thread, because a recorder can be set for one thread only.
 #[tokio::test]
 async fn the_metrics_count_outcomes_falls_and_what_is_under_way() {
-    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let (recorder, metrics) = crate::telemetry::Metrics::detached();
     let _recorded = metrics::set_default_local_recorder(&recorder);
     let world = World::new();
     let system = world.system();
@@ -166,7 +166,7 @@ async fn the_metrics_count_outcomes_falls_and_what_is_under_way() {
     }
     let answers = [world.send(&handle, "wait").await, world.send(&handle, "go").await, world.send(&handle, "go").await];
     until("the first is being done", || handle.status()[0].in_flight == 1).await;
-    let text = recorder.handle().render();
+    let text = metrics.render();
     for line in [
         r#"mintreu_actor_jobs_total{capability="orders",outcome="completed"} 2"#,
         r#"mintreu_actor_jobs_total{capability="orders",outcome="retry"} 1"#,
@@ -181,7 +181,7 @@ async fn the_metrics_count_outcomes_falls_and_what_is_under_way() {
     handle.pause();
     world.gate.add_permits(1);
     join_all(answers).await;
-    let text = recorder.handle().render();
+    let text = metrics.render();
     for line in [
         r#"mintreu_actor_jobs_total{capability="orders",outcome="returned"} 2"#,
         r#"mintreu_actor_mailbox_depth{capability="orders"} 0"#,

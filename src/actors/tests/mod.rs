@@ -4,7 +4,6 @@ mod drains;
 mod falls;
 mod mail;
 mod services;
-mod speed;
 
 use std::{
     collections::HashMap,
@@ -134,6 +133,7 @@ impl World {
             unique: false,
             traceparent: None,
             cancel: tokio_util::sync::CancellationToken::new(),
+            gate: crate::jobs::Gate::default(),
         }
     }
 

@@ -2,7 +2,6 @@ pub(crate) mod scratch;
 
 mod reading;
 mod sealing;
-mod speed;
 mod tampering;
 
 use serde_json::json;

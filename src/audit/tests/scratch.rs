@@ -23,6 +23,7 @@ pub(crate) async fn sqlite<F: Future<Output = ()>>(test: impl FnOnce(Db, Arc<Man
 /// Runs `test` on PostgreSQL, if `MINTREU_TEST_POSTGRES` names a server.
 pub(crate) async fn postgres<F: Future<Output = ()>>(test: impl FnOnce(Db, Arc<ManualClock>) -> F) {
     let Ok(server) = std::env::var("MINTREU_TEST_POSTGRES") else {
+        assert!(std::env::var_os("MINTREU_TEST_REQUIRE_ALL").is_none(), "MINTREU_TEST_POSTGRES is not set");
         eprintln!("skipped: MINTREU_TEST_POSTGRES is not set");
         return;
     };

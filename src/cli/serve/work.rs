@@ -106,8 +106,11 @@ fn services(app: &App, config: &Config) -> Vec<Service> {
             Ok::<_, Infallible>(())
         }
     });
-    let retention =
-        Retention { completed: config.jobs.retention_completed, discarded: config.jobs.retention_discarded };
+    let retention = Retention {
+        completed: config.jobs.retention_completed,
+        discarded: config.jobs.retention_discarded,
+        events: config.jobs.retention_events,
+    };
     let db = app.db.clone();
     let upkeep = Service::new("jobs", move |stop| {
         let db = db.clone();

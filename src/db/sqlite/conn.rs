@@ -3,6 +3,8 @@
 //! Every call to SQLite is a hop to the connection's thread and back, whatever it does, so calls are what is saved: the
 //! statements that end the previous member and begin this one travel in front of this one's first statement.
 
+use std::borrow::Cow;
+
 use futures::{
     StreamExt, TryStreamExt,
     future::BoxFuture,
@@ -90,6 +92,11 @@ impl GroupConn {
     /// Undoes the member's work and nothing else.
     pub(super) async fn undo_member(&mut self) {
         let State::Member(savepoint) = self.state else { return };
+        if self.broken.is_some() {
+            // There is nothing left to undo, and the error that ended it is the one to tell.
+            self.state = State::Between(savepoint);
+            return;
+        }
         let statement = match savepoint {
             Savepoint::Even => "ROLLBACK TO member_even",
             Savepoint::Odd => "ROLLBACK TO member_odd",
@@ -102,7 +109,7 @@ impl GroupConn {
     }
 
     /// Runs `inserts` and commits everything kept so far.
-    pub(super) async fn commit(&mut self, inserts: Vec<(String, String)>) -> Result<(), DbError> {
+    pub(super) async fn commit(&mut self, inserts: Vec<(Cow<'_, str>, String)>) -> Result<(), DbError> {
         let mut statement = String::new();
         if self.state == State::Idle {
             if inserts.is_empty() {

@@ -6,6 +6,7 @@
 //! An error that ends the SQLite transaction fails every member, and the connection is opened anew.
 
 use std::{
+    panic::AssertUnwindSafe,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -20,7 +21,7 @@ use tokio::{
 };
 
 use super::{
-    super::{append::Appends, error::DbError, tx::AfterCommit},
+    super::{Dialect, append::Appends, error::DbError, tx::AfterCommit},
     conn::GroupConn,
 };
 
@@ -182,8 +183,11 @@ impl Turn {
 async fn commit(mut core: OwnedMutexGuard<Core>) -> OwnedMutexGuard<Core> {
     let began = Instant::now();
     let batches = core.appends.take();
-    let inserts: Vec<_> =
-        batches.into_iter().enumerate().map(|(index, (table, rows))| (table.insert_sqlite(index + 1), rows)).collect();
+    let inserts: Vec<_> = batches
+        .into_iter()
+        .enumerate()
+        .map(|(index, (table, rows))| (table.insert(Dialect::Sqlite, index + 1), rows))
+        .collect();
     let result = match core.conn.as_mut() {
         None => Err(DbError::Unavailable("the database's writer is closed".into())),
         Some(conn) => match conn.broken().cloned() {
@@ -210,12 +214,19 @@ async fn commit(mut core: OwnedMutexGuard<Core>) -> OwnedMutexGuard<Core> {
     core.kept = 0;
     for member in std::mem::take(&mut core.members) {
         if result.is_ok() {
-            member.after_commit.into_iter().for_each(|hook| hook());
+            member.after_commit.into_iter().for_each(run_hook);
         }
         // A caller that went away needs no answer.
         let _ = member.durable.send(result.clone());
     }
     core
+}
+
+/// Runs one member's hook; its panic must not keep the others' answers from them.
+fn run_hook(hook: AfterCommit) {
+    if std::panic::catch_unwind(AssertUnwindSafe(hook)).is_err() {
+        tracing::error!("what was to run after a commit panicked; the transaction is durable");
+    }
 }
 
 /// A transaction on the writer.

@@ -9,7 +9,7 @@ scratch::on_both!(
     a_watcher_sees_the_change,
     another_registry_sees_the_change_by_its_poll,
     a_running_registry_follows_by_itself,
-    what_is_known_is_running_while_the_database_is_away,
+    what_is_known_is_served_while_the_database_is_away,
 );
 
 async fn a_watcher_sees_the_change(db: Db, _: Arc<ManualClock>) {
@@ -51,7 +51,7 @@ async fn a_running_registry_follows_by_itself(db: Db, _: Arc<ManualClock>) {
     running.await.expect("stops");
 }
 
-async fn what_is_known_is_running_while_the_database_is_away(db: Db, clock: Arc<ManualClock>) {
+async fn what_is_known_is_served_while_the_database_is_away(db: Db, clock: Arc<ManualClock>) {
     let registry = registry(&db).await;
     registry.kill(Switch::Support, &by("x")).await.expect("kills");
     assert_eq!(registry.age(), Duration::ZERO);
@@ -70,11 +70,11 @@ async fn a_change_through_another_connection_to_the_same_file_is_seen() {
     let dir = tempfile::tempdir().expect("a directory");
     let url = format!("sqlite://{}/test.db", dir.path().display());
     let ((server, _), (command, _)) = (scratch::open(&url).await, scratch::open(&url).await);
-    let (running, told) = (registry(&server).await, registry(&command).await);
-    told.kill(Switch::Payments, &by("x")).await.expect("kills");
+    let (serving, tool) = (registry(&server).await, registry(&command).await);
+    tool.kill(Switch::Payments, &by("x")).await.expect("kills");
     command.close().await;
-    running.poll().await.expect("polls");
-    assert!(!running.is_on(Switch::Payments));
+    serving.poll().await.expect("polls");
+    assert!(!serving.is_on(Switch::Payments));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

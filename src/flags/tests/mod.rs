@@ -2,7 +2,6 @@ mod changing;
 mod defining;
 mod evaluating;
 mod following;
-mod speed;
 
 use serde_json::{Value, json};
 

@@ -45,6 +45,8 @@ async fn worlds() -> Vec<World> {
         let db = open_db(&format!("{server}/{name}")).await;
         let dir = tempfile::tempdir().expect("a directory");
         worlds.push(World { db, ids: ids(), dir, admin: Some((admin, name)) });
+    } else {
+        assert!(std::env::var_os("MINTREU_TEST_REQUIRE_ALL").is_none(), "MINTREU_TEST_POSTGRES is not set");
     }
     for world in &worlds {
         world.db.migrate().await.expect("migrates");

@@ -3,15 +3,29 @@
 #![allow(dead_code, unused_imports, reason = "not every helper has a journey yet")]
 
 mod postgres;
+mod postgres_server;
 mod process;
+mod shop;
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
+use mintreu::{
+    db::{Db, DbOptions},
+    kernel::{Clock, IdSource, SystemClock},
+};
 use tempfile::TempDir;
 
 pub(crate) use self::{
     postgres::PostgresDb,
+    postgres_server::{PostgresServer, is_root},
     process::{Finished, Mintreu, Running, free_port},
+    shop::{
+        Effect, NoFail, QUEUE, Shop, ShopOptions, count, create_effects, effects_once, jobs_in, settled, write_effect,
+    },
 };
 
 /// A new, empty database that is gone when this is dropped.
@@ -41,6 +55,46 @@ impl TestDb {
             Self::Postgres(database) => database.url().to_owned(),
         }
     }
+
+    /// The database opened, its schema brought up to date. Each call gives connections of their own.
+    pub(crate) async fn open(&self) -> Db {
+        self.open_at(Arc::new(SystemClock)).await
+    }
+
+    /// The same under another clock.
+    pub(crate) async fn open_at(&self, clock: Arc<dyn Clock>) -> Db {
+        open_with(&DbOptions::new(self.url()), clock).await
+    }
+}
+
+/// A database opened with `options`, its schema brought up to date.
+pub(crate) async fn open_with(options: &DbOptions, clock: Arc<dyn Clock>) -> Db {
+    let db = Db::open(options, IdSource::new(clock)).await.expect("the database opens");
+    db.migrate().await.expect("the schema is brought up to date");
+    db
+}
+
+/// How long anything may take on a busy machine before a test gives up.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Waits until `holds` says so.
+///
+/// # Panics
+/// If it does not within a generous time; `what` says what was waited for.
+pub(crate) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let began = Instant::now();
+    while !holds().await {
+        assert!(began.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Awaits what must come to an end.
+///
+/// # Panics
+/// If it does not within a generous time.
+pub(crate) async fn soon<F: Future>(what: &str, work: F) -> F::Output {
+    tokio::time::timeout(PATIENCE, work).await.unwrap_or_else(|_| panic!("not within {PATIENCE:?}: {what}"))
 }
 
 fn sqlite_file(directory: &Path) -> PathBuf {

@@ -1,20 +1,28 @@
-//! PostgreSQL: a pool, a transaction each, and messages between processes.
+//! PostgreSQL: connections that read, connections that write, and messages between processes.
+
+mod writers;
 
 use std::{fmt::Write, str::FromStr, time::Duration};
 
 use sqlx::{
-    AssertSqlSafe, ConnectOptions, PgConnection, PgPool, Postgres, Transaction,
+    AssertSqlSafe, ConnectOptions, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgListener, PgPoolOptions},
 };
 
-use super::{DbError, DbOptions, OpenError, append::Appends, redact};
+pub(super) use writers::PostgresTx;
+use writers::Writers;
+
+use super::{DbError, DbOptions, Dialect, OpenError, append::Appends, redact};
 
 /// A connection that lay idle for longer is pinged before it is handed out, so that a restarted server is noticed.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
+/// Two connections listen for messages; somebody must be able to read beside them.
+const MIN_READERS: u32 = 4;
 
 #[derive(Debug, Clone)]
 pub(super) struct PostgresDb {
-    pool: PgPool,
+    readers: PgPool,
+    writers: Writers,
 }
 
 impl PostgresDb {
@@ -27,8 +35,9 @@ impl PostgresDb {
             // A process that stalls in a transaction must not keep its locks for ever.
             .options([("idle_in_transaction_session_timeout", "30s"), ("timezone", "UTC")])
             .disable_statement_logging();
-        let pool = PgPoolOptions::new()
-            .max_connections(options.max_connections)
+        let writing = (options.max_connections * 3 / 4).max(1);
+        let readers = PgPoolOptions::new()
+            .max_connections(options.max_connections.saturating_sub(writing).max(MIN_READERS))
             .acquire_timeout(options.patience)
             .test_before_acquire(false)
             .before_acquire(|conn, meta| {
@@ -39,30 +48,39 @@ impl PostgresDb {
                     Ok(true)
                 })
             })
-            .connect_with(connect)
+            .connect_with(connect.clone())
             .await
             .map_err(failed)?;
-        Ok(Self { pool })
+        Ok(Self { readers, writers: Writers::new(connect, writing, options.patience) })
     }
 
-    pub(super) const fn pool(&self) -> &PgPool {
-        &self.pool
+    pub(super) const fn readers(&self) -> &PgPool {
+        &self.readers
     }
 
-    /// Begins a transaction. A connection that died unnoticed is replaced: nothing has run on it yet.
     pub(super) async fn begin(&self) -> Result<PostgresTx, DbError> {
+        self.writers.begin().await
+    }
+
+    /// One answer from the server, whatever became of the connections that it ended.
+    pub(super) async fn ping(&self) -> Result<(), DbError> {
         let mut stale = 0;
         loop {
-            match self.pool.begin().await {
-                Ok(tx) => return Ok(PostgresTx(tx)),
-                Err(sqlx::Error::Io(_)) if stale < self.pool.options().get_max_connections() => stale += 1,
+            match sqlx::query("SELECT 1").execute(&self.readers).await {
+                Ok(_) => return Ok(()),
+                Err(error) if is_cut(&error) && stale < self.readers.size() => stale += 1,
                 Err(error) => return Err(error.into()),
             }
         }
     }
 
+    pub(super) async fn close(&self) {
+        self.writers.close().await;
+        self.readers.close().await;
+    }
+
     pub(super) async fn listen(&self, channel: &str, mut handle: impl FnMut(&str)) -> Result<(), DbError> {
-        let mut listener = PgListener::connect_with(&self.pool).await?;
+        let mut listener = PgListener::connect_with(&self.readers).await?;
         listener.listen(channel).await?;
         // `None` is a lost connection: messages may have been missed.
         while let Some(message) = listener.try_recv().await? {
@@ -72,29 +90,18 @@ impl PostgresDb {
     }
 
     pub(super) async fn notify(&self, channel: &str, payload: &str) -> Result<(), DbError> {
-        sqlx::query("SELECT pg_notify($1, $2)").bind(channel).bind(payload).execute(&self.pool).await?;
+        sqlx::query("SELECT pg_notify($1, $2)").bind(channel).bind(payload).execute(&self.readers).await?;
         Ok(())
     }
 }
 
-pub(super) struct PostgresTx(Transaction<'static, Postgres>);
-
-impl PostgresTx {
-    pub(super) fn conn(&mut self) -> &mut PgConnection {
-        &mut self.0
-    }
-
-    pub(super) async fn commit(mut self, mut appends: Appends) -> Result<(), DbError> {
-        if !appends.is_empty() {
-            flush(&mut self.0, &mut appends).await?;
-        }
-        self.0.commit().await?;
-        Ok(())
-    }
-
-    pub(super) async fn rollback(self) -> Result<(), DbError> {
-        self.0.rollback().await?;
-        Ok(())
+/// Whether the server, or the way to it, ended the connection.
+fn is_cut(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) => true,
+        // What a server that ends a session leaves in the socket: admin_shutdown, crash_shutdown, idle_session_timeout.
+        sqlx::Error::Database(error) => matches!(error.code().as_deref(), Some("57P01" | "57P02" | "57P05")),
+        _ => false,
     }
 }
 
@@ -103,7 +110,7 @@ async fn flush(conn: &mut PgConnection, appends: &mut Appends) -> Result<(), DbE
     let batches = appends.take();
     let mut statement = String::new();
     for (index, (table, _)) in batches.iter().enumerate() {
-        let insert = table.insert_postgres(index + 1);
+        let insert = table.insert(Dialect::Postgres, index + 1);
         if index + 1 == batches.len() {
             statement.push_str(&insert);
         } else {
