@@ -134,8 +134,13 @@ pub(crate) async fn sqlite_connection(fresh: &Fresh) -> SqliteConnection {
         .expect("connects")
 }
 
+/// In a task on the runtime's threads, as a server's loop would be.
 async fn sqlite_by_hand(fresh: &Fresh, inserts: usize) -> f64 {
-    let mut conn = sqlite_connection(fresh).await;
+    let conn = sqlite_connection(fresh).await;
+    tokio::spawn(sqlite_loop(conn, inserts)).await.expect("no panic")
+}
+
+async fn sqlite_loop(mut conn: SqliteConnection, inserts: usize) -> f64 {
     let began = Instant::now();
     let mut done = 0_u64;
     while began.elapsed() < ROUND {

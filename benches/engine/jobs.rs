@@ -12,7 +12,7 @@ use mintreu::{
     jobs::{Attempt, External, Failure, Handlers, Job, QueueOptions, Worker, WorkerOptions},
 };
 use serde::{Deserialize, Serialize};
-use sqlx::Connection;
+use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -163,12 +163,18 @@ async fn drain<K: Kind>(fresh: &Fresh, count: i64) -> f64 {
 
 /// The insert and one update of a jobs row, by a plain loop.
 async fn effect_by_hand(fresh: &Fresh) -> f64 {
-    const INSERT: &str = "INSERT INTO scratch (id, n) VALUES ($1, $2)";
-    const UPDATE: &str = "UPDATE jobs SET state = 'completed' WHERE id = $1";
     rows(&fresh.db, 20_000, "bench.insert", "available").await;
     let mintreu::db::On::Sqlite(pool) = fresh.db.on() else { return postgres_effect_by_hand(fresh).await };
     let ids: Vec<Uuid> = sqlx::query_scalar("SELECT id FROM jobs").fetch_all(pool).await.expect("reads");
-    let mut conn = sqlite_connection(fresh).await;
+    let conn = sqlite_connection(fresh).await;
+    tokio::spawn(sqlite_effect_loop(conn, ids)).await.expect("no panic")
+}
+
+const INSERT: &str = "INSERT INTO scratch (id, n) VALUES ($1, $2)";
+const UPDATE: &str = "UPDATE jobs SET state = 'completed' WHERE id = $1";
+
+/// In a task on the runtime's threads, as a server's loop would be.
+async fn sqlite_effect_loop(mut conn: SqliteConnection, ids: Vec<Uuid>) -> f64 {
     let (began, mut done) = (Instant::now(), 0_u64);
     for group in ids.chunks(64) {
         sqlx::query("BEGIN IMMEDIATE").execute(&mut conn).await.expect("begins");

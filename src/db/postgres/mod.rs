@@ -68,7 +68,7 @@ impl PostgresDb {
         loop {
             match sqlx::query("SELECT 1").execute(&self.readers).await {
                 Ok(_) => return Ok(()),
-                Err(error) if is_cut(&error) && stale < self.readers.size() => stale += 1,
+                Err(error) if is_cut(&error) && stale < self.readers.options().get_max_connections() => stale += 1,
                 Err(error) => return Err(error.into()),
             }
         }
