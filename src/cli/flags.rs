@@ -74,7 +74,15 @@ impl Flags {
                 Output::line(&serde_json::to_string_pretty(&flag).map_err(Failure::failed)?)?;
             }
             Self::Set { key, value, reason, version } => {
-                let definition = definition(&value, registry.get(&key))?;
+                if let Ok(switch) = key.parse::<Switch>() {
+                    return Err(Failure::usage(format!(
+                        "`{switch}` is a kill switch, not a flag: see `mintreu flags kill` and `mintreu flags restore`"
+                    )));
+                }
+                let now = registry.get(&key);
+                // A slip of the pen makes a flag that nobody asks for: it is told apart.
+                let done = if now.is_none() { "is new and set" } else { "is set" };
+                let definition = definition(&value, now)?;
                 let expected = match version {
                     None => Expected::Any,
                     Some(0) => Expected::Absent,
@@ -82,7 +90,7 @@ impl Flags {
                 };
                 let applied =
                     registry.set(&key, &definition, expected, &by(&reason)?).await.map_err(Failure::failed)?;
-                report(applied, &format!("flag `{key}` is set"), &format!("flag `{key}` was set so already"), output)?;
+                report(applied, &format!("flag `{key}` {done}"), &format!("flag `{key}` was set so already"), output)?;
             }
             Self::Kill { switch, reason } => {
                 let applied = registry.kill(switch, &by(&reason)?).await?;

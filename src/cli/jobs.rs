@@ -33,8 +33,8 @@ pub(super) enum Jobs {
         /// Only those enqueued before this job: the last of the previous page.
         #[arg(long, value_name = "JOB")]
         before: Option<JobId>,
-        /// Count instead of listing.
-        #[arg(long)]
+        /// Count all of them instead of listing.
+        #[arg(long, conflicts_with_all = ["state", "queue", "kind", "before"])]
         count: bool,
     },
     /// Show one job with its arguments and errors, as JSON.
@@ -162,6 +162,11 @@ async fn show(db: &Db, id: JobId) -> Result<(), Failure> {
 async fn retry(db: &Db, job: Option<JobId>, filter: &JobFilter, output: Output) -> Result<(), Failure> {
     if job.is_none() && filter.state.is_none() && filter.queue.is_none() && filter.kind.is_none() {
         return Err(Failure::usage("name a job, or jobs with --state, --queue or --kind"));
+    }
+    if let Some(state @ (JobState::Available | JobState::Running | JobState::Completed)) = filter.state {
+        return Err(Failure::usage(format!(
+            "--state {state}: only jobs that are discarded (dead), cancelled, retryable or scheduled are run again"
+        )));
     }
     let retried = db
         .write(async |tx| {

@@ -3,6 +3,7 @@
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
+use sqlx::{Connection, Executor, SqliteConnection};
 
 use crate::{
     journey_shop::Shop,
@@ -97,8 +98,8 @@ fn the_doctor_changes_nothing() {
     assert_eq!(std::fs::read_dir(mintreu.directory()).expect("a directory").count(), 0, "nothing was written");
 }
 
-#[test]
-fn the_doctor_tells_a_wrong_configuration_and_damaged_files() {
+#[tokio::test]
+async fn the_doctor_tells_a_wrong_configuration_and_damaged_files() {
     let shop = Shop::on(&TestDb::sqlite());
     let wrong = shop.mintreu.run(&["doctor", "--config", "nowhere.toml"]);
     assert_eq!((wrong.status.code(), wrong.stdout.contains("nowhere.toml")), (Some(3), true), "{wrong:?}");
@@ -107,6 +108,10 @@ fn the_doctor_tells_a_wrong_configuration_and_damaged_files() {
     let TestDb::Sqlite(directory) = &db else { return };
     let shop = Shop::on(&db);
     shop.run(&["migrate"]);
+    let mut connection = SqliteConnection::connect(&db.url()).await.expect("it opens");
+    // Nothing of it is to be found in the write-ahead log.
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").await.expect("it is checkpointed");
+    connection.close().await.expect("it closes");
     let file = directory.path().join("mintreu.db");
     let mut bytes = std::fs::read(&file).expect("the database");
     let pages = bytes.len() / 4096;

@@ -149,7 +149,9 @@ on_both!(what_cannot_be_done_is_one_line_and_an_exit_code, |db| async move {
         (1, &["jobs", "resume", "paymnets"], "payments and licensing"),
         (2, &["jobs", "retry"], "--state"),
         (2, &["jobs", "pause", "payments", "--reason", " "], "--reason"),
+        (2, &["jobs", "retry", "--state", "completed"], "only jobs that are"),
         (1, &["flags", "get", "no.such"], "flags list"),
+        (2, &["flags", "set", "payments", "false", "--reason", "x"], "mintreu flags kill"),
     ] {
         let text = shop.refused(arguments, code);
         assert_eq!((text.stderr.lines().count(), text.stdout.as_str()), (1, ""), "{arguments:?}: {text:?}");
@@ -162,6 +164,7 @@ on_both!(what_cannot_be_done_is_one_line_and_an_exit_code, |db| async move {
         &["jobs", "pause", "payments"][..],
         &["jobs", "list", "--state", "asleep"],
         &["jobs", "list", "--limit", "0"],
+        &["jobs", "list", "--count", "--state", "dead"],
         &["jobs", "show", "job_1"],
         &["jobs", "purge", "--older-than", "soon"],
         &["flags", "kill", "everything", "--reason", "x"],

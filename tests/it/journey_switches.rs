@@ -66,8 +66,14 @@ on_both!(killed_licensing_lets_payments_settle_and_gives_the_license_later, |db|
     let shop = Shop::on(&db);
     let _server = shop.serve().await;
     shop.run(&["flags", "kill", "licensing", "--reason", "a new signing key"]);
-    // The switch is asked again before a claimed job starts; until it is seen, licences may still be issued.
-    tokio::time::sleep(PROMISE).await;
+    // Until the switch is seen, licences may still be issued.
+    until("the server has seen the switch", async || {
+        let metrics = shop.client.get(shop.mintreu.metrics_url()).send().await.expect("an answer");
+        let metrics = metrics.text().await.expect("text");
+        let gauge = metrics.lines().find(|line| line.starts_with(r#"mintreu_flags_switch_killed{switch="licensing"}"#));
+        if gauge.is_some_and(|line| line.ends_with(" 1")) { Ok(()) } else { Err(gauge.map(str::to_owned)) }
+    })
+    .await;
     let order = shop.open().await;
     shop.pay(&order).await;
     shop.until_order_is(&order, "paid").await;
