@@ -30,6 +30,7 @@ struct Shared {
     /// Those that are not in a transaction, the last used one last.
     idle: Mutex<Vec<Idle>>,
     places: Arc<Semaphore>,
+    size: u32,
     patience: Duration,
 }
 
@@ -40,9 +41,9 @@ struct Idle {
 }
 
 impl Writers {
-    pub(super) fn new(connect: PgConnectOptions, places: u32, patience: Duration) -> Self {
-        let places = Arc::new(Semaphore::new(places as usize));
-        Self { shared: Arc::new(Shared { connect, idle: Mutex::default(), places, patience }) }
+    pub(super) fn new(connect: PgConnectOptions, size: u32, patience: Duration) -> Self {
+        let places = Arc::new(Semaphore::new(size as usize));
+        Self { shared: Arc::new(Shared { connect, idle: Mutex::default(), places, size, patience }) }
     }
 
     /// Begins a transaction. A connection that died unnoticed is replaced: nothing has run on it yet.
@@ -65,9 +66,11 @@ impl Writers {
         Ok(PostgresTx { conn, home: Arc::clone(&self.shared), _place: place })
     }
 
-    /// Closes what is idle; what is in a transaction is closed when that ends.
+    /// Closes all, after what is in a transaction; one that takes longer than a caller would wait is closed when it ends.
     pub(super) async fn close(&self) {
+        let all = timeout(self.shared.patience, self.shared.places.acquire_many(self.shared.size)).await;
         self.shared.places.close();
+        drop(all);
         while let Some(idle) = self.shared.take() {
             if let Err(error) = idle.conn.close().await {
                 tracing::debug!(%error, "closing a connection");
