@@ -470,6 +470,68 @@ on_both!(transactions_abandoned_at_any_moment_are_whole_or_not_there, |test| asy
     assert!(acknowledged.iter().all(|name| half.contains(&name.as_str())), "what was acknowledged is there");
 });
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_first_statement_that_is_cut_off_undoes_only_its_own_transaction() {
+    let test = TestDb::sqlite();
+    let db = open_patient(&test).await;
+    // So often that it is cut off at each of its steps: nothing sent, sent, answered in part.
+    for round in 0..300 {
+        let first = hold(&db, "first").await;
+        let cut_db = db.clone();
+        let mut cut = Box::pin(async move { cut_db.write(async |tx| insert(tx, "cut").await).await });
+        assert!(futures::poll!(&mut cut).is_pending(), "it waits for the writer");
+        let last_db = db.clone();
+        let mut last = Box::pin(async move { last_db.write(async |tx| insert(tx, "last").await).await });
+        assert!(futures::poll!(&mut last).is_pending(), "it waits for the writer");
+        first.go.send(()).expect("it holds the writer");
+        for _ in 0..round % 6 {
+            if futures::poll!(&mut cut).is_ready() {
+                break;
+            }
+            if round % 2 == 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+        drop(cut);
+        soon("the last", last).await.unwrap_or_else(|error| panic!("round {round}: the last: {error}"));
+        first.done.await.expect("no panic").unwrap_or_else(|error| panic!("round {round}: the first: {error}"));
+        let kept = parents(&db).await;
+        assert!(kept == ["first", "last"] || kept == ["cut", "first", "last"], "round {round}: {kept:?}");
+        db.write(async |tx| execute!(tx, sqlx::query("DELETE FROM parents WHERE name <> 'ada'")))
+            .await
+            .expect("goes on");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_that_goes_on_after_giving_up_its_first_statement_is_never_kept_in_part() {
+    let test = TestDb::sqlite();
+    let db = open_patient(&test).await;
+    for round in 0..100 {
+        let result = db
+            .write(async |tx| {
+                {
+                    let mut given_up = Box::pin(insert(tx, "given up"));
+                    for _ in 0..=round % 3 {
+                        if futures::poll!(&mut given_up).is_ready() {
+                            break;
+                        }
+                    }
+                }
+                insert(tx, "next").await
+            })
+            .await;
+        let kept = parents(&db).await;
+        match result {
+            Ok(_) => assert!(kept.contains(&"next".to_owned()), "acknowledged: {kept:?}"),
+            Err(_) => assert_eq!(kept, Vec::<String>::new(), "round {round}: refused, so nothing is there"),
+        }
+        db.write(async |tx| execute!(tx, sqlx::query("DELETE FROM parents WHERE name <> 'ada'")))
+            .await
+            .expect("goes on");
+    }
+}
+
 on_both!(a_panic_inside_a_transaction_undoes_only_that_one, |test| async move {
     let db = test.open().await;
     create_tables(&db).await;

@@ -32,6 +32,13 @@ impl Savepoint {
             Self::Odd => Self::Even,
         }
     }
+
+    const fn release(self) -> &'static str {
+        match self {
+            Self::Even => "RELEASE member_even",
+            Self::Odd => "RELEASE member_odd",
+        }
+    }
 }
 
 /// Where the connection stands.
@@ -39,16 +46,26 @@ impl Savepoint {
 enum State {
     /// No transaction is open.
     Idle,
+    /// In a transaction; no savepoint is open.
+    Open,
     /// In a transaction; the last member's savepoint is still open, its work kept.
     Between(Savepoint),
-    /// In a transaction; a member has begun under this savepoint.
-    Member(Savepoint),
+    /// In a transaction; a member has begun under this savepoint. Whether the transaction began with it.
+    Member(Savepoint, First),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum First {
+    Yes,
+    No,
 }
 
 /// The connection of the writer; an executor for the statements of one transaction.
 pub struct GroupConn {
     conn: SqliteConnection,
     state: State,
+    /// What begins the member is on its way: whether it arrived is not known until it is answered.
+    beginning: bool,
     /// Set by an error that may have ended the SQLite transaction: nothing more may run in it.
     broken: Option<DbError>,
 }
@@ -61,7 +78,7 @@ impl std::fmt::Debug for GroupConn {
 
 impl GroupConn {
     pub(super) const fn new(conn: SqliteConnection) -> Self {
-        Self { conn, state: State::Idle, broken: None }
+        Self { conn, state: State::Idle, beginning: false, broken: None }
     }
 
     pub(super) fn into_inner(self) -> SqliteConnection {
@@ -74,7 +91,7 @@ impl GroupConn {
 
     /// Whether this member has run a statement.
     pub(super) const fn member_began(&self) -> bool {
-        matches!(self.state, State::Member(_))
+        matches!(self.state, State::Member(..))
     }
 
     /// Whether a transaction is open.
@@ -83,15 +100,25 @@ impl GroupConn {
     }
 
     /// Keeps the member's work; the next one, or the commit, releases its savepoint.
-    pub(super) const fn keep_member(&mut self) {
-        if let State::Member(savepoint) = self.state {
+    pub(super) fn keep_member(&mut self) {
+        self.must_have_begun();
+        if let State::Member(savepoint, _) = self.state {
             self.state = State::Between(savepoint);
+        }
+    }
+
+    /// A member that gave up its first statement may have no savepoint, or no transaction: it cannot go on.
+    fn must_have_begun(&mut self) {
+        if std::mem::take(&mut self.beginning) && self.broken.is_none() {
+            self.broken =
+                Some(DbError::Aborted("a transaction went on after it had given up its first statement".into()));
         }
     }
 
     /// Undoes the member's work and nothing else.
     pub(super) async fn undo_member(&mut self) {
-        let State::Member(savepoint) = self.state else { return };
+        self.beginning = false;
+        let State::Member(savepoint, first) = self.state else { return };
         if self.broken.is_some() {
             // There is nothing left to undo, and the error that ended it is the one to tell.
             self.state = State::Between(savepoint);
@@ -101,11 +128,44 @@ impl GroupConn {
             Savepoint::Even => "ROLLBACK TO member_even",
             Savepoint::Odd => "ROLLBACK TO member_odd",
         };
-        if let Err(error) = sqlx::query(statement).execute(&mut self.conn).await {
-            // The savepoint is gone: the transaction ended under us, or the call that should open it never arrived.
-            self.broken = Some(error.into());
-        }
         self.state = State::Between(savepoint);
+        match self.run(statement).await {
+            Ok(()) => {}
+            Err(error) if is_refused(&error) => self.do_without(savepoint, first, error).await,
+            Err(error) => self.broken = Some(error.into()),
+        }
+    }
+
+    /// The member's savepoint is not there. Either the call that should open it was cut off before it did, with a caller
+    /// that was cancelled: then nothing of the member has run. Or the transaction has ended under it.
+    async fn do_without(&mut self, savepoint: Savepoint, first: First, missing: sqlx::Error) {
+        let ended = match self.run("BEGIN").await {
+            Ok(()) => self.run("ROLLBACK").await.map(|()| true),
+            // There is one already.
+            Err(error) if is_refused(&error) => Ok(false),
+            Err(error) => Err(error),
+        };
+        let left = match (ended, first) {
+            (Ok(true), First::Yes) => {
+                self.state = State::Idle;
+                return;
+            }
+            (Ok(true), First::No) => Err(missing),
+            // The neighbour's may be open or not; none of its name may be met by a later member.
+            (Ok(false), _) => match self.run(savepoint.other().release()).await {
+                Err(error) if !is_refused(&error) => Err(error),
+                _ => Ok(()),
+            },
+            (Err(error), _) => Err(error),
+        };
+        match left {
+            Ok(()) => self.state = State::Open,
+            Err(error) => self.broken = Some(error.into()),
+        }
+    }
+
+    async fn run(&mut self, statement: &'static str) -> Result<(), sqlx::Error> {
+        sqlx::query(statement).execute(&mut self.conn).await.map(|_| ())
     }
 
     /// Runs `inserts` and commits everything kept so far.
@@ -139,13 +199,17 @@ impl GroupConn {
     /// Begins the member if this is its first statement: what must run before it, and how many results that yields.
     fn prefix(&mut self) -> (&'static str, usize) {
         match self.state {
-            State::Member(_) => ("", 0),
+            State::Member(..) => ("", 0),
             State::Idle => {
-                self.state = State::Member(Savepoint::Even);
+                self.state = State::Member(Savepoint::Even, First::Yes);
                 ("BEGIN IMMEDIATE; SAVEPOINT member_even; ", 2)
             }
+            State::Open => {
+                self.state = State::Member(Savepoint::Even, First::No);
+                ("SAVEPOINT member_even; ", 1)
+            }
             State::Between(last) => {
-                self.state = State::Member(last.other());
+                self.state = State::Member(last.other(), First::No);
                 match last {
                     Savepoint::Even => ("RELEASE member_even; SAVEPOINT member_odd; ", 2),
                     Savepoint::Odd => ("RELEASE member_odd; SAVEPOINT member_even; ", 2),
@@ -153,6 +217,11 @@ impl GroupConn {
             }
         }
     }
+}
+
+/// Whether SQLite refused a statement and did nothing (`SQLITE_ERROR`).
+fn is_refused(error: &sqlx::Error) -> bool {
+    sqlite_primary_code(error) == Some(1)
 }
 
 /// Notes an error that no rollback to a savepoint can mend.
@@ -196,6 +265,7 @@ impl<'c> Executor<'c> for &'c mut GroupConn {
         'q: 'e,
         E: 'q + Execute<'q, Sqlite>,
     {
+        self.must_have_begun();
         if let Some(error) = &self.broken {
             return stream::iter([Err(refusal(error))]).boxed();
         }
@@ -210,7 +280,8 @@ impl<'c> Executor<'c> for &'c mut GroupConn {
         } else {
             AssertSqlSafe(format!("{prefix}{}", query.sql().as_str())).into_sql_str()
         };
-        let broken = &mut self.broken;
+        self.beginning = skip > 0;
+        let (broken, beginning) = (&mut self.broken, &mut self.beginning);
         self.conn
             .fetch_many(sqlx::query_with(sql, arguments).persistent(persistent))
             .filter_map(move |step| {
@@ -218,6 +289,7 @@ impl<'c> Executor<'c> for &'c mut GroupConn {
                     // The prefix's own results are nobody's business.
                     Ok(Either::Left(_)) if skip > 0 => {
                         skip -= 1;
+                        *beginning = skip > 0;
                         None
                     }
                     Err(error) => {
