@@ -30,6 +30,7 @@ struct Shared {
     /// Those that are not in a transaction, the last used one last.
     idle: Mutex<Vec<Idle>>,
     places: Arc<Semaphore>,
+    total: u32,
     patience: Duration,
 }
 
@@ -40,9 +41,9 @@ struct Idle {
 }
 
 impl Writers {
-    pub(super) fn new(connect: PgConnectOptions, places: u32, patience: Duration) -> Self {
-        let places = Arc::new(Semaphore::new(places as usize));
-        Self { shared: Arc::new(Shared { connect, idle: Mutex::default(), places, patience }) }
+    pub(super) fn new(connect: PgConnectOptions, total: u32, patience: Duration) -> Self {
+        let places = Arc::new(Semaphore::new(total as usize));
+        Self { shared: Arc::new(Shared { connect, idle: Mutex::default(), places, total, patience }) }
     }
 
     /// Begins a transaction. A connection that died unnoticed is replaced: nothing has run on it yet.
@@ -65,8 +66,12 @@ impl Writers {
         Ok(PostgresTx { conn, home: Arc::clone(&self.shared), _place: place })
     }
 
-    /// Closes what is idle; what is in a transaction is closed when that ends.
+    /// Closes all connections, after the transactions that are under way.
     pub(super) async fn close(&self) {
+        // The semaphore is fair: whoever comes after this waits behind it, and is refused.
+        if timeout(self.shared.patience, self.shared.places.acquire_many(self.shared.total)).await.is_err() {
+            tracing::warn!("a transaction is still under way; its connection is closed when it ends");
+        }
         self.shared.places.close();
         while let Some(idle) = self.shared.take() {
             if let Err(error) = idle.conn.close().await {
