@@ -7,8 +7,8 @@ use std::{
 };
 
 use mintreu::{
-    db::Db,
-    fetch_all,
+    db::{Db, DbOptions},
+    execute, fetch_all,
     jobs::{Handlers, JobId, WorkerId, admin},
     kernel::{Clock, IdSource, ManualClock, SystemClock, Time},
 };
@@ -33,8 +33,8 @@ async fn open(test: &TestDb) -> (Db, tempfile::TempDir) {
 }
 
 /// A worker of this process that does the same jobs as a [`Process`].
-async fn worker_here(db: &Db, name: &str) -> Shop {
-    let mut options = ShopOptions::lease(LEASE);
+async fn worker_here(db: &Db, name: &str, lease: Duration) -> Shop {
+    let mut options = ShopOptions::lease(lease);
     options.worker.name = name.to_owned();
     let handlers = Handlers::<()>::new(db.clone()).transactional::<Effect>().transactional::<Meeting>();
     Shop::start(db, handlers, || (), options).await
@@ -52,6 +52,23 @@ async fn meeting(db: &Db, directory: &Path) -> JobId {
     enqueue(db, [Meeting { directory: directory.to_owned() }]).await[0]
 }
 
+/// Stops a process where it does not hold the one write lock that SQLite has: that would stop everybody.
+async fn stall(process: &Process, test: &TestDb) {
+    let options = DbOptions { patience: Duration::from_millis(300), ..DbOptions::new(test.url()) };
+    let observer = Db::open(&options, IdSource::new(Arc::new(SystemClock))).await.expect("opens");
+    loop {
+        process.signal("STOP");
+        let touch = "UPDATE job_queues SET paused = paused";
+        match observer.write(async |tx| execute!(tx, sqlx::query(touch))).await {
+            Ok(_) => break,
+            Err(error) => assert!(error.is_transient(), "{error}"),
+        }
+        process.signal("CONT");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    observer.close().await;
+}
+
 /// Attempt and process of each effect.
 async fn effects(db: &Db) -> Vec<(i64, i64)> {
     fetch_all!(db, sqlx::query_as("SELECT attempt, process FROM effects")).expect("answers")
@@ -64,7 +81,7 @@ on_both!(a_job_whose_worker_was_killed_runs_again_after_the_lease_with_one_effec
     appears(&directory.path().join("began-1")).await;
     process.kill_9();
     touch(&directory.path().join("go-2"));
-    let shop = worker_here(&db, "second").await;
+    let shop = worker_here(&db, "second", LEASE).await;
     settled(&db).await;
     assert_eq!(effects(&db).await, [(2, i64::from(std::process::id()))], "once, in the second attempt");
     let view = admin::show(&db, job).await.expect("answers").expect("there");
@@ -78,8 +95,8 @@ on_both!(a_worker_that_stalls_past_its_lease_cannot_commit_when_it_comes_back, |
     let job = meeting(&db, directory.path()).await;
     let process = Process::start(&test.url(), directory.path(), &named("stalled"));
     appears(&directory.path().join("began-1")).await;
-    process.signal("STOP");
-    let shop = worker_here(&db, "awake").await;
+    stall(&process, &test).await;
+    let shop = worker_here(&db, "awake", LEASE).await;
     appears(&directory.path().join("began-2")).await;
     assert_eq!(admin::show(&db, job).await.expect("answers").expect("there").attempt, 2, "claimed again");
     // The one that stalled comes back and gets as far as its commit, while the job is held by the other.
@@ -99,8 +116,8 @@ on_both!(a_worker_that_stalled_is_a_worker_again_when_it_comes_back, |test| asyn
     let (db, directory) = open(&test).await;
     let process = Process::start(&test.url(), directory.path(), &named("stalled"));
     eventually("it is registered", async || count(&db, "SELECT COUNT(*) FROM job_workers").await == 1).await;
-    process.signal("STOP");
-    let shop = worker_here(&db, "awake").await;
+    stall(&process, &test).await;
+    let shop = worker_here(&db, "awake", LEASE).await;
     let stalled = "SELECT COUNT(*) FROM job_workers WHERE name = 'stalled'";
     eventually("it is buried", async || count(&db, stalled).await == 0).await;
     shop.close(MOMENT).await;
@@ -114,10 +131,12 @@ on_both!(a_worker_that_stalled_is_a_worker_again_when_it_comes_back, |test| asyn
 
 on_both!(two_workers_with_one_name_do_each_job_once, |test| async move {
     let (db, directory) = open(&test).await;
-    let names: Vec<_> = (0..200).map(|n| format!("{n:03}")).collect();
+    let names: Vec<_> = (0..400).map(|n| format!("{n:03}")).collect();
     let jobs: Vec<_> = names.iter().map(|name| Effect { millis: 10, ..Effect::new(name) }).collect();
-    let process = Process::start(&test.url(), directory.path(), &named("twin"));
-    let shop = worker_here(&db, "twin").await;
+    // Long enough that neither is late on SQLite, where two that write wait for each other.
+    let lease = 5 * LEASE;
+    let process = Process::start(&test.url(), directory.path(), &ProcessOptions { lease, ..named("twin") });
+    let shop = worker_here(&db, "twin", lease).await;
     let twins = "SELECT COUNT(*) FROM job_workers WHERE name = 'twin'";
     eventually("both are registered", async || count(&db, twins).await == 2).await;
     for chunk in jobs.chunks(10) {
@@ -277,7 +296,7 @@ on_both!(groups_go_on_when_the_worker_of_their_running_job_was_killed, |test| as
     let mut process = Process::start(&test.url(), directory.path(), &named("victim"));
     eventually("some are done", async || jobs_in(&db, "completed").await >= 5).await;
     process.kill_9();
-    let shop = worker_here(&db, "heir").await;
+    let shop = worker_here(&db, "heir", LEASE).await;
     settled(&db).await;
     effects_once(&db, (0..40).map(|n| format!("{n:02}"))).await;
     shop.close(MOMENT).await;

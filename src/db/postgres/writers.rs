@@ -30,7 +30,7 @@ struct Shared {
     /// Those that are not in a transaction, the last used one last.
     idle: Mutex<Vec<Idle>>,
     places: Arc<Semaphore>,
-    total: u32,
+    size: u32,
     patience: Duration,
 }
 
@@ -41,9 +41,9 @@ struct Idle {
 }
 
 impl Writers {
-    pub(super) fn new(connect: PgConnectOptions, total: u32, patience: Duration) -> Self {
-        let places = Arc::new(Semaphore::new(total as usize));
-        Self { shared: Arc::new(Shared { connect, idle: Mutex::default(), places, total, patience }) }
+    pub(super) fn new(connect: PgConnectOptions, size: u32, patience: Duration) -> Self {
+        let places = Arc::new(Semaphore::new(size as usize));
+        Self { shared: Arc::new(Shared { connect, idle: Mutex::default(), places, size, patience }) }
     }
 
     /// Begins a transaction. A connection that died unnoticed is replaced: nothing has run on it yet.
@@ -66,13 +66,11 @@ impl Writers {
         Ok(PostgresTx { conn, home: Arc::clone(&self.shared), _place: place })
     }
 
-    /// Closes all connections, after the transactions that are under way.
+    /// Closes all, after what is in a transaction; one that takes longer than a caller would wait is closed when it ends.
     pub(super) async fn close(&self) {
-        // The semaphore is fair: whoever comes after this waits behind it, and is refused.
-        if timeout(self.shared.patience, self.shared.places.acquire_many(self.shared.total)).await.is_err() {
-            tracing::warn!("a transaction is still under way; its connection is closed when it ends");
-        }
+        let all = timeout(self.shared.patience, self.shared.places.acquire_many(self.shared.size)).await;
         self.shared.places.close();
+        drop(all);
         while let Some(idle) = self.shared.take() {
             if let Err(error) = idle.conn.close().await {
                 tracing::debug!(%error, "closing a connection");
