@@ -133,7 +133,7 @@ impl Started {
 
 async fn start(db: &Db, handlers: Handlers<()>) -> Started {
     let actors = System::start(tokio::runtime::Handle::current(), Arc::clone(db.ids().clock())).expect("starts");
-    let bench = actors.add(Capability::new("bench", || (), Arc::new(handlers))).await.expect("starts");
+    let bench = actors.add(Capability::new("bench", || (), Arc::new(handlers)).shards(64)).await.expect("starts");
     let worker = Worker::start(db.clone(), WorkerOptions::default(), Vec::new()).await.expect("starts");
     let (open, gate) = watch::channel(true);
     let options = QueueOptions { queue: "bench", concurrency: 512, poll_interval: Duration::from_secs(1), gate };

@@ -24,7 +24,7 @@ CREATE TABLE jobs (
     claimed_at TIMESTAMPTZ,
     finished_at TIMESTAMPTZ,
     CHECK ((state = 'running') = (worker_id IS NOT NULL))
-) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
+) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02);
 
 CREATE INDEX jobs_ready ON jobs (queue, priority, id) WHERE state = 'available' AND NOT parked;
 CREATE INDEX jobs_parked ON jobs (group_key, priority, id) WHERE state = 'available' AND parked;

@@ -1,6 +1,6 @@
 //! Opening what commands work with.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use super::Failure;
 use crate::{
@@ -28,7 +28,11 @@ pub(super) fn options(config: &Config) -> DbOptions {
 
 /// The database as it is.
 pub(super) async fn database(config: &Config) -> Result<Db, Failure> {
-    Db::open(&options(config), IdSource::new(Arc::new(SystemClock))).await.map_err(|error| {
+    open(&options(config)).await
+}
+
+async fn open(options: &DbOptions) -> Result<Db, Failure> {
+    Db::open(options, IdSource::new(Arc::new(SystemClock))).await.map_err(|error| {
         let mend = mend(&error);
         Failure::failed(format!("{error}{mend}"))
     })
@@ -53,6 +57,10 @@ fn mend(error: &OpenError) -> &'static str {
     }
 }
 
+/// A server under load gives up SQLite's write lock for moments only: a command has more time to catch one than a
+/// request.
+const COMMAND_PATIENCE: Duration = Duration::from_secs(30);
+
 /// A database that exists and whose schema is this program's: what commands other than `serve` and `migrate` need.
 pub(super) async fn current_database(config: &Config) -> Result<Db, Failure> {
     if let Some(file) = config.database.url.sqlite_file()
@@ -63,7 +71,11 @@ pub(super) async fn current_database(config: &Config) -> Result<Db, Failure> {
             file.display()
         )));
     }
-    let db = database(config).await?;
+    let mut options = options(config);
+    if options.sqlite_file().is_some() {
+        options.patience = options.patience.max(COMMAND_PATIENCE);
+    }
+    let db = open(&options).await?;
     match db.schema_state().await? {
         SchemaState::Current { .. } => Ok(db),
         state => Err(Failure::failed(describe(&state))),
