@@ -127,7 +127,7 @@ pub(crate) async fn sqlite_connection(fresh: &Fresh) -> SqliteConnection {
         .journal_mode(sqlx::sqlite::SqliteJournalMode::Wal)
         .synchronous(sqlx::sqlite::SqliteSynchronous::Full)
         .pragma("wal_autocheckpoint", "4000")
-        .pragma("cache_size", "-16384")
+        .pragma("cache_size", "-65536")
         .disable_statement_logging()
         .connect()
         .await

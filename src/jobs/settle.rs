@@ -37,7 +37,7 @@ pub(super) async fn complete_within(tx: &mut Tx, job: &Claimed) -> Result<bool, 
         tx,
         sqlx::query(
             "UPDATE jobs SET state = 'completed', worker_id = NULL, finished_at = $3
-             WHERE id = $1 AND token = $2 AND state = 'running'"
+             WHERE id = $1 AND token = $2 AND worker_id IS NOT NULL"
         )
         .bind(job.id)
         .bind(job.token)
@@ -55,12 +55,14 @@ pub(super) async fn complete_within(tx: &mut Tx, job: &Claimed) -> Result<bool, 
     Ok(true)
 }
 
+/// A job has a worker exactly while it runs (the schema says so). Asked this way, not by its state, PostgreSQL looks each
+/// job up by its key; by the state it would walk the index of running jobs and all that has gone from it.
 const COMPLETE_SQLITE: &str = "UPDATE jobs SET state = 'completed', worker_id = NULL, finished_at = $2
     FROM (SELECT unhex(value->>0) AS id, value->>1 AS token FROM json_each($1)) done
-    WHERE jobs.id = done.id AND jobs.token = done.token AND jobs.state = 'running'";
+    WHERE jobs.id = done.id AND jobs.token = done.token AND jobs.worker_id IS NOT NULL";
 const COMPLETE_POSTGRES: &str = "UPDATE jobs SET state = 'completed', worker_id = NULL, finished_at = $2
     FROM (SELECT (r->>0)::uuid AS id, (r->>1)::bigint AS token FROM jsonb_array_elements($1::jsonb) r) done
-    WHERE jobs.id = done.id AND jobs.token = done.token AND jobs.state = 'running'";
+    WHERE jobs.id = done.id AND jobs.token = done.token AND jobs.worker_id IS NOT NULL";
 
 /// `state, run_at, spent attempts to give back, error entry` for each. What would go on is cancelled if an operator
 /// asked for it; an attempt that was stopped for another reason (the process ends, the lease was lost) is not.
@@ -75,7 +77,7 @@ const END_SQLITE: &str = "UPDATE jobs SET
                 ELSE COALESCE(errors, '[]') END, '$[#]', json(ended.error)) END
     FROM (SELECT unhex(value->>0) AS id, value->>1 AS token, value->>2 AS state, value->>3 AS run_at,
         value->>4 AS unspent, NULLIF(value->5, 'null') AS error FROM json_each($1)) ended
-    WHERE jobs.id = ended.id AND jobs.token = ended.token AND jobs.state = 'running'";
+    WHERE jobs.id = ended.id AND jobs.token = ended.token AND jobs.worker_id IS NOT NULL";
 const END_POSTGRES: &str = "UPDATE jobs SET
         state = CASE WHEN cancel_requested AND ended.state <> 'discarded' THEN 'cancelled' ELSE ended.state END,
         worker_id = NULL,
@@ -88,7 +90,7 @@ const END_POSTGRES: &str = "UPDATE jobs SET
     FROM (SELECT (r->>0)::uuid AS id, (r->>1)::bigint AS token, r->>2 AS state,
         TIMESTAMPTZ 'epoch' + (r->>3)::bigint * INTERVAL '1 microsecond' AS run_at,
         (r->>4)::int AS unspent, NULLIF(r->5, 'null'::jsonb) AS error FROM jsonb_array_elements($1::jsonb) r) ended
-    WHERE jobs.id = ended.id AND jobs.token = ended.token AND jobs.state = 'running'";
+    WHERE jobs.id = ended.id AND jobs.token = ended.token AND jobs.worker_id IS NOT NULL";
 
 /// Records a batch of attempts, whatever became of them.
 pub(super) async fn settle(tx: &mut Tx, batch: &[Settlement]) -> Result<Settled, DbError> {

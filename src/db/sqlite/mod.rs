@@ -33,7 +33,9 @@ impl SqliteDb {
         std::fs::create_dir_all(directory).map_err(unwritable)?;
         let failed = |error: DbError| OpenError::Connect { url: options.url.clone(), error };
         let connect = connect_options(file, options);
-        let writer = group::Writer::open(connect.clone(), options.group).await.map_err(failed)?;
+        // The writer changes pages all over large indexes; readers mostly follow one path down.
+        let writer =
+            group::Writer::open(connect.clone().pragma("cache_size", "-65536"), options.group).await.map_err(failed)?;
         let readers = SqlitePoolOptions::new()
             .max_connections(options.read_connections)
             .acquire_timeout(options.patience)
