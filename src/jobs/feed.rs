@@ -12,7 +12,7 @@ use apalis_core::{
     task::{Task, builder::TaskBuilder, task_id::TaskId},
     worker::context::WorkerContext,
 };
-use futures::{Sink, future::BoxFuture};
+use futures::{Sink, SinkExt};
 use tokio::{
     sync::{
         Notify, Semaphore,
@@ -30,13 +30,10 @@ use tower::layer::util::Identity;
 use super::{
     Claimed, Gate, WorkerId,
     claim::{Claim, claim, has_work},
-    enqueue::Waiting,
+    sink::JobSink,
     worker::Running,
 };
-use crate::{
-    db::{Db, DbError},
-    kernel::Time,
-};
+use crate::db::{Db, DbError};
 
 /// How a queue is fed.
 #[derive(Debug, Clone)]
@@ -60,25 +57,7 @@ pub struct Feed {
     claimer: Claimer,
     claimed: mpsc::Receiver<Claimed>,
     claiming: JoinHandle<()>,
-    sending: Sending,
-}
-
-type Sent = BoxFuture<'static, Result<(), DbError>>;
-
-enum Sending {
-    Idle,
-    Buffered(Vec<Task<Claimed>>),
-    Writing(Sent),
-}
-
-impl std::fmt::Debug for Sending {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Idle => "Idle",
-            Self::Buffered(_) => "Buffered",
-            Self::Writing(_) => "Writing",
-        })
-    }
+    sink: JobSink,
 }
 
 /// What the claiming task of a queue works with.
@@ -97,7 +76,8 @@ impl Feed {
     pub(super) fn start(claimer: Claimer) -> Self {
         let (sender, received) = mpsc::channel(claimer.options.concurrency.max(1));
         let claiming = tokio::spawn(claimer.clone().run(sender));
-        Self { claimer, claimed: received, claiming, sending: Sending::Idle }
+        let sink = JobSink::new(claimer.db.clone());
+        Self { claimer, claimed: received, claiming, sink }
     }
 }
 
@@ -244,74 +224,23 @@ impl BackendConfig for Feed {
     }
 }
 
-/// Enqueues apalis tasks. Their arguments name kind, queue and payload; the run time comes from the task.
+/// So that an apalis `TaskSink` can be had of a feed.
 impl Sink<Task<Claimed>> for Feed {
     type Error = DbError;
 
     fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), DbError>> {
-        let this = self.get_mut();
-        match &mut this.sending {
-            Sending::Writing(write) => {
-                let result = ready!(write.as_mut().poll(cx));
-                this.sending = Sending::Idle;
-                Poll::Ready(result)
-            }
-            Sending::Idle | Sending::Buffered(_) => Poll::Ready(Ok(())),
-        }
+        self.get_mut().sink.poll_ready_unpin(cx)
     }
 
     fn start_send(self: Pin<&mut Self>, task: Task<Claimed>) -> Result<(), DbError> {
-        match &mut self.get_mut().sending {
-            Sending::Buffered(tasks) => tasks.push(task),
-            sending => *sending = Sending::Buffered(vec![task]),
-        }
-        Ok(())
+        self.get_mut().sink.start_send_unpin(task)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), DbError>> {
-        let this = self.get_mut();
-        loop {
-            match std::mem::replace(&mut this.sending, Sending::Idle) {
-                Sending::Idle => return Poll::Ready(Ok(())),
-                Sending::Buffered(tasks) => {
-                    this.sending = Sending::Writing(Box::pin(enqueue_all(this.claimer.db.clone(), tasks)));
-                }
-                Sending::Writing(mut write) => match write.as_mut().poll(cx) {
-                    Poll::Ready(result) => return Poll::Ready(result),
-                    Poll::Pending => {
-                        this.sending = Sending::Writing(write);
-                        return Poll::Pending;
-                    }
-                },
-            }
-        }
+        self.get_mut().sink.poll_flush_unpin(cx)
     }
 
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), DbError>> {
-        self.poll_flush(cx)
+        self.get_mut().sink.poll_close_unpin(cx)
     }
-}
-
-async fn enqueue_all(db: Db, tasks: Vec<Task<Claimed>>) -> Result<(), DbError> {
-    db.write(async |tx| {
-        for task in &tasks {
-            let job = &task.args;
-            let run_at = task.run_at().map_or(tx.now(), |secs| {
-                Time::from_micros(i64::try_from(secs).unwrap_or(i64::MAX).saturating_mul(1_000_000))
-            });
-            tx.enqueue_waiting(&Waiting {
-                queue: &job.queue,
-                kind: &job.kind,
-                payload: &job.payload,
-                priority: task.priority().and_then(|priority| i32::try_from(priority).ok()).unwrap_or(2),
-                max_attempts: job.max_attempts,
-                run_at,
-                group_key: job.group_key.as_deref(),
-                unique_key: task.idempotency_key(),
-            })
-            .await?;
-        }
-        Ok(())
-    })
-    .await
 }

@@ -22,6 +22,7 @@ mod layering;
 mod postgres_faults;
 mod queue_conformance;
 mod queue_scene;
+mod queue_sink;
 mod queue_survival;
 mod sqlite_faults;
 mod support_works;
