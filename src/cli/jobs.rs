@@ -16,7 +16,8 @@ use crate::{
     db::{Db, DbError},
     jobs::{
         JobId,
-        admin::{self, Cancellation, JobFilter, JobState, JobView, Retention},
+        admin::{self, Cancellation, JobFilter, JobState, JobView},
+        retention::{self, Retention},
     },
 };
 
@@ -251,11 +252,11 @@ async fn resume(db: &Db, queue: &str, output: Output) -> Result<(), Failure> {
 
 async fn purge(db: &Db, older_than: Option<u64>, config: &Config, output: Output) -> Result<(), Failure> {
     let keep = older_than.map(Duration::from_secs);
-    let retention = Retention {
+    let keeping = Retention {
         completed: keep.unwrap_or(config.jobs.retention_completed),
         discarded: keep.unwrap_or(config.jobs.retention_discarded),
         events: config.jobs.retention_events,
     };
-    let purged = admin::purge(db, retention).await?;
+    let purged = retention::purge(db, keeping).await?;
     output.print(&json!({ "purged": purged }), |_| format!("{} deleted", counted(purged, "ended job", "ended jobs")))
 }

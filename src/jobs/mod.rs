@@ -13,6 +13,7 @@ mod lease;
 mod outcome;
 mod queue;
 mod recorder;
+pub mod retention;
 mod settle;
 mod sink;
 mod upkeep;

@@ -2,7 +2,10 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use super::admin::{self, Retention};
+use super::{
+    admin,
+    retention::{self, Retention},
+};
 use crate::db::{Db, DbError};
 
 /// How often depths are measured.
@@ -18,7 +21,7 @@ pub async fn upkeep(db: Db, retention: Retention) {
             tracing::warn!(%error, "could not measure the queues");
         }
         if round % PURGE_EVERY == 0 {
-            match admin::purge(&db, retention).await {
+            match retention::purge(&db, retention).await {
                 Ok(0) => {}
                 Ok(jobs) => {
                     tracing::debug!(jobs, "ended jobs deleted");

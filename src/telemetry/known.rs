@@ -69,6 +69,8 @@ pub const METRICS: &[Metric] = &[
     count("mintreu_http_refused_by_switch_total", "Requests refused because an operator switched the capability off."),
     level("mintreu_http_connections", "Open connections."),
     level("mintreu_ready", "1 when the named readiness check passed last, else 0."),
+    // Payments.
+    count("mintreu_webhooks_total", "Deliveries of payment providers, by provider and by what became of them."),
     // The database.
     seconds("mintreu_db_wait_seconds", "How long a transaction waited for its connection."),
     seconds("mintreu_db_hold_seconds", "How long a transaction was held."),

@@ -7,7 +7,8 @@ use mintreu::{
     execute, fetch_all, fetch_one,
     jobs::{
         DomainEvent, Enqueued, Job, JobId,
-        admin::{self, Cancellation, JobFilter, JobState, Retention},
+        admin::{self, Cancellation, JobFilter, JobState},
+        retention::{self, Retention},
     },
     kernel::{Clock, ManualClock, Time, trace},
 };
@@ -550,7 +551,7 @@ on_both!(a_purge_deletes_only_what_ended_long_ago, |test| async move {
     let scene = Scene::new();
     let shop = scene.open(&db, ShopOptions::default()).await;
     let day = Duration::from_hours(24);
-    let retention = Retention { completed: day, discarded: 3 * day, events: day };
+    let keeping = Retention { completed: day, discarded: 3 * day, events: day };
     enqueue(&db, names("old", 3).into_iter().map(Effect::new)).await;
     let dead = enqueue(&db, [Unknown]).await[0];
     settled(&db).await;
@@ -558,16 +559,16 @@ on_both!(a_purge_deletes_only_what_ended_long_ago, |test| async move {
     let in_a_year = clock.now() + 365 * day;
     let waiting = db.write(async |tx| tx.enqueue_at(&waiting, in_a_year).await).await.expect("enqueues").id();
     clock.advance(day);
-    assert_eq!(admin::purge(&db, retention).await.expect("purges"), 0, "not older than a day");
+    assert_eq!(retention::purge(&db, keeping).await.expect("purges"), 0, "not older than a day");
     let new = enqueue(&db, [Effect::new("new")]).await[0];
     eventually("it is done", async || state(&db, new).await == "completed").await;
     clock.advance(Duration::from_micros(1));
-    assert_eq!(admin::purge(&db, retention).await.expect("purges"), 3);
+    assert_eq!(retention::purge(&db, keeping).await.expect("purges"), 3);
     for (job, expected) in [(dead, "discarded"), (new, "completed"), (waiting, "scheduled")] {
         assert_eq!(state(&db, job).await, expected);
     }
     clock.advance(2 * day);
-    assert_eq!(admin::purge(&db, retention).await.expect("purges"), 2, "the dead one, and the new one");
+    assert_eq!(retention::purge(&db, keeping).await.expect("purges"), 2, "the dead one, and the new one");
     assert_eq!(state(&db, waiting).await, "scheduled");
     shop.close(MOMENT).await;
 });

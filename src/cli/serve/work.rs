@@ -12,7 +12,7 @@ use crate::{
     audit::{Sealer, SealerOptions},
     config::Config,
     flags::{Registry, Switch},
-    jobs::{self, Consumer, Job, QueueOptions, Worker, WorkerOptions, admin::Retention},
+    jobs::{self, Consumer, Job, QueueOptions, Worker, WorkerOptions, retention::Retention},
     licenses::IssueLicense,
     payments::HandleEvent,
     usage::Aggregator,
