@@ -143,17 +143,15 @@ async fn start(db: &Db, handlers: Handlers<()>) -> Started {
 
 /// Jobs per second until `count` of them are done.
 async fn drain<K: Kind>(fresh: &Fresh, count: i64) -> f64 {
+    // Asked so that the partial indexes answer: a look must not cost what is measured.
+    const ANY_LEFT: &str =
+        "SELECT EXISTS (SELECT 1 FROM jobs WHERE queue = 'bench' AND state = 'available' AND NOT parked)
+        OR EXISTS (SELECT 1 FROM jobs WHERE state = 'running')";
     let db = &fresh.db;
     rows(db, count, K::KIND, "available").await;
     let began = Instant::now();
     let started = start(db, K::handlers(db)).await;
-    loop {
-        let left: i64 =
-            fetch_one!(db, sqlx::query_scalar("SELECT COUNT(*) FROM jobs WHERE state IN ('available', 'running')"))
-                .expect("counts");
-        if left == 0 {
-            break;
-        }
+    while fetch_one!(db, sqlx::query_scalar::<_, bool>(ANY_LEFT)).expect("answers") {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let rate = count as f64 / began.elapsed().as_secs_f64();
