@@ -28,12 +28,7 @@ pub(super) async fn accept_sandbox(app: &App, signature: &str, body: &[u8]) -> R
     let Some(secrets) = &app.sandbox else {
         return Err(Problem::new(Kind::NotFound).detail("the sandbox provider is off"));
     };
-    let now = app.db.now();
-    let refused = secrets
-        .iter()
-        .map(|secret| sandbox::verify(secret.expose(), signature, body, now))
-        .reduce(|first, next| if first.is_ok() { first } else { next });
-    if let Some(Err(reason)) = refused {
+    if let Err(reason) = sandbox::verify_any(secrets, signature, body, app.db.now()) {
         metrics::counter!("mintreu_webhooks_total", "provider" => "sandbox", "outcome" => "refused").increment(1);
         return Err(Problem::new(Kind::Unauthorized).detail(reason.to_string()));
     }

@@ -4,9 +4,10 @@
 //! (<https://docs.stripe.com/webhooks#verify-manually>).
 
 use serde::Deserialize;
+use serde_json::json;
 
 use super::EventRow;
-use crate::kernel::{Time, seal};
+use crate::kernel::{IdSource, OrderId, Secret, Time, seal};
 
 /// How far the time in a signature may be from ours, in seconds, either way.
 const TOLERANCE: i64 = 300;
@@ -23,6 +24,19 @@ pub enum Refused {
     /// None of the signatures is ours.
     #[error("the signature does not match the body")]
     Signature,
+}
+
+/// Checks a delivery's signature against the raw body, under any of the secrets: several while one replaces another.
+/// Without a secret nothing can be verified, so everything is refused.
+pub fn verify_any(secrets: &[Secret<String>], header: &str, body: &[u8], now: Time) -> Result<(), Refused> {
+    let mut result = Err(Refused::Signature);
+    for secret in secrets {
+        result = verify(secret.expose(), header, body, now);
+        if result.is_ok() {
+            break;
+        }
+    }
+    result
 }
 
 /// Checks a delivery's signature against the raw body.
@@ -86,6 +100,26 @@ pub fn event(body: &[u8]) -> Option<EventRow> {
     })
 }
 
+/// The event that a provider sends when `order` was paid in full; `amount` in minor units.
+#[must_use]
+pub fn paid_event(ids: &IdSource, order: OrderId, amount: i64, currency: &str) -> String {
+    json!({
+        "id": format!("evt_{}", ids.next_uuid().simple()),
+        "object": "event",
+        "type": "checkout.session.completed",
+        "created": ids.clock().now().as_secs(),
+        "data": { "object": {
+            "object": "checkout.session",
+            "client_reference_id": order,
+            "metadata": { "order_id": order },
+            "amount_total": amount,
+            "currency": currency.to_ascii_lowercase(),
+            "payment_status": "paid",
+        }},
+    })
+    .to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,6 +142,16 @@ mod tests {
         for header in ["", "t=1", "v1=00", "t=x,v1=00", "nonsense"] {
             assert_eq!(verify("whsec_x", header, BODY, now), Err(Refused::Header), "{header}");
         }
+    }
+
+    #[test]
+    fn any_of_several_secrets_verifies_and_none_refuses() {
+        let now = Time::from_micros(1_800_000_000_000_000);
+        let header = sign("whsec_new", BODY, now);
+        let secrets = ["whsec_old", "whsec_new"].map(|secret| Secret::new(secret.to_owned()));
+        assert_eq!(verify_any(&secrets, &header, BODY, now), Ok(()));
+        assert_eq!(verify_any(&secrets[..1], &header, BODY, now), Err(Refused::Signature));
+        assert_eq!(verify_any(&[], &header, BODY, now), Err(Refused::Signature));
     }
 
     /// From the provider's own description of the scheme, computed with another implementation.

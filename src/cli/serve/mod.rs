@@ -53,7 +53,7 @@ pub(super) async fn run(config: Config) -> Result<ExitCode, Failure> {
         ready.drain();
     })
     .await?;
-    work.stop(&app, config.shutdown.grace).await;
+    work.stop(config.shutdown.grace).await;
     app.db.close().await;
     drop(lock);
     tracing::info!("stopped");

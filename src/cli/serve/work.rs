@@ -56,14 +56,13 @@ impl Work {
     }
 
     /// Stops claiming, lets what runs finish within the grace, and gives the rest back.
-    pub(super) async fn stop(self, app: &App, grace: Duration) {
+    pub(super) async fn stop(self, grace: Duration) {
         self.worker.shutdown(grace.mul_f32(0.4)).await;
         let left = self.actors.drain(grace.mul_f32(0.1).max(Duration::from_secs(1))).await;
         if left.interrupted > 0 {
             tracing::warn!(jobs = left.interrupted, "jobs were interrupted; they run again at the next start");
         }
         self.gates.cancel();
-        drop(app.usage.clone());
     }
 }
 
