@@ -8,17 +8,21 @@
 //! kernel ← db ← jobs ← slices, flags, audit ← app ← {actors, http} ← cli ← main
 //! ```
 
+pub mod accounts;
 pub mod actors;
 pub mod app;
 pub mod audit;
+pub mod catalog;
 pub mod cli;
 pub mod config;
 pub mod db;
 pub mod flags;
 pub mod http;
+pub mod idempotency;
 pub mod jobs;
 pub mod kernel;
 pub mod licenses;
+pub mod notifications;
 pub mod orders;
 pub mod payments;
 pub mod telemetry;

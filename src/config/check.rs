@@ -51,10 +51,13 @@ fn number(value: &impl fmt::Display) -> String {
 fn ranges(config: &Config, found: &mut Found<'_>) {
     let (millis, secs) = (Duration::from_millis, Duration::from_secs);
     let (minute, hour, day) = (secs(60), secs(3_600), secs(86_400));
-    let Config { http, database, jobs, usage, .. } = config;
+    let Config { http, shop, database, jobs, usage, .. } = config;
     found.range("http.body_limit", http.body_limit, Bytes(1 << 10)..=Bytes(1 << 30), |size| {
         format!("{:?}", number(size))
     });
+    found.range("shop.commission_bps", shop.commission_bps, 0..=10_000, number);
+    found.duration("shop.payout_hold", shop.payout_hold, Duration::ZERO..=day * 365);
+    found.duration("shop.order_expiry", shop.order_expiry, minute..=day * 90);
     found.duration("http.header_timeout", http.header_timeout, millis(100)..=hour);
     found.duration("http.request_timeout", http.request_timeout, millis(100)..=hour);
     found.range("database.max_connections", database.max_connections, 1..=10_000, number);

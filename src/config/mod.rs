@@ -106,8 +106,10 @@ fn unreadable(path: &Path, error: &io::Error) -> Problem {
 pub struct Config {
     /// How strict the program is with itself.
     pub profile: Profile,
-    /// The shop and its API.
+    /// The listener of the shop and its API.
     pub http: Http,
+    /// How it sells.
+    pub shop: Shop,
     /// The metrics' listener.
     pub metrics: Metrics,
     /// Where the data is.

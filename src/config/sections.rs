@@ -10,7 +10,10 @@ use super::{
     urls::{DatabaseUrl, PublicUrl, RedisUrl},
     values::{self, Bytes, LogFilter},
 };
-use crate::kernel::{Secret, SecretKey};
+use crate::{
+    kernel::{Currency, Secret, SecretKey},
+    text_enum,
+};
 
 /// How strict the program is with itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +55,41 @@ pub struct Http {
     pub header_timeout: Duration,
     #[serde(with = "values::duration")]
     pub request_timeout: Duration,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shop {
+    pub name: String,
+    pub currency: Currency,
+    pub commission_bps: i64,
+    #[serde(with = "values::duration")]
+    pub payout_hold: Duration,
+    #[serde(with = "values::duration")]
+    pub order_expiry: Duration,
+    pub partial_refund: PartialRefund,
+    pub late_payment: LatePayment,
+    pub operators: Vec<String>,
+}
+
+text_enum! {
+    /// What a partial refund does to what was bought.
+    pub enum PartialRefund {
+        /// Nothing.
+        Keep = "keep",
+        /// The same as a full one.
+        Revoke = "revoke",
+    }
+}
+
+text_enum! {
+    /// What becomes of money for an order that had ended unpaid.
+    pub enum LatePayment {
+        /// The order is paid after all.
+        Settle = "settle",
+        /// The money goes back.
+        Refund = "refund",
+    }
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -8,14 +8,18 @@
 //! alone and not for the probes, the number of requests, their time and the size of their bodies.
 
 pub mod api;
+pub mod auth;
 mod context;
 mod docs;
 mod extract;
+mod idempotency;
 mod limits;
 mod observe;
+mod page;
 mod pay;
 pub mod probes;
 mod problem;
+mod rate;
 mod routes;
 mod server;
 mod switch;
@@ -30,10 +34,14 @@ use axum::{Router, extract::DefaultBodyLimit, middleware, routing};
 use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 
+pub use auth::{Admin, Caller};
 pub use context::{Context, RequestId, RequestMarker, Trace};
 pub use extract::{Json, Path, Query};
+pub use idempotency::{IdempotencyKey, once};
+pub use page::PageQuery;
 pub use probes::{Check, Readiness, check};
 pub use problem::{FieldError, Kind, Problem};
+pub use rate::{Allowance, Limiter};
 pub use routes::routes;
 pub use server::{BindError, Drained, Server, bind};
 pub use switch::under_switch;

@@ -7,7 +7,7 @@ use std::{borrow::Cow, time::Duration};
 
 use axum::{
     body::Body,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
@@ -174,6 +174,7 @@ struct Parts {
     errors: Vec<FieldError>,
     retry_after: Option<Duration>,
     members: Map<String, Value>,
+    headers: HeaderMap,
 }
 
 /// What only the edge knows about the occurrence.
@@ -206,7 +207,14 @@ impl Problem {
     /// A problem without particulars.
     #[must_use]
     pub fn new(kind: Kind) -> Self {
-        Self(Box::new(Parts { kind, detail: None, errors: Vec::new(), retry_after: None, members: Map::new() }))
+        Self(Box::new(Parts {
+            kind,
+            detail: None,
+            errors: Vec::new(),
+            retry_after: None,
+            members: Map::new(),
+            headers: HeaderMap::new(),
+        }))
     }
 
     /// Says what happened this time. Never hand in an error's text unless it was written for clients.
@@ -237,6 +245,13 @@ impl Problem {
         if !STANDARD.contains(&name) {
             self.0.members.insert(name.to_owned(), value.into());
         }
+        self
+    }
+
+    /// Adds headers to the answer.
+    #[must_use]
+    pub fn headers(mut self, headers: HeaderMap) -> Self {
+        self.0.headers.extend(headers);
         self
     }
 
@@ -290,6 +305,7 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = (self.0.kind.status(), self.body(None)).into_response();
         let headers = response.headers_mut();
+        headers.extend(self.0.headers.clone());
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(wait) = self.0.retry_after {

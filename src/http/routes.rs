@@ -6,7 +6,7 @@ use axum::{
     routing::{get, post},
 };
 
-use super::{api::orders, pay, switch::under_switch, webhooks};
+use super::{api, api::orders, pay, switch::under_switch, webhooks};
 use crate::{app::App, flags::Switch};
 
 /// All routes, with their state.
@@ -18,6 +18,9 @@ pub fn routes(app: App) -> Router {
         under_switch(begins_payments, Switch::Payments.as_str(), move || !flags.is_on(Switch::Payments));
     Router::new()
         .merge(begins_payments)
+        .merge(api::accounts::routes(&app))
+        .merge(api::catalog::routes(&app))
+        .merge(api::licenses::routes(&app))
         .route("/api/orders/{order}", get(orders::show))
         .route("/webhooks/sandbox", post(webhooks::sandbox))
         .with_state(app)

@@ -4,14 +4,23 @@
 
 pub mod clock;
 pub mod id;
+pub mod money;
+pub mod names;
+pub mod page;
 pub mod seal;
 pub mod secret;
+pub mod text_enum;
 pub mod time;
 pub mod trace;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use id::{Id, IdSource, ParseIdError, Prefix};
+pub use money::{Currency, Money};
+pub use names::{
+    CategoryId, CouponId, DeveloperId, DisputeId, LicenseId, OrderId, OrderItemId, PaymentId, PlanId, ProductId,
+    RefundId, SubscriptionId, TenantId, UserId,
+};
+pub use page::{Page, PageFrom, PageRequest};
 pub use secret::{Secret, SecretKey};
+pub use text_enum::UnknownName;
 pub use time::Time;
-
-crate::id_type!(OrderId, Order, "ord", "An order.");

@@ -9,10 +9,8 @@ use crate::{
     db::{Db, DbError, Tx},
     execute, fetch_optional,
     jobs::{DomainEvent, Job},
-    kernel::{OrderId, Time},
+    kernel::{LicenseId, OrderId, Time},
 };
-
-crate::id_type!(LicenseId, LicenseMarker, "lic", "A licence.");
 
 /// Issues the licence of a paid order.
 #[derive(Debug, Serialize, Deserialize)]

@@ -2,4 +2,5 @@
 
 mod issue;
 
-pub use issue::{IssueLicense, License, LicenseId, LicenseIssued, issue, of_order};
+pub use crate::kernel::LicenseId;
+pub use issue::{IssueLicense, License, LicenseIssued, issue, of_order};

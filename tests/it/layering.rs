@@ -18,6 +18,9 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     ("audit", &[STORE]),
     ("flags", &[STORE, &["audit"]]),
     ("usage", &[STORE, &["audit"]]),
+    ("idempotency", &[STORE]),
+    // Its notices are what the slices enqueue; what they say is gathered by the actor that sends them.
+    ("notifications", &[SLICE]),
     ("accounts", &[SLICE]),
     ("catalog", &[SLICE, &["accounts"]]),
     ("payments", &[SLICE, &["accounts", "catalog"]]),
@@ -25,7 +28,6 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     ("downloads", &[SLICE, &["accounts", "catalog", "payments", "licenses"]]),
     ("orders", &[SLICE, &["accounts", "catalog", "payments", "licenses", "downloads"]]),
     // Reached through jobs only: no slice may name them.
-    ("notifications", &[SLICE, SLICES]),
     ("support", &[SLICE, SLICES]),
     ("app", &[BELOW_APP]),
     ("actors", &[BELOW_APP, &["app"]]),
@@ -36,12 +38,12 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
 ];
 const KERNEL: &[&str] = &["kernel"];
 const STORE: &[&str] = &["kernel", "db", "jobs"];
-const SLICE: &[&str] = &["kernel", "db", "jobs", "audit", "flags"];
+const SLICE: &[&str] = &["kernel", "db", "jobs", "audit", "flags", "notifications"];
 const SLICES: &[&str] = &["accounts", "catalog", "payments", "licenses", "downloads", "orders"];
 #[rustfmt::skip]
 const BELOW_APP: &[&str] = &[
     "kernel", "config", "telemetry", "db", "jobs", "audit", "flags", "usage", "accounts", "catalog", "payments",
-    "licenses", "downloads", "orders", "notifications", "support",
+    "licenses", "downloads", "orders", "notifications", "support", "idempotency",
 ];
 
 /// Where an outside library may be named.
@@ -65,6 +67,16 @@ const LIBRARIES: &[(&str, Home)] = &[
     ("chacha20poly1305", Home::Only(&["kernel"])),
     ("hmac", Home::Only(&["kernel"])),
     ("sha2", Home::Only(&["kernel"])),
+    ("governor", Home::Only(&["http"])),
+    ("reqwest", Home::Only(&["payments"])),
+    ("webpki", Home::Only(&["payments"])),
+    ("lettre", Home::Only(&["notifications"])),
+    ("askama", Home::Only(&["http", "notifications"])),
+    ("argon2", Home::Only(&["accounts"])),
+    ("totp_rs", Home::Only(&["accounts"])),
+    ("csv", Home::Only(&["catalog"])),
+    ("ed25519_dalek", Home::Only(&["licenses"])),
+    ("quick_cache", Home::Only(&["licenses"])),
     ("sqlx", Home::NotIn(&["http", "actors", "cli", "main", "config", "telemetry"])),
 ];
 

@@ -1,3 +1,6 @@
-//! The JSON API.
+//! The JSON API, a folder for each slice.
 
+pub mod accounts;
+pub mod catalog;
+pub mod licenses;
 pub mod orders;

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unused_imports, reason = "not every helper has a journey yet")]
 
+mod people;
 mod postgres;
 mod postgres_server;
 mod process;
@@ -20,6 +21,7 @@ use mintreu::{
 use tempfile::TempDir;
 
 pub(crate) use self::{
+    people::{Person, sign_in},
     postgres::PostgresDb,
     postgres_server::{PostgresServer, is_root},
     process::{Finished, Mintreu, Running, free_port},

@@ -1,0 +1,106 @@
+-- People, what proves who they are, and the tenants that own what they buy.
+CREATE TABLE user_roles (role TEXT NOT NULL PRIMARY KEY);
+INSERT INTO user_roles (role) VALUES ('customer'), ('developer'), ('affiliate'), ('admin');
+
+CREATE TABLE users (
+    id UUID NOT NULL PRIMARY KEY,
+    -- In lower case; one account an address.
+    email TEXT NOT NULL UNIQUE,
+    name TEXT NOT NULL,
+    -- Argon2id in PHC form; none for an account that has no password yet.
+    password_hash TEXT,
+    role TEXT NOT NULL REFERENCES user_roles (role),
+    email_verified_at TIMESTAMPTZ,
+    disabled_at TIMESTAMPTZ,
+    -- Sealed. In force once enabled.
+    totp_secret TEXT,
+    totp_enabled_at TIMESTAMPTZ,
+    -- The last time step that was accepted: a code is good once.
+    totp_last_step BIGINT,
+    created_at TIMESTAMPTZ NOT NULL,
+    updated_at TIMESTAMPTZ NOT NULL
+);
+
+CREATE TABLE tenant_kinds (kind TEXT NOT NULL PRIMARY KEY);
+INSERT INTO tenant_kinds (kind) VALUES ('personal'), ('organisation'), ('guest');
+
+-- Everything bought belongs to a tenant. A guest's has no owner until its address is proven.
+CREATE TABLE tenants (
+    id UUID NOT NULL PRIMARY KEY,
+    kind TEXT NOT NULL REFERENCES tenant_kinds (kind),
+    owner_id UUID REFERENCES users (id),
+    name TEXT NOT NULL,
+    guest_email TEXT,
+    created_at TIMESTAMPTZ NOT NULL,
+    CHECK ((owner_id IS NULL) = (kind = 'guest'))
+);
+CREATE UNIQUE INDEX tenants_personal ON tenants (owner_id) WHERE kind = 'personal';
+CREATE INDEX tenants_guest ON tenants (guest_email) WHERE kind = 'guest';
+
+CREATE TABLE sessions (
+    id UUID NOT NULL PRIMARY KEY,
+    user_id UUID NOT NULL REFERENCES users (id),
+    token_hash TEXT NOT NULL UNIQUE,
+    ip TEXT,
+    user_agent TEXT,
+    created_at TIMESTAMPTZ NOT NULL,
+    last_seen_at TIMESTAMPTZ NOT NULL,
+    expires_at TIMESTAMPTZ NOT NULL
+);
+CREATE INDEX sessions_of_user ON sessions (user_id);
+CREATE INDEX sessions_expiry ON sessions (expires_at);
+
+-- Personal access tokens. The token itself is shown once and never kept.
+CREATE TABLE access_tokens (
+    id UUID NOT NULL PRIMARY KEY,
+    user_id UUID NOT NULL REFERENCES users (id),
+    name TEXT NOT NULL,
+    token_hash TEXT NOT NULL UNIQUE,
+    -- Its last characters, so that people can tell their tokens apart.
+    hint TEXT NOT NULL,
+    -- Names separated by spaces.
+    scopes TEXT NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL,
+    expires_at TIMESTAMPTZ,
+    last_used_at TIMESTAMPTZ,
+    revoked_at TIMESTAMPTZ
+);
+CREATE INDEX access_tokens_of_user ON access_tokens (user_id);
+
+CREATE TABLE recovery_codes (
+    user_id UUID NOT NULL REFERENCES users (id),
+    code_hash TEXT NOT NULL,
+    used_at TIMESTAMPTZ,
+    PRIMARY KEY (user_id, code_hash)
+);
+
+CREATE TABLE mail_proof_purposes (purpose TEXT NOT NULL PRIMARY KEY);
+INSERT INTO mail_proof_purposes (purpose) VALUES ('verify_email'), ('reset_password'), ('claim_purchases');
+
+-- What a link in a mail proves: that its reader reads this address. The link's token is made from the id when the mail
+-- is written, so nothing here opens anything.
+CREATE TABLE mail_proofs (
+    id UUID NOT NULL PRIMARY KEY,
+    purpose TEXT NOT NULL REFERENCES mail_proof_purposes (purpose),
+    user_id UUID REFERENCES users (id),
+    tenant_id UUID REFERENCES tenants (id),
+    email TEXT NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL,
+    expires_at TIMESTAMPTZ NOT NULL,
+    used_at TIMESTAMPTZ
+);
+CREATE INDEX mail_proofs_expiry ON mail_proofs (expires_at);
+
+-- Answers to requests that carried an Idempotency-Key; the answers are sealed.
+CREATE TABLE idempotency_keys (
+    -- Caller and route.
+    scope TEXT NOT NULL,
+    idempotency_key TEXT NOT NULL,
+    -- Of the request's body.
+    fingerprint TEXT NOT NULL,
+    status BIGINT NOT NULL,
+    response TEXT NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (scope, idempotency_key)
+);
+CREATE INDEX idempotency_keys_age ON idempotency_keys (created_at);

@@ -1,0 +1,137 @@
+-- What is for sale. `revision` grows with every change: it is the row's ETag.
+CREATE TABLE developers (
+    id UUID NOT NULL PRIMARY KEY,
+    -- None for the house, which sells the platform's own products.
+    user_id UUID UNIQUE REFERENCES users (id),
+    slug TEXT NOT NULL UNIQUE,
+    name TEXT NOT NULL,
+    -- The platform's share in hundredths of a percent; none for the configured one. The house keeps all of it.
+    commission_bps BIGINT CHECK (commission_bps BETWEEN 0 AND 10000),
+    is_house BOOLEAN NOT NULL DEFAULT FALSE,
+    created_at TIMESTAMPTZ NOT NULL,
+    updated_at TIMESTAMPTZ NOT NULL
+);
+CREATE UNIQUE INDEX developers_house ON developers (is_house) WHERE is_house;
+
+CREATE TABLE categories (
+    id UUID NOT NULL PRIMARY KEY,
+    parent_id UUID REFERENCES categories (id),
+    slug TEXT NOT NULL UNIQUE,
+    name TEXT NOT NULL,
+    description TEXT NOT NULL,
+    position BIGINT NOT NULL,
+    revision BIGINT NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL,
+    updated_at TIMESTAMPTZ NOT NULL
+);
+CREATE INDEX categories_children ON categories (parent_id, position);
+
+CREATE TABLE product_types (type TEXT NOT NULL PRIMARY KEY);
+INSERT INTO product_types (type) VALUES ('download'), ('package'), ('license'), ('api'), ('saas');
+CREATE TABLE product_statuses (status TEXT NOT NULL PRIMARY KEY);
+INSERT INTO product_statuses (status) VALUES ('draft'), ('published'), ('archived');
+CREATE TABLE license_types (type TEXT NOT NULL PRIMARY KEY);
+INSERT INTO license_types (type) VALUES ('regular'), ('extended'), ('developer');
+CREATE TABLE billing_cycles (cycle TEXT NOT NULL PRIMARY KEY);
+INSERT INTO billing_cycles (cycle) VALUES ('one_time'), ('monthly'), ('yearly'), ('trial');
+
+CREATE TABLE products (
+    id UUID NOT NULL PRIMARY KEY,
+    developer_id UUID NOT NULL REFERENCES developers (id),
+    category_id UUID REFERENCES categories (id),
+    module_key TEXT,
+    slug TEXT NOT NULL UNIQUE,
+    title TEXT NOT NULL,
+    short_description TEXT NOT NULL,
+    description TEXT NOT NULL,
+    content TEXT NOT NULL,
+    image TEXT,
+    type TEXT NOT NULL REFERENCES product_types (type),
+    version TEXT NOT NULL,
+    status TEXT NOT NULL REFERENCES product_statuses (status),
+    featured BOOLEAN NOT NULL,
+    -- The lowest price of its active plans in the shop's currency, kept for filters and order; none if it has no such price.
+    price BIGINT,
+    downloads BIGINT NOT NULL DEFAULT 0,
+    rating_sum BIGINT NOT NULL DEFAULT 0,
+    rating_count BIGINT NOT NULL DEFAULT 0,
+    demo_url TEXT,
+    github_url TEXT,
+    documentation_url TEXT,
+    requires_auth BOOLEAN NOT NULL,
+    default_license TEXT NOT NULL REFERENCES license_types (type),
+    -- JSON objects.
+    meta TEXT NOT NULL,
+    api_config TEXT NOT NULL,
+    revision BIGINT NOT NULL,
+    published_at TIMESTAMPTZ,
+    created_at TIMESTAMPTZ NOT NULL,
+    updated_at TIMESTAMPTZ NOT NULL
+);
+CREATE INDEX products_of_developer ON products (developer_id);
+CREATE INDEX products_of_category ON products (category_id);
+CREATE INDEX products_newest ON products (status, published_at, id);
+CREATE INDEX products_by_price ON products (status, price, id);
+
+CREATE TABLE plans (
+    id UUID NOT NULL PRIMARY KEY,
+    product_id UUID NOT NULL REFERENCES products (id),
+    slug TEXT NOT NULL,
+    name TEXT NOT NULL,
+    billing_cycle TEXT NOT NULL REFERENCES billing_cycles (cycle),
+    -- How long a trial lasts.
+    trial_days BIGINT CHECK (trial_days > 0),
+    license_type TEXT NOT NULL REFERENCES license_types (type),
+    -- JSON: a list of texts, and an object {activations, uses, domains, ips, api_calls}, each a number or absent for no limit.
+    features TEXT NOT NULL,
+    limits TEXT NOT NULL,
+    active BOOLEAN NOT NULL,
+    position BIGINT NOT NULL,
+    revision BIGINT NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL,
+    updated_at TIMESTAMPTZ NOT NULL,
+    UNIQUE (product_id, slug),
+    CHECK ((trial_days IS NOT NULL) = (billing_cycle = 'trial'))
+);
+
+CREATE TABLE plan_prices (
+    plan_id UUID NOT NULL REFERENCES plans (id),
+    currency TEXT NOT NULL CHECK (length(currency) = 3),
+    -- In minor units, for one.
+    amount BIGINT NOT NULL CHECK (amount >= 0),
+    PRIMARY KEY (plan_id, currency)
+);
+
+-- Either a percentage or an amount of one currency, off the items in scope.
+CREATE TABLE coupons (
+    id UUID NOT NULL PRIMARY KEY,
+    -- In upper case.
+    code TEXT NOT NULL UNIQUE,
+    name TEXT NOT NULL,
+    percent_bps BIGINT CHECK (percent_bps BETWEEN 1 AND 10000),
+    amount BIGINT CHECK (amount > 0),
+    currency TEXT CHECK (length(currency) = 3),
+    starts_at TIMESTAMPTZ,
+    ends_at TIMESTAMPTZ,
+    max_uses BIGINT CHECK (max_uses > 0),
+    max_uses_per_customer BIGINT CHECK (max_uses_per_customer > 0),
+    used BIGINT NOT NULL DEFAULT 0,
+    active BOOLEAN NOT NULL,
+    revision BIGINT NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL,
+    updated_at TIMESTAMPTZ NOT NULL,
+    CHECK ((percent_bps IS NULL) <> (amount IS NULL)),
+    CHECK ((amount IS NULL) = (currency IS NULL)),
+    CHECK (used >= 0 AND (max_uses IS NULL OR used <= max_uses))
+);
+-- What a coupon is good for; without rows, everything.
+CREATE TABLE coupon_products (
+    coupon_id UUID NOT NULL REFERENCES coupons (id),
+    product_id UUID NOT NULL REFERENCES products (id),
+    PRIMARY KEY (coupon_id, product_id)
+);
+CREATE TABLE coupon_categories (
+    coupon_id UUID NOT NULL REFERENCES coupons (id),
+    category_id UUID NOT NULL REFERENCES categories (id),
+    PRIMARY KEY (coupon_id, category_id)
+);

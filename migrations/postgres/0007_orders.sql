@@ -1,0 +1,118 @@
+-- Orders. What is independent is kept apart; the status that people see is derived from it.
+CREATE TABLE order_payment_states (state TEXT NOT NULL PRIMARY KEY);
+INSERT INTO order_payment_states (state) VALUES
+    ('pending'), ('awaiting_payment'), ('paid'), ('partially_refunded'), ('refunded'), ('expired'), ('cancelled');
+CREATE TABLE order_fulfilment_states (state TEXT NOT NULL PRIMARY KEY);
+INSERT INTO order_fulfilment_states (state) VALUES ('unfulfilled'), ('fulfilled'), ('revoked');
+CREATE TABLE order_dispute_states (state TEXT NOT NULL PRIMARY KEY);
+INSERT INTO order_dispute_states (state) VALUES ('none'), ('open'), ('won'), ('lost');
+
+CREATE TABLE orders (
+    id UUID NOT NULL PRIMARY KEY,
+    tenant_id UUID NOT NULL REFERENCES tenants (id),
+    -- Who ordered; none for a guest.
+    user_id UUID REFERENCES users (id),
+    email TEXT NOT NULL,
+    currency TEXT NOT NULL CHECK (length(currency) = 3),
+    -- In minor units: total = subtotal - discount + tax.
+    subtotal BIGINT NOT NULL CHECK (subtotal >= 0),
+    discount BIGINT NOT NULL CHECK (discount >= 0),
+    tax BIGINT NOT NULL CHECK (tax >= 0),
+    total BIGINT NOT NULL CHECK (total >= 0),
+    refunded BIGINT NOT NULL DEFAULT 0,
+    coupon_id UUID REFERENCES coupons (id),
+    provider TEXT NOT NULL,
+    payment_state TEXT NOT NULL REFERENCES order_payment_states (state),
+    fulfilment_state TEXT NOT NULL REFERENCES order_fulfilment_states (state),
+    dispute_state TEXT NOT NULL REFERENCES order_dispute_states (state),
+    -- Why an operator should look, e.g. a payment of another amount.
+    attention TEXT,
+    created_at TIMESTAMPTZ NOT NULL,
+    expires_at TIMESTAMPTZ NOT NULL,
+    paid_at TIMESTAMPTZ,
+    fulfilled_at TIMESTAMPTZ,
+    -- When the reconciler asked the provider last.
+    reconciled_at TIMESTAMPTZ,
+    CHECK (total = subtotal - discount + tax),
+    CHECK (refunded BETWEEN 0 AND total)
+);
+CREATE INDEX orders_of_tenant ON orders (tenant_id, id);
+CREATE INDEX orders_unpaid ON orders (expires_at) WHERE payment_state IN ('pending', 'awaiting_payment');
+CREATE INDEX orders_unfulfilled ON orders (paid_at) WHERE payment_state = 'paid' AND fulfilment_state = 'unfulfilled';
+CREATE INDEX orders_attention ON orders (id) WHERE attention IS NOT NULL;
+
+-- As it was when it was ordered: later changes to the catalogue change no order.
+CREATE TABLE order_items (
+    id UUID NOT NULL PRIMARY KEY,
+    order_id UUID NOT NULL REFERENCES orders (id),
+    position BIGINT NOT NULL,
+    product_id UUID NOT NULL REFERENCES products (id),
+    plan_id UUID NOT NULL REFERENCES plans (id),
+    developer_id UUID NOT NULL REFERENCES developers (id),
+    title TEXT NOT NULL,
+    plan_name TEXT NOT NULL,
+    billing_cycle TEXT NOT NULL REFERENCES billing_cycles (cycle),
+    trial_days BIGINT,
+    license_type TEXT NOT NULL REFERENCES license_types (type),
+    limits TEXT NOT NULL,
+    quantity BIGINT NOT NULL CHECK (quantity > 0),
+    unit_amount BIGINT NOT NULL CHECK (unit_amount >= 0),
+    discount BIGINT NOT NULL CHECK (discount >= 0),
+    tax BIGINT NOT NULL CHECK (tax >= 0),
+    total BIGINT NOT NULL CHECK (total >= 0),
+    commission_bps BIGINT NOT NULL CHECK (commission_bps BETWEEN 0 AND 10000),
+    UNIQUE (order_id, position),
+    CHECK (total = quantity * unit_amount - discount + tax)
+);
+
+-- The timeline: every change of an order, in order of its ids.
+CREATE TABLE order_events (
+    id UUID NOT NULL PRIMARY KEY,
+    order_id UUID NOT NULL REFERENCES orders (id),
+    event TEXT NOT NULL,
+    -- A JSON object.
+    detail TEXT NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL
+);
+CREATE INDEX order_events_of_order ON order_events (order_id, id);
+
+CREATE TABLE coupon_redemptions (
+    order_id UUID NOT NULL PRIMARY KEY REFERENCES orders (id),
+    coupon_id UUID NOT NULL REFERENCES coupons (id),
+    tenant_id UUID NOT NULL REFERENCES tenants (id),
+    created_at TIMESTAMPTZ NOT NULL
+);
+CREATE INDEX coupon_redemptions_by_customer ON coupon_redemptions (coupon_id, tenant_id);
+
+CREATE TABLE subscription_statuses (status TEXT NOT NULL PRIMARY KEY);
+INSERT INTO subscription_statuses (status) VALUES ('active'), ('trialing'), ('past_due'), ('cancelled'), ('expired');
+
+CREATE TABLE subscriptions (
+    id UUID NOT NULL PRIMARY KEY,
+    tenant_id UUID NOT NULL REFERENCES tenants (id),
+    order_id UUID NOT NULL REFERENCES orders (id),
+    order_item_id UUID NOT NULL UNIQUE REFERENCES order_items (id),
+    plan_id UUID NOT NULL REFERENCES plans (id),
+    provider TEXT NOT NULL,
+    -- The provider's own subscription.
+    provider_ref TEXT NOT NULL,
+    status TEXT NOT NULL REFERENCES subscription_statuses (status),
+    -- What one period costs, in minor units.
+    amount BIGINT NOT NULL CHECK (amount >= 0),
+    currency TEXT NOT NULL CHECK (length(currency) = 3),
+    period_start TIMESTAMPTZ NOT NULL,
+    period_end TIMESTAMPTZ NOT NULL,
+    cancel_at_period_end BOOLEAN NOT NULL,
+    -- How many reminders of an unpaid renewal went out, and when the next step is due.
+    dunning_step BIGINT NOT NULL DEFAULT 0,
+    dunning_at TIMESTAMPTZ,
+    -- The provider's unpaid invoice.
+    unpaid_invoice TEXT,
+    cancelled_at TIMESTAMPTZ,
+    created_at TIMESTAMPTZ NOT NULL,
+    updated_at TIMESTAMPTZ NOT NULL
+);
+CREATE UNIQUE INDEX subscriptions_of_provider ON subscriptions (provider, provider_ref);
+CREATE INDEX subscriptions_of_tenant ON subscriptions (tenant_id, id);
+CREATE INDEX subscriptions_dunning ON subscriptions (dunning_at) WHERE dunning_at IS NOT NULL;
+CREATE INDEX subscriptions_period ON subscriptions (period_end) WHERE status IN ('active', 'trialing', 'past_due');

@@ -1,0 +1,119 @@
+-- Events of payment providers, each kept once, with what became of it.
+CREATE TABLE webhook_inbox (
+    id UUID NOT NULL PRIMARY KEY,
+    provider TEXT NOT NULL,
+    event_id TEXT NOT NULL,
+    event_type TEXT NOT NULL,
+    payload TEXT NOT NULL,
+    received_at TIMESTAMPTZ NOT NULL,
+    handled_at TIMESTAMPTZ,
+    outcome TEXT,
+    -- What else there is to say about the outcome.
+    detail TEXT,
+    replays BIGINT NOT NULL DEFAULT 0,
+    UNIQUE (provider, event_id)
+);
+
+CREATE TABLE payment_states (state TEXT NOT NULL PRIMARY KEY);
+INSERT INTO payment_states (state) VALUES ('open'), ('succeeded'), ('failed'), ('cancelled');
+
+-- Sessions that were opened with a provider, and the money that came of them.
+CREATE TABLE payments (
+    id UUID NOT NULL PRIMARY KEY,
+    order_id UUID NOT NULL REFERENCES orders (id),
+    subscription_id UUID REFERENCES subscriptions (id),
+    provider TEXT NOT NULL,
+    -- The provider's checkout session or order; for a renewal, its invoice.
+    provider_ref TEXT NOT NULL,
+    -- The provider's name of the money itself: payment intent, capture.
+    charge_ref TEXT,
+    -- Where the buyer pays.
+    url TEXT,
+    state TEXT NOT NULL REFERENCES payment_states (state),
+    amount BIGINT NOT NULL CHECK (amount >= 0),
+    currency TEXT NOT NULL CHECK (length(currency) = 3),
+    refunded BIGINT NOT NULL DEFAULT 0,
+    -- What the provider kept, once it told.
+    fee BIGINT,
+    created_at TIMESTAMPTZ NOT NULL,
+    expires_at TIMESTAMPTZ,
+    settled_at TIMESTAMPTZ,
+    UNIQUE (provider, provider_ref),
+    CHECK (refunded BETWEEN 0 AND amount)
+);
+CREATE INDEX payments_of_order ON payments (order_id);
+CREATE INDEX payments_of_charge ON payments (provider, charge_ref) WHERE charge_ref IS NOT NULL;
+
+CREATE TABLE refund_states (state TEXT NOT NULL PRIMARY KEY);
+INSERT INTO refund_states (state) VALUES ('requested'), ('pending'), ('succeeded'), ('failed');
+
+CREATE TABLE refunds (
+    id UUID NOT NULL PRIMARY KEY,
+    order_id UUID NOT NULL REFERENCES orders (id),
+    -- None while the payment that it refunds is not known yet.
+    payment_id UUID REFERENCES payments (id),
+    provider TEXT NOT NULL,
+    provider_ref TEXT,
+    charge_ref TEXT,
+    amount BIGINT NOT NULL CHECK (amount > 0),
+    currency TEXT NOT NULL CHECK (length(currency) = 3),
+    state TEXT NOT NULL REFERENCES refund_states (state),
+    reason TEXT NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL,
+    -- When it was taken from the order and the ledger.
+    applied_at TIMESTAMPTZ,
+    UNIQUE (provider, provider_ref)
+);
+CREATE INDEX refunds_of_order ON refunds (order_id);
+
+CREATE TABLE dispute_states (state TEXT NOT NULL PRIMARY KEY);
+INSERT INTO dispute_states (state) VALUES ('open'), ('won'), ('lost');
+
+CREATE TABLE disputes (
+    id UUID NOT NULL PRIMARY KEY,
+    order_id UUID NOT NULL REFERENCES orders (id),
+    payment_id UUID NOT NULL REFERENCES payments (id),
+    provider TEXT NOT NULL,
+    provider_ref TEXT NOT NULL,
+    amount BIGINT NOT NULL CHECK (amount > 0),
+    currency TEXT NOT NULL CHECK (length(currency) = 3),
+    state TEXT NOT NULL REFERENCES dispute_states (state),
+    reason TEXT NOT NULL,
+    opened_at TIMESTAMPTZ NOT NULL,
+    closed_at TIMESTAMPTZ,
+    UNIQUE (provider, provider_ref)
+);
+CREATE INDEX disputes_of_order ON disputes (order_id);
+
+-- The double-entry ledger. Debits are positive, credits negative; the entries of a transaction sum to zero per currency.
+-- Nothing here is ever changed: a mistake is reversed by another transaction.
+CREATE TABLE ledger_transactions (
+    id UUID NOT NULL PRIMARY KEY,
+    kind TEXT NOT NULL,
+    -- What it books, so that nothing is booked twice, e.g. `refund:rfd_…`.
+    cause TEXT NOT NULL UNIQUE,
+    order_id UUID REFERENCES orders (id),
+    created_at TIMESTAMPTZ NOT NULL
+);
+CREATE INDEX ledger_transactions_of_order ON ledger_transactions (order_id);
+
+CREATE TABLE ledger_entries (
+    id UUID NOT NULL PRIMARY KEY,
+    transaction_id UUID NOT NULL REFERENCES ledger_transactions (id),
+    account TEXT NOT NULL,
+    -- Whose payable it is.
+    developer_id UUID REFERENCES developers (id),
+    amount BIGINT NOT NULL CHECK (amount <> 0),
+    currency TEXT NOT NULL CHECK (length(currency) = 3),
+    -- When a vendor's share can be paid out.
+    available_at TIMESTAMPTZ,
+    created_at TIMESTAMPTZ NOT NULL
+);
+CREATE INDEX ledger_entries_of_transaction ON ledger_entries (transaction_id);
+CREATE INDEX ledger_entries_balance ON ledger_entries (account, developer_id, currency);
+CREATE FUNCTION refuse_ledger_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'ledger entries are reversed, never changed or deleted' USING ERRCODE = 'check_violation';
+END $$;
+CREATE TRIGGER ledger_entries_are_never_changed BEFORE UPDATE OR DELETE ON ledger_entries
+    FOR EACH ROW EXECUTE FUNCTION refuse_ledger_change();

@@ -1,0 +1,87 @@
+-- Licences, what was activated under them, and what happened to them.
+CREATE TABLE license_statuses (status TEXT NOT NULL PRIMARY KEY);
+INSERT INTO license_statuses (status) VALUES
+    ('pending'), ('active'), ('suspended'), ('expired'), ('cancelled'), ('revoked');
+
+CREATE TABLE licenses (
+    id UUID NOT NULL PRIMARY KEY,
+    tenant_id UUID NOT NULL REFERENCES tenants (id),
+    user_id UUID REFERENCES users (id),
+    order_id UUID NOT NULL REFERENCES orders (id),
+    order_item_id UUID NOT NULL REFERENCES order_items (id),
+    -- Which of the item's quantity, from 1.
+    seat BIGINT NOT NULL CHECK (seat > 0),
+    product_id UUID NOT NULL REFERENCES products (id),
+    plan_id UUID NOT NULL REFERENCES plans (id),
+    developer_id UUID NOT NULL REFERENCES developers (id),
+    type TEXT NOT NULL REFERENCES license_types (type),
+    status TEXT NOT NULL REFERENCES license_statuses (status),
+    -- The key, sealed for its owner; its keyed hash, by which it is found; its last characters, for people.
+    key_sealed TEXT NOT NULL,
+    key_hash TEXT NOT NULL UNIQUE,
+    key_hint TEXT NOT NULL,
+    usage_count BIGINT NOT NULL DEFAULT 0,
+    max_usage BIGINT CHECK (max_usage > 0),
+    activation_count BIGINT NOT NULL DEFAULT 0,
+    max_activations BIGINT CHECK (max_activations > 0),
+    max_domains BIGINT CHECK (max_domains > 0),
+    max_ips BIGINT CHECK (max_ips > 0),
+    api_calls BIGINT CHECK (api_calls > 0),
+    -- JSON lists of rules: `example.com`, `*.example.com`; addresses and networks. Empty for anywhere.
+    domains TEXT NOT NULL,
+    ips TEXT NOT NULL,
+    -- JSON objects.
+    server_info TEXT NOT NULL,
+    meta TEXT NOT NULL,
+    -- Why it is suspended or revoked.
+    reason TEXT,
+    expires_at TIMESTAMPTZ,
+    -- The last reminder that went out, in days before the expiry.
+    reminded_days BIGINT,
+    revision BIGINT NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL,
+    updated_at TIMESTAMPTZ NOT NULL,
+    UNIQUE (order_item_id, seat),
+    CHECK (activation_count >= 0 AND (max_activations IS NULL OR activation_count <= max_activations)),
+    CHECK (usage_count >= 0 AND (max_usage IS NULL OR usage_count <= max_usage))
+);
+CREATE INDEX licenses_of_tenant ON licenses (tenant_id, id);
+CREATE INDEX licenses_of_order ON licenses (order_id);
+CREATE INDEX licenses_of_product ON licenses (product_id);
+CREATE INDEX licenses_expiry ON licenses (expires_at) WHERE status = 'active' AND expires_at IS NOT NULL;
+
+CREATE TABLE license_activations (
+    id UUID NOT NULL PRIMARY KEY,
+    license_id UUID NOT NULL REFERENCES licenses (id),
+    name TEXT NOT NULL,
+    fingerprint TEXT,
+    domain TEXT,
+    ip TEXT,
+    server_info TEXT NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL,
+    deactivated_at TIMESTAMPTZ
+);
+CREATE INDEX license_activations_of_license ON license_activations (license_id, created_at);
+CREATE UNIQUE INDEX license_activations_fingerprint ON license_activations (license_id, fingerprint)
+    WHERE fingerprint IS NOT NULL AND deactivated_at IS NULL;
+
+CREATE TABLE license_log (
+    id UUID NOT NULL PRIMARY KEY,
+    license_id UUID NOT NULL REFERENCES licenses (id),
+    action TEXT NOT NULL,
+    -- A JSON object.
+    detail TEXT NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL
+);
+CREATE INDEX license_log_of_license ON license_log (license_id, id);
+
+-- What caches must forget, in the order in which it became true.
+CREATE TABLE license_changes (
+    seq BIGINT NOT NULL PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
+    license_id UUID NOT NULL,
+    -- The writing transaction on PostgreSQL, where numbers are not taken in the order of commits; 0 on SQLite, where they are.
+    transaction_id BIGINT NOT NULL DEFAULT (pg_current_xact_id()::text::bigint),
+    created_at TIMESTAMPTZ NOT NULL
+);
+CREATE INDEX license_changes_by_transaction ON license_changes (transaction_id);
+CREATE INDEX license_changes_age ON license_changes (created_at);

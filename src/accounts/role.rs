@@ -1,0 +1,73 @@
+//! What people, and the tokens they make, may do.
+
+use std::fmt;
+
+use crate::text_enum;
+
+text_enum! {
+    /// What somebody is to the shop.
+    pub enum Role {
+        /// Buys.
+        Customer = "customer",
+        /// Sells.
+        Developer = "developer",
+        /// Recommends.
+        Affiliate = "affiliate",
+        /// Runs the installation.
+        Admin = "admin",
+    }
+}
+
+text_enum! {
+    /// What a personal access token may be used for. A session may do all that its person may.
+    pub enum Scope {
+        /// See the account.
+        AccountRead = "account:read",
+        /// See orders, subscriptions and payments.
+        OrdersRead = "orders:read",
+        /// Order, cancel.
+        OrdersWrite = "orders:write",
+        /// See licences and their keys.
+        LicensesRead = "licenses:read",
+        /// Change licences.
+        LicensesWrite = "licenses:write",
+        /// Everything that an operator may; of use only to one.
+        Admin = "admin",
+    }
+}
+
+/// A set of scopes, stored as their names separated by spaces.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Scopes(Vec<Scope>);
+
+impl Scopes {
+    /// These.
+    #[must_use]
+    pub fn new(scopes: impl IntoIterator<Item = Scope>) -> Self {
+        Self(scopes.into_iter().collect())
+    }
+
+    /// As stored; names that this program does not know grant nothing.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        Self(text.split(' ').filter_map(|name| name.parse().ok()).collect())
+    }
+
+    /// Whether `scope` is among them.
+    #[must_use]
+    pub fn contains(&self, scope: Scope) -> bool {
+        self.0.contains(&scope)
+    }
+
+    /// Those in it.
+    pub fn iter(&self) -> impl Iterator<Item = Scope> + '_ {
+        self.0.iter().copied()
+    }
+}
+
+impl fmt::Display for Scopes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.0.iter().map(|scope| scope.as_str()).collect();
+        f.write_str(&names.join(" "))
+    }
+}

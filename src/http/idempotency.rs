@@ -1,0 +1,126 @@
+//! `Idempotency-Key`: a request that is sent twice does its work once, and is answered twice alike.
+//!
+//! After <https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/>. Refusals are not kept, and no
+//! provider is called inside such a request.
+
+use axum::{
+    body::Body,
+    extract::FromRequestParts,
+    http::{HeaderName, HeaderValue, StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+
+use super::{
+    Json,
+    problem::{Kind, Problem},
+};
+use crate::{
+    app::App,
+    db::{DbError, Tx},
+    idempotency::{Answer, RecallError, Request},
+};
+
+const HEADER: HeaderName = HeaderName::from_static("idempotency-key");
+const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+/// The longest key, in characters.
+const LONGEST: usize = 255;
+
+/// The key that came with a request, if one did.
+#[derive(Debug, Clone)]
+pub struct IdempotencyKey(Option<String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let Some(value) = parts.headers.get(&HEADER) else { return Ok(Self(None)) };
+        let key = value.to_str().unwrap_or_default();
+        if key.is_empty() || key.len() > LONGEST {
+            return Err(Problem::new(Kind::InvalidParameter)
+                .error("#/Idempotency-Key", format!("expected 1 to {LONGEST} printable ASCII characters")));
+        }
+        Ok(Self(Some(key.to_owned())))
+    }
+}
+
+impl From<RecallError> for Problem {
+    fn from(error: RecallError) -> Self {
+        match error {
+            RecallError::OtherRequest => Self::new(Kind::InvalidInput).detail(error.to_string()),
+            RecallError::Sealed(error) => Self::internal(error),
+            RecallError::Db(error) => error.into(),
+        }
+    }
+}
+
+/// Why a keyed write did not happen.
+enum Stopped<E> {
+    /// Another request with the same key was first.
+    Overtaken,
+    Kept(RecallError),
+    Refused(E),
+}
+
+impl<E: From<DbError>> From<DbError> for Stopped<E> {
+    fn from(error: DbError) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
+/// Runs `work` in a transaction and answers with what it gives; under a key, once.
+///
+/// `scope` is the caller and the route, e.g. `usr_… POST /api/orders`; `body` is what the request said.
+pub async fn once<B, T, E, F>(
+    app: &App,
+    key: IdempotencyKey,
+    scope: String,
+    body: &B,
+    work: F,
+) -> Result<Response, Problem>
+where
+    B: Serialize,
+    T: Serialize,
+    E: From<DbError> + Into<Problem>,
+    F: AsyncFnOnce(&mut Tx) -> Result<(StatusCode, T), E>,
+{
+    let Some(key) = key.0 else {
+        let (status, value) = app.db.write(work).await.map_err(Into::into)?;
+        return Ok((status, Json(value)).into_response());
+    };
+    let body = serde_json::to_vec(body).map_err(Problem::internal)?;
+    let request = Request::new(scope, key, &body);
+    if let Some(answer) = request.recall(&app.db, &app.keys).await? {
+        return Ok(replayed(answer));
+    }
+    let written = app
+        .db
+        .write(async |tx| {
+            let (status, value) = work(tx).await.map_err(Stopped::Refused)?;
+            // Answers are texts, numbers and lists of them, which always serialise.
+            let answer = Answer { status: status.as_u16(), body: serde_json::to_vec(&value).unwrap_or_default() };
+            let kept = request.keep(tx, &app.keys, &answer).await.map_err(Stopped::Kept)?;
+            if kept { Ok(answer) } else { Err(Stopped::<E>::Overtaken) }
+        })
+        .await;
+    match written {
+        Ok(answer) => Ok(response(answer)),
+        Err(Stopped::Refused(error)) => Err(error.into()),
+        Err(Stopped::Kept(error)) => Err(error.into()),
+        Err(Stopped::Overtaken) => {
+            let gone = || Problem::new(Kind::Conflict).detail("a request with this Idempotency-Key is being answered");
+            request.recall(&app.db, &app.keys).await?.map(replayed).ok_or_else(gone)
+        }
+    }
+}
+
+fn response(answer: Answer) -> Response {
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
+    (status, [(header::CONTENT_TYPE, "application/json")], Body::from(answer.body)).into_response()
+}
+
+fn replayed(answer: Answer) -> Response {
+    let mut response = response(answer);
+    response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+    response
+}

@@ -1,0 +1,34 @@
+//! `?limit=&after=&before=` of lists.
+
+use serde::Deserialize;
+
+use super::problem::{Kind, Problem};
+use crate::kernel::{PageFrom, PageRequest};
+
+/// The parameters of a page; take it as `Query<PageQuery<OrderId>>`, beside other `Query` arguments.
+#[derive(Debug, Clone, Deserialize)]
+pub struct PageQuery<C> {
+    limit: Option<u16>,
+    after: Option<C>,
+    before: Option<C>,
+}
+
+impl<C> PageQuery<C> {
+    /// What they ask for.
+    pub fn request(self) -> Result<PageRequest<C>, Problem> {
+        let limit = self.limit.unwrap_or(PageRequest::<C>::DEFAULT_LIMIT);
+        let max = PageRequest::<C>::MAX_LIMIT;
+        if limit == 0 || limit > max {
+            return Err(Problem::new(Kind::InvalidParameter).error("#/limit", format!("expected 1 to {max}")));
+        }
+        let from = match (self.after, self.before) {
+            (Some(_), Some(_)) => {
+                return Err(Problem::new(Kind::InvalidParameter).error("#/before", "not together with `after`"));
+            }
+            (Some(cursor), None) => PageFrom::After(cursor),
+            (None, Some(cursor)) => PageFrom::Before(cursor),
+            (None, None) => PageFrom::Start,
+        };
+        Ok(PageRequest { limit: i64::from(limit), from })
+    }
+}

@@ -1,0 +1,81 @@
+//! What there is to tell.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{
+    jobs::Job,
+    kernel::{LicenseId, OrderId, SubscriptionId, UserId},
+};
+
+/// A mail that is owed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "notice", rename_all = "snake_case")]
+pub enum Notice {
+    /// To a new account: the link that proves the address. Names a row of `mail_proofs`.
+    VerifyEmail {
+        /// The row.
+        proof: Uuid,
+    },
+    /// To whoever asked for a new password.
+    ResetPassword {
+        /// The row.
+        proof: Uuid,
+    },
+    /// To a guest: the link that brings what was bought into an account.
+    ClaimPurchases {
+        /// The row.
+        proof: Uuid,
+    },
+    /// To somebody who registers with an address that has an account.
+    AlreadyRegistered {
+        /// The account.
+        user: UserId,
+    },
+    /// The password was changed.
+    PasswordChanged {
+        /// Whose.
+        user: UserId,
+    },
+    /// What a paid order gave: items, total, licence keys.
+    OrderFulfilled {
+        /// Which one.
+        order: OrderId,
+    },
+    /// Money went back.
+    OrderRefunded {
+        /// Which one.
+        order: OrderId,
+        /// In minor units of the order's currency.
+        amount: i64,
+    },
+    /// A licence ends soon.
+    LicenseExpiring {
+        /// Which one.
+        license: LicenseId,
+        /// How soon.
+        days: i64,
+    },
+    /// A renewal could not be charged.
+    RenewalFailed {
+        /// Which one.
+        subscription: SubscriptionId,
+        /// Which reminder it is, from 1; the last announces the end.
+        step: i64,
+    },
+    /// A subscription ended.
+    SubscriptionEnded {
+        /// Which one.
+        subscription: SubscriptionId,
+    },
+    /// To the operators: an order that a person has to look at, e.g. a payment of another amount.
+    OrderNeedsAttention {
+        /// Which one.
+        order: OrderId,
+    },
+}
+
+impl Job for Notice {
+    const KIND: &'static str = "notifications.send";
+    const QUEUE: &'static str = "notifications";
+}
