@@ -148,7 +148,7 @@ static VALUES: AppendTable = AppendTable::new(
     ],
 );
 
-type Stored = (Option<Id<mintreu::kernel::Order>>, Option<String>, Option<i64>, bool, Option<Time>);
+type Stored = (Option<Id<mintreu::kernel::names::Order>>, Option<String>, Option<i64>, bool, Option<Time>);
 
 fn samples(ids: &IdSource) -> Vec<Stored> {
     let at = |text: &str| Some(text.parse::<Time>().expect("a time"));
