@@ -2,6 +2,7 @@
 
 mod event;
 mod inbox;
+pub mod ledger;
 mod provider;
 pub mod sandbox;
 
