@@ -6,6 +6,7 @@ use crate::{
     db::Db,
     flags::{Registry, Switch},
     kernel::{Secret, seal::Keyring},
+    licenses::KeyMaker,
     usage::Usage,
 };
 
@@ -20,6 +21,8 @@ pub struct App {
     pub usage: Usage,
     /// The keys that seal.
     pub keys: Keyring,
+    /// Makes and recognises licence keys.
+    pub license_keys: KeyMaker,
     /// The sandbox provider's webhook secrets, the first of which signs; `None` when it is off.
     pub sandbox: Option<Arc<[Secret<String>]>>,
 }

@@ -1,14 +1,16 @@
 //! Settling: a payment event makes an order paid, once; then its licence is owed.
 
 use serde::{Deserialize, Serialize};
+use sqlx::FromRow;
 
 use crate::{
     audit::{Actor, Entry},
+    catalog::LicenseType,
     db::{DbError, Tx},
-    execute, fetch_optional,
+    execute, fetch_all, fetch_optional,
     jobs::DomainEvent,
-    kernel::OrderId,
-    licenses::{self, IssueLicense},
+    kernel::{DeveloperId, OrderId, OrderItemId, PlanId, ProductId, TenantId, UserId},
+    licenses::{self, Entitlement, IssueError, IssueLicenses, KeyMaker},
     payments::{self, WebhookId},
 };
 
@@ -98,7 +100,7 @@ async fn settle_session(tx: &mut Tx, payload: &str) -> Result<Settlement, DbErro
     };
     let found: Option<(i64, String, String)> =
         fetch_optional!(tx, sqlx::query_as("SELECT amount, currency, product FROM orders WHERE id = $1").bind(order))?;
-    let Some((amount, currency, product)) = found else { return Ok(Settlement::UnknownOrder) };
+    let Some((amount, currency, _)) = found else { return Ok(Settlement::UnknownOrder) };
     let same_currency = session.currency.is_some_and(|paid| paid.eq_ignore_ascii_case(&currency));
     if session.amount_total != Some(amount) || !same_currency {
         tx.audit(Entry::new(ACTOR, "payment.wrong_amount", "order", order.to_string()));
@@ -122,16 +124,51 @@ async fn settle_session(tx: &mut Tx, payload: &str) -> Result<Settlement, DbErro
     }
     tx.audit(Entry::new(ACTOR, "order.paid", "order", order.to_string()));
     tx.emit(&OrderPaid { order })?;
-    tx.enqueue(&IssueLicense { order, product }).await?;
+    tx.enqueue(&IssueLicenses { order }).await?;
     Ok(Settlement::Settled)
 }
 
+/// An item of an order, as its licences are made from.
+#[derive(FromRow)]
+struct Item {
+    id: OrderItemId,
+    tenant_id: TenantId,
+    user_id: Option<UserId>,
+    product_id: ProductId,
+    plan_id: PlanId,
+    developer_id: DeveloperId,
+    license_type: LicenseType,
+    limits: String,
+    quantity: i64,
+}
+
 /// Gives what a paid order owes.
-pub async fn fulfil(tx: &mut Tx, work: &IssueLicense) -> Result<(), DbError> {
-    let now = tx.now();
-    if licenses::issue(tx, work.order, &work.product).await? {
-        execute!(tx, sqlx::query("UPDATE orders SET fulfilled_at = $2 WHERE id = $1").bind(work.order).bind(now))?;
-        tx.audit(Entry::new(ACTOR, "license.issued", "order", work.order.to_string()));
-    }
+pub async fn fulfil(tx: &mut Tx, keys: &KeyMaker, order: OrderId) -> Result<(), IssueError> {
+    let items: Vec<Item> = fetch_all!(
+        tx,
+        sqlx::query_as(
+            "SELECT i.id, o.tenant_id, o.user_id, i.product_id, i.plan_id, i.developer_id, i.license_type, i.limits,
+                    i.quantity
+             FROM orders o JOIN order_items i ON i.order_id = o.id WHERE o.id = $1 AND o.payment_state = 'paid'"
+        )
+        .bind(order)
+    )?;
+    let entitlements: Vec<_> = items
+        .into_iter()
+        .map(|item| Entitlement {
+            order,
+            item: item.id,
+            tenant: item.tenant_id,
+            user: item.user_id,
+            product: item.product_id,
+            plan: item.plan_id,
+            developer: item.developer_id,
+            license_type: item.license_type,
+            limits: serde_json::from_str(&item.limits).unwrap_or_default(),
+            quantity: item.quantity,
+            expires_at: None,
+        })
+        .collect();
+    licenses::issue(tx, keys, &entitlements).await?;
     Ok(())
 }

@@ -22,6 +22,7 @@ use crate::{
     flags::{Registry, RegistryOptions},
     http::{self, Front, FrontOptions, Server},
     kernel::IdSource,
+    licenses::KeyMaker,
     telemetry::{self, Metrics},
     usage::{self, LogPolicy, Usage},
 };
@@ -70,7 +71,8 @@ async fn open_app(config: &Config) -> Result<App, Failure> {
     let usage = open_usage(config, db.ids().clone())?;
     let sandbox = &config.payments.sandbox;
     let secrets = sandbox.enabled.then(|| Arc::from(sandbox.webhook_secret.as_slice()));
-    Ok(App { db, flags, usage, keys, sandbox: secrets })
+    let license_keys = KeyMaker::new(&keys);
+    Ok(App { db, flags, usage, keys, license_keys, sandbox: secrets })
 }
 
 /// Development brings the schema up to date by itself; production leaves the moment to its operator.

@@ -13,13 +13,13 @@ use crate::{
     config::Config,
     flags::{Registry, Switch},
     jobs::{self, Consumer, Job, QueueOptions, Worker, WorkerOptions, retention::Retention},
-    licenses::IssueLicense,
+    licenses::IssueLicenses,
     payments::HandleEvent,
     usage::Aggregator,
 };
 
 /// The queues that a server feeds from.
-pub(in crate::cli) const QUEUES: [&str; 2] = [HandleEvent::QUEUE, IssueLicense::QUEUE];
+pub(in crate::cli) const QUEUES: [&str; 2] = [HandleEvent::QUEUE, IssueLicenses::QUEUE];
 
 /// The running parts.
 pub(super) struct Work {
@@ -46,7 +46,7 @@ pub(super) async fn start(app: &App, config: &Config, sole: bool) -> Result<Work
         worker.consume(QueueOptions { queue, concurrency, poll_interval, gate }, consumer);
     };
     feed(HandleEvent::QUEUE, Switch::Payments, payments.consumer());
-    feed(IssueLicense::QUEUE, Switch::Licensing, licensing.consumer());
+    feed(IssueLicenses::QUEUE, Switch::Licensing, licensing.consumer());
     Ok(Work { actors: Arc::new(actors), worker, gates })
 }
 

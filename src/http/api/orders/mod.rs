@@ -11,7 +11,7 @@ use crate::{
     app::App,
     http::{Json, Kind, Path, Problem},
     kernel::OrderId,
-    licenses::{self, License},
+    licenses::{self, LicenseView},
     orders::{self, NewOrder, OpenError, Order},
 };
 
@@ -22,7 +22,7 @@ struct OrderView {
     order: Order,
     status: &'static str,
     pay: String,
-    license: Option<License>,
+    licenses: Vec<LicenseView>,
 }
 
 impl OrderView {
@@ -30,8 +30,8 @@ impl OrderView {
         let order = orders::find_any(&app.db, id)
             .await?
             .ok_or_else(|| Problem::new(Kind::NotFound).detail("there is no such order"))?;
-        let license = licenses::of_order(&app.db, id).await?;
-        Ok(Self { status: order.status(), pay: format!("/pay/{id}"), license, order })
+        let licenses = licenses::of_order(&app.db, &app.license_keys, id).await.map_err(Problem::internal)?;
+        Ok(Self { status: order.status(), pay: format!("/pay/{id}"), licenses, order })
     }
 }
 
