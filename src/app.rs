@@ -5,7 +5,10 @@ use std::sync::Arc;
 use crate::{
     db::Db,
     flags::{Registry, Switch},
-    kernel::{Secret, seal::Keyring},
+    kernel::{Currency, Secret, seal::Keyring},
+    licenses::KeyMaker,
+    orders::Policy,
+    payments::Providers,
     usage::Usage,
 };
 
@@ -20,8 +23,29 @@ pub struct App {
     pub usage: Usage,
     /// The keys that seal.
     pub keys: Keyring,
+    /// Makes and recognises licence keys.
+    pub license_keys: KeyMaker,
+    /// The payment providers that are on, the preferred first.
+    pub providers: Providers,
+    /// The shop's rules.
+    pub shop: Arc<Shop>,
     /// The sandbox provider's webhook secrets, the first of which signs; `None` when it is off.
     pub sandbox: Option<Arc<[Secret<String>]>>,
+}
+
+/// The shop, as its operator set it up.
+#[derive(Debug, Clone)]
+pub struct Shop {
+    /// What customers read in mails and on pages.
+    pub name: String,
+    /// How customers reach this server, without a slash at the end.
+    pub public_url: String,
+    /// The currency of prices where none is named.
+    pub currency: Currency,
+    /// What the operator decided about selling.
+    pub policy: Policy,
+    /// Who is told of what a person has to look at.
+    pub operators: Vec<String>,
 }
 
 impl App {

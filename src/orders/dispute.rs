@@ -16,7 +16,7 @@ use crate::{
     db::{DbError, Tx},
     execute, fetch_optional,
     jobs::{DomainEvent, Failure},
-    kernel::{Currency, DisputeId, Money, OrderId, PaymentId},
+    kernel::{DisputeId, Money, OrderId, PaymentId},
     payments::{DisputeNews, ProviderName, ledger::Account},
 };
 
@@ -38,7 +38,6 @@ impl DomainEvent for OrderDisputed {
 struct Disputed {
     id: PaymentId,
     order_id: OrderId,
-    currency: Currency,
     amount: i64,
     refunded: i64,
     unmatched: bool,
@@ -48,7 +47,7 @@ async fn disputed_payment(tx: &mut Tx, provider: ProviderName, charge: &str) -> 
     let found: Option<Disputed> = fetch_optional!(
         tx,
         sqlx::query_as(
-            "SELECT id, order_id, currency, amount, refunded, unmatched FROM payments
+            "SELECT id, order_id, amount, refunded, unmatched FROM payments
              WHERE provider = $1 AND charge_ref = $2 AND state = 'succeeded' LIMIT 1"
         )
         .bind(provider)

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Asks providers what they kept of payments whose fee is not known.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct FetchFees {}
 
 impl Job for FetchFees {
@@ -40,9 +40,11 @@ pub async fn fees_wanted(db: &Db) -> Result<Vec<(PaymentId, ProviderName, String
 pub(super) async fn told(tx: &mut Tx, provider: ProviderName, charge: &str, fee: Money) -> Result<Handled, Failure> {
     let payment: Option<PaymentId> = fetch_optional!(
         tx,
-        sqlx::query_scalar("SELECT id FROM payments WHERE provider = $1 AND charge_ref = $2 AND state = 'succeeded' LIMIT 1")
-            .bind(provider)
-            .bind(charge)
+        sqlx::query_scalar(
+            "SELECT id FROM payments WHERE provider = $1 AND charge_ref = $2 AND state = 'succeeded' LIMIT 1"
+        )
+        .bind(provider)
+        .bind(charge)
     )?;
     match payment {
         Some(payment) if record_fee(tx, payment, fee).await? => Ok(Handled::FeeBooked),
@@ -56,7 +58,8 @@ pub async fn record_fee(tx: &mut Tx, payment: PaymentId, fee: Money) -> Result<b
     type Row = (OrderId, ProviderName, bool, Option<SubscriptionId>);
     let row: Option<Row> = fetch_optional!(
         tx,
-        sqlx::query_as("SELECT order_id, provider, unmatched, subscription_id FROM payments WHERE id = $1").bind(payment)
+        sqlx::query_as("SELECT order_id, provider, unmatched, subscription_id FROM payments WHERE id = $1")
+            .bind(payment)
     )?;
     let Some((order, provider, unmatched, subscription)) = row else { return Ok(false) };
     let Some(order) = locked::lock(tx, order).await? else { return Ok(false) };

@@ -15,7 +15,7 @@ use crate::{
     execute,
     jobs::{DomainEvent, Failure},
     kernel::OrderId,
-    licenses::{self, Entitlement, IssueLicenses, KeyMaker},
+    licenses::{self, Entitlement, KeyMaker},
     notifications::Notice,
 };
 
@@ -36,8 +36,8 @@ impl DomainEvent for OrderFulfilled {
 const RENEWAL_GRACE_DAYS: i64 = 1;
 
 /// Gives what a paid order owes. An order whose money is gone again, or that was given already, owes nothing.
-pub async fn fulfil(tx: &mut Tx, work: &IssueLicenses, keys: &KeyMaker) -> Result<(), Failure> {
-    let Some(order) = locked::lock(tx, work.order).await? else { return Ok(()) };
+pub async fn fulfil(tx: &mut Tx, keys: &KeyMaker, order: OrderId) -> Result<(), Failure> {
+    let Some(order) = locked::lock(tx, order).await? else { return Ok(()) };
     let owed = matches!(order.payment_state, PaymentState::Paid | PaymentState::PartiallyRefunded)
         && order.fulfilment_state == FulfilmentState::Unfulfilled;
     if !owed {

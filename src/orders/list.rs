@@ -74,11 +74,7 @@ macro_rules! listed {
 }
 
 /// A tenant's orders.
-pub async fn list(
-    db: &Db,
-    tenant: TenantId,
-    request: PageRequest<OrderId>,
-) -> Result<Page<ListedOrder>, DbError> {
+pub async fn list(db: &Db, tenant: TenantId, request: PageRequest<OrderId>) -> Result<Page<ListedOrder>, DbError> {
     let (text, cursor) = listed!("tenant_id = $3", request.from);
     let rows = fetch_all!(db, sqlx::query_as(text).bind(cursor).bind(request.fetch()).bind(tenant))?;
     Ok(Page::of(rows, &request, |order: &ListedOrder| order.id))

@@ -9,9 +9,7 @@ use crate::{
     db::{DbError, Tx},
     execute, fetch_all,
     jobs::Failure,
-    kernel::{
-        Currency, DeveloperId, OrderId, OrderItemId, PlanId, ProductId, SubscriptionId, TenantId, Time, UserId,
-    },
+    kernel::{Currency, DeveloperId, OrderId, OrderItemId, PlanId, ProductId, SubscriptionId, TenantId, Time, UserId},
     notifications::Notice,
     payments::{
         ProviderName,
@@ -53,7 +51,6 @@ pub(super) struct LockedItem {
     pub(super) unit_amount: i64,
     pub(super) item_discount: i64,
     pub(super) item_tax: i64,
-    pub(super) item_total: i64,
     pub(super) commission_bps: i64,
 }
 
@@ -98,7 +95,7 @@ pub(super) async fn lock(tx: &mut Tx, id: OrderId) -> Result<Option<Locked>, DbE
                 "SELECT o.tenant_id, o.user_id, o.currency, o.total, o.refunded, o.payment_state,
             o.fulfilment_state, o.dispute_state, o.paid_at,
             i.id AS item_id, i.product_id, i.plan_id, i.developer_id, i.billing_cycle, i.trial_days, i.license_type,
-            i.limits, i.quantity, i.unit_amount, i.discount AS item_discount, i.tax AS item_tax, i.total AS item_total,
+            i.limits, i.quantity, i.unit_amount, i.discount AS item_discount, i.tax AS item_tax,
             i.commission_bps
          FROM orders o JOIN order_items i ON i.order_id = o.id WHERE o.id = $1 ORDER BY i.position",
                 $suffix

@@ -11,6 +11,7 @@ mod event;
 mod expire;
 mod fees;
 mod fulfil;
+mod guest;
 mod list;
 mod locked;
 mod open;
@@ -26,19 +27,21 @@ mod timeline;
 pub use crate::kernel::OrderId;
 pub use attach::attach_purchases;
 pub use cancel::{CancelError, cancel};
+pub use dispute::OrderDisputed;
 pub use event::{Handled, handle};
 pub use expire::expire_unpaid;
 pub use fees::{FetchFees, fees_wanted, record_fee};
 pub use fulfil::{OrderFulfilled, fulfil};
+pub use guest::{guest_token, is_guest_token};
 pub use list::{AnyOrders, ListedOrder, list, list_any};
 pub use open::{Buyer, NewOrder, OpenError, Opening, check, open};
 pub use order::{
     DisputeState, FulfilmentState, Item, Order, PaymentRow, PaymentState, RefundRow, Status, find, find_any, items,
     payments, refunds,
 };
-pub use pay::{CapturePayment, PayError, Payable, checkout, open_session, payable, session_opened};
+pub use pay::{CapturePayment, PayError, Payable, open_session, payable};
 pub use policy::Policy;
-pub use reconcile::{Reconcile, ReconcileOrder, nominate, reconciled, sessions_of, sweep};
-pub use refund::{MakeRefund, RefundError, made, planned, refused, request_refund};
+pub use reconcile::{OpenSession, Reconcile, ReconcileOrder, attended, nominate, reconciled, sessions_of, sweep};
+pub use refund::{MakeRefund, OrderRefunded, RefundError, made, planned, refused, request_refund};
 pub use settle::OrderPaid;
 pub use timeline::{TimelineEvent, timeline};

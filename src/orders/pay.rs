@@ -94,14 +94,10 @@ pub async fn payable(db: &Db, id: OrderId) -> Result<Payable, PayError> {
 }
 
 /// What the provider is asked for. `public_url` is how buyers reach this server.
-#[must_use]
-pub fn checkout(payable: &Payable, public_url: &str, now: Time) -> Checkout {
+fn checkout(payable: &Payable, public_url: &str, now: Time) -> Checkout {
     let order = &payable.order;
-    let titles: Vec<String> = payable
-        .items
-        .iter()
-        .map(|item| format!("{} ({}) × {}", item.title, item.plan_name, item.quantity))
-        .collect();
+    let titles: Vec<String> =
+        payable.items.iter().map(|item| format!("{} ({}) × {}", item.title, item.plan_name, item.quantity)).collect();
     let recurring = payable.items.iter().find_map(|item| match item.billing_cycle {
         BillingCycle::Monthly => Some(Period::Month),
         BillingCycle::Yearly => Some(Period::Year),
@@ -137,12 +133,7 @@ pub async fn open_session(
 }
 
 /// Keeps a session that was opened.
-pub async fn session_opened(
-    tx: &mut Tx,
-    order: &Order,
-    provider: ProviderName,
-    session: &Session,
-) -> Result<(), DbError> {
+async fn session_opened(tx: &mut Tx, order: &Order, provider: ProviderName, session: &Session) -> Result<(), DbError> {
     locked::lock(tx, order.id).await?;
     let (id, now): (PaymentId, _) = (tx.new_id(), tx.now());
     let new = execute!(

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Looks for orders that wait longer than they should. Runs every minute.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Reconcile {}
 
 impl Job for Reconcile {
@@ -147,7 +147,8 @@ pub async fn reconciled(
         SessionState::Paid(paid) => {
             let handled = settle::settle(tx, session.provider, paid, policy).await?;
             if handled == Handled::Settled {
-                metrics::counter!("mintreu_orders_reconciled_total", "provider" => session.provider.as_str()).increment(1);
+                metrics::counter!("mintreu_orders_reconciled_total", "provider" => session.provider.as_str())
+                    .increment(1);
             }
             Ok(handled)
         }

@@ -227,8 +227,10 @@ pub async fn made(tx: &mut Tx, refund: RefundId, accepted: &RefundAccepted, poli
 pub async fn refused(tx: &mut Tx, refund: RefundId, why: &str) -> Result<(), DbError> {
     let order: Option<OrderId> = fetch_optional!(
         tx,
-        sqlx::query_scalar("UPDATE refunds SET state = 'failed' WHERE id = $1 AND state = 'requested' RETURNING order_id")
-            .bind(refund)
+        sqlx::query_scalar(
+            "UPDATE refunds SET state = 'failed' WHERE id = $1 AND state = 'requested' RETURNING order_id"
+        )
+        .bind(refund)
     )?;
     let Some(order) = order else { return Ok(()) };
     timeline::note(tx, order, "refund_failed", json!({}));
@@ -430,10 +432,7 @@ async fn apply(tx: &mut Tx, order: &mut Locked, refund: &Waiting, policy: &Polic
 }
 
 async fn take_from_payment(tx: &mut Tx, payment: PaymentId, amount: i64) -> Result<(), DbError> {
-    execute!(
-        tx,
-        sqlx::query("UPDATE payments SET refunded = refunded + $2 WHERE id = $1").bind(payment).bind(amount)
-    )?;
+    execute!(tx, sqlx::query("UPDATE payments SET refunded = refunded + $2 WHERE id = $1").bind(payment).bind(amount))?;
     Ok(())
 }
 
@@ -474,4 +473,3 @@ pub(super) async fn take_from_order(
     }
     Ok(())
 }
-

@@ -216,12 +216,10 @@ pub(super) async fn session_ended(
 ) -> Result<bool, DbError> {
     let ended = execute!(
         tx,
-        sqlx::query(
-            "UPDATE payments SET state = $3 WHERE provider = $1 AND provider_ref = $2 AND state = 'open'"
-        )
-        .bind(provider)
-        .bind(session)
-        .bind(state)
+        sqlx::query("UPDATE payments SET state = $3 WHERE provider = $1 AND provider_ref = $2 AND state = 'open'")
+            .bind(provider)
+            .bind(session)
+            .bind(state)
     )?;
     Ok(ended == 1)
 }

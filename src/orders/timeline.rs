@@ -5,11 +5,9 @@ use serde_json::{Value, value::RawValue};
 
 use crate::{
     db::{AppendTable, Column, Db, DbError, Tx},
-    fetch_all, id_type,
+    fetch_all,
     kernel::{OrderId, Time},
 };
-
-id_type!(OrderEventId, OrderEvent, "oev", "A change of an order.");
 
 static EVENTS: AppendTable = AppendTable::new(
     "order_events",
@@ -46,7 +44,8 @@ pub(super) fn note(tx: &mut Tx, order: OrderId, event: &str, detail: Value) {
 pub async fn timeline(db: &Db, order: OrderId) -> Result<Vec<TimelineEvent>, DbError> {
     let rows: Vec<(String, String, Time)> = fetch_all!(
         db,
-        sqlx::query_as("SELECT event, detail, created_at FROM order_events WHERE order_id = $1 ORDER BY id").bind(order)
+        sqlx::query_as("SELECT event, detail, created_at FROM order_events WHERE order_id = $1 ORDER BY id")
+            .bind(order)
     )?;
     let event = |(event, detail, at)| {
         let detail = RawValue::from_string(detail).unwrap_or_else(|_| RawValue::NULL.to_owned());

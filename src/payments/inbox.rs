@@ -116,3 +116,27 @@ pub async fn record(tx: &mut Tx, id: WebhookId, outcome: &str) -> Result<(), DbE
     )?;
     Ok(())
 }
+
+/// Stand-in.
+#[derive(Debug, Clone, FromRow)]
+#[expect(missing_docs, reason = "stand-in")]
+pub struct Arrived {
+    pub provider: String,
+    pub event_type: String,
+    pub payload: String,
+}
+
+/// Stand-in.
+pub async fn take_arrived(tx: &mut Tx, id: WebhookId) -> Result<Option<Arrived>, DbError> {
+    fetch_optional!(
+        tx,
+        sqlx::query_as("SELECT provider, event_type, payload FROM webhook_inbox WHERE id = $1 AND handled_at IS NULL")
+            .bind(id)
+    )
+}
+
+/// Stand-in.
+pub async fn record_with(tx: &mut Tx, id: WebhookId, outcome: &str, detail: Option<&str>) -> Result<(), DbError> {
+    let _ = detail;
+    record(tx, id, outcome).await
+}

@@ -7,7 +7,9 @@ mod provider;
 pub mod sandbox;
 
 pub use event::{DisputeNews, Event, Paid, Refunded, Renewed};
-pub use inbox::{EventRow, HandleEvent, Received, WebhookId, receive, record, reject, take};
+pub use inbox::{
+    Arrived, EventRow, HandleEvent, Received, WebhookId, receive, record, record_with, reject, take, take_arrived,
+};
 pub use provider::{
     Checkout, Period, Provider, ProviderError, ProviderName, Providers, RefundAccepted, RefundRequest, Reply, Session,
     SessionState, SubscriptionEnd, UnreadableEvent,

@@ -2,6 +2,7 @@
 
 mod lock;
 mod readiness;
+mod shop;
 mod work;
 
 pub(super) use work::QUEUES;
@@ -22,6 +23,8 @@ use crate::{
     flags::{Registry, RegistryOptions},
     http::{self, Front, FrontOptions, Server},
     kernel::IdSource,
+    licenses::KeyMaker,
+    payments::Providers,
     telemetry::{self, Metrics},
     usage::{self, LogPolicy, Usage},
 };
@@ -70,7 +73,9 @@ async fn open_app(config: &Config) -> Result<App, Failure> {
     let usage = open_usage(config, db.ids().clone())?;
     let sandbox = &config.payments.sandbox;
     let secrets = sandbox.enabled.then(|| Arc::from(sandbox.webhook_secret.as_slice()));
-    Ok(App { db, flags, usage, keys, sandbox: secrets })
+    let license_keys = KeyMaker::new(&keys);
+    let (providers, shop) = (Providers::default(), Arc::new(shop::shop(config)));
+    Ok(App { db, flags, usage, keys, license_keys, providers, shop, sandbox: secrets })
 }
 
 /// Development brings the schema up to date by itself; production leaves the moment to its operator.

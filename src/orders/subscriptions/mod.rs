@@ -7,8 +7,8 @@ mod renew;
 mod subscription;
 
 pub(super) use begin::begin;
-pub use dunning::{RetryRenewal, dunning_due, expire_overdue, retried, unpaid};
 pub(super) use dunning::renewal_failed;
+pub use dunning::{RetryRenewal, dunning_due, expire_overdue, retried, unpaid};
 pub use end::{CancelSubscription, EndError, EndSubscription, ending, request_end};
 pub(super) use end::{changed, end_of_order, ended_by_provider};
 pub(super) use renew::renewed;

@@ -53,7 +53,12 @@ pub(in crate::orders) async fn renewed(
     )?;
     licenses::renew_item(tx, subscription.order_item_id, fulfil::license_end(news.period_end)).await?;
     timeline::note(tx, order.id, "renewed", json!({ "amount": money, "until": news.period_end }));
-    let entry = Entry::new(Actor::provider(provider.as_str()), "subscription.renewed", "subscription", subscription.id.to_string());
+    let entry = Entry::new(
+        Actor::provider(provider.as_str()),
+        "subscription.renewed",
+        "subscription",
+        subscription.id.to_string(),
+    );
     tx.audit(entry.change(None, json!(news.period_end)));
     Ok(Handled::Renewed)
 }

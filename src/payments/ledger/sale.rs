@@ -152,13 +152,7 @@ mod tests {
             |(gross, off, taxed, commission_bps, developer)| {
                 let discount = gross * off / 100;
                 let tax = (gross - discount) * taxed / 100;
-                SaleLine {
-                    developer: Id::from_uuid(Uuid::from_u128(developer)),
-                    gross,
-                    discount,
-                    tax,
-                    commission_bps,
-                }
+                SaleLine { developer: Id::from_uuid(Uuid::from_u128(developer)), gross, discount, tax, commission_bps }
             },
         )
     }
