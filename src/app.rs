@@ -1,11 +1,10 @@
 //! What every edge is handed.
 
-use std::sync::Arc;
-
 use crate::{
     db::Db,
     flags::{Registry, Switch},
-    kernel::{Secret, seal::Keyring},
+    kernel::seal::Keyring,
+    payments::{Intake, Providers, sandbox::Sandbox},
     usage::Usage,
 };
 
@@ -20,8 +19,12 @@ pub struct App {
     pub usage: Usage,
     /// The keys that seal.
     pub keys: Keyring,
-    /// The sandbox provider's webhook secrets, the first of which signs; `None` when it is off.
-    pub sandbox: Option<Arc<[Secret<String>]>>,
+    /// The payment providers that are on.
+    pub providers: Providers,
+    /// What verifies and stores their events.
+    pub webhooks: Intake,
+    /// The provider that only pretends, if it is on.
+    pub sandbox: Option<Sandbox>,
 }
 
 impl App {

@@ -2,18 +2,20 @@
 
 use std::sync::Arc;
 
-use super::Capability;
+use super::{Capability, inbox};
 use crate::{
     app::App,
     db::Tx,
     jobs::{Attempt, Failure, Handlers, Transactional},
     orders,
-    payments::HandleEvent,
+    payments::{HandleEvent, sandbox::Sandbox},
 };
 
-/// What a payments shard owns: nothing yet; provider clients and their circuit breakers belong here.
+/// What a payments shard owns. The providers' clients and circuit breakers are shared by all shards and the front.
 #[derive(Debug, Default)]
-pub struct Payments {}
+pub struct Payments {
+    pub(super) sandbox: Option<Sandbox>,
+}
 
 impl Transactional<Payments> for HandleEvent {
     async fn run(self, _: &mut Payments, tx: &mut Tx, _: Attempt) -> Result<(), Failure> {
@@ -26,6 +28,7 @@ impl Transactional<Payments> for HandleEvent {
 /// The capability and the kinds of jobs that it does.
 #[must_use]
 pub fn capability(app: &App) -> Capability<Payments> {
-    let handlers = Handlers::new(app.db.clone()).transactional::<HandleEvent>();
-    Capability::new("payments", Payments::default, Arc::new(handlers))
+    let handlers = inbox::handlers(Handlers::new(app.db.clone()).transactional::<HandleEvent>());
+    let sandbox = app.sandbox.clone();
+    Capability::new("payments", move || Payments { sandbox: sandbox.clone() }, Arc::new(handlers))
 }

@@ -6,14 +6,13 @@ use axum::{
     routing::{get, post},
 };
 
-use super::{api, api::orders, pay, switch::under_switch, webhooks};
+use super::{api, api::orders, sandbox, switch::under_switch, webhooks};
 use crate::{app::App, flags::Switch};
 
 /// All routes, with their state.
 pub fn routes(app: App) -> Router {
     let flags = app.flags.clone();
-    let begins_payments =
-        Router::new().route("/api/orders", post(orders::create)).route("/pay/{order}", post(pay::pay_in_sandbox));
+    let begins_payments = Router::new().route("/api/orders", post(orders::create));
     let begins_payments =
         under_switch(begins_payments, Switch::Payments.as_str(), move || !flags.is_on(Switch::Payments));
     Router::new()
@@ -22,6 +21,8 @@ pub fn routes(app: App) -> Router {
         .merge(api::catalog::routes(&app))
         .merge(api::licenses::routes(&app))
         .route("/api/orders/{order}", get(orders::show))
-        .route("/webhooks/sandbox", post(webhooks::sandbox))
+        .merge(api::webhooks::routes(&app))
+        .merge(sandbox::routes(&app))
+        .route("/webhooks/{provider}", post(webhooks::receive))
         .with_state(app)
 }

@@ -1,12 +1,13 @@
 //! `mintreu serve`: opens everything, runs until told to stop, and leaves nothing half done.
 
 mod lock;
+mod providers;
 mod readiness;
 mod work;
 
 pub(super) use work::QUEUES;
 
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{process::ExitCode, time::Duration};
 
 use tokio::{
     net::TcpListener,
@@ -68,9 +69,8 @@ async fn open_app(config: &Config) -> Result<App, Failure> {
     let options = RegistryOptions { poll: config.flags.poll_interval, ..RegistryOptions::default() };
     let flags = Registry::load(db.clone(), options).await?;
     let usage = open_usage(config, db.ids().clone())?;
-    let sandbox = &config.payments.sandbox;
-    let secrets = sandbox.enabled.then(|| Arc::from(sandbox.webhook_secret.as_slice()));
-    Ok(App { db, flags, usage, keys, sandbox: secrets })
+    let providers::Parts { providers, webhooks, sandbox } = providers::open(config, &db)?;
+    Ok(App { db, flags, usage, keys, providers, webhooks, sandbox })
 }
 
 /// Development brings the schema up to date by itself; production leaves the moment to its operator.

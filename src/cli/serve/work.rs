@@ -5,7 +5,7 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 use tokio::{runtime::Handle, sync::watch};
 use tokio_util::sync::CancellationToken;
 
-use super::Failure;
+use super::{Failure, providers};
 use crate::{
     actors::{Service, System, licensing, payments},
     app::App,
@@ -38,7 +38,7 @@ pub(super) async fn start(app: &App, config: &Config, sole: bool) -> Result<Work
     let licensing = actors.add(licensing::capability(app)).await.map_err(Failure::failed)?;
     let options =
         WorkerOptions { name: host_name(), lease: config.jobs.lease, poll_interval: config.jobs.poll_interval, sole };
-    let worker = Worker::start(app.db.clone(), options, Vec::new()).await?;
+    let worker = Worker::start(app.db.clone(), options, providers::schedules(config)?).await?;
     let gates = CancellationToken::new();
     let feed = |queue: &'static str, switch: Switch, consumer: Arc<dyn Consumer>| {
         let gate = gate(&app.flags, switch, gates.clone());
