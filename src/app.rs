@@ -5,10 +5,10 @@ use std::sync::Arc;
 use crate::{
     db::Db,
     flags::{Registry, Switch},
-    kernel::{Currency, Secret, seal::Keyring},
+    kernel::{Currency, seal::Keyring},
     licenses::KeyMaker,
     orders::Policy,
-    payments::Providers,
+    payments::{Intake, Providers, sandbox::Sandbox},
     usage::Usage,
 };
 
@@ -27,10 +27,12 @@ pub struct App {
     pub license_keys: KeyMaker,
     /// The payment providers that are on, the preferred first.
     pub providers: Providers,
+    /// What verifies and stores their events.
+    pub webhooks: Intake,
+    /// The provider that only pretends, if it is on.
+    pub sandbox: Option<Sandbox>,
     /// The shop's rules.
     pub shop: Arc<Shop>,
-    /// The sandbox provider's webhook secrets, the first of which signs; `None` when it is off.
-    pub sandbox: Option<Arc<[Secret<String>]>>,
 }
 
 /// The shop, as its operator set it up.

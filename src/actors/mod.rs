@@ -46,6 +46,7 @@
 //! ```
 
 mod capability;
+mod inbox;
 pub mod licensing;
 mod mailbox;
 pub mod payments;

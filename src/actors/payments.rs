@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Capability;
+use super::{Capability, inbox};
 use crate::{
     app::App,
     db::{Db, Tx},
@@ -12,7 +12,7 @@ use crate::{
         self, CapturePayment, FetchFees, MakeRefund, Policy, Reconcile, ReconcileOrder,
         subscriptions::{self, EndSubscription, RetryRenewal},
     },
-    payments::{self, HandleEvent, Provider, ProviderError, ProviderName, Providers, SessionState},
+    payments::{self, HandleEvent, Provider, ProviderError, ProviderName, Providers, SessionState, sandbox::Sandbox},
 };
 
 /// What a payments shard owns: the providers, behind their circuit breakers, and the shop's rules.
@@ -20,6 +20,8 @@ use crate::{
 pub struct Payments {
     providers: Providers,
     policy: Policy,
+    /// The provider that only pretends delivers its own events.
+    pub(super) sandbox: Option<Sandbox>,
 }
 
 impl Payments {
@@ -158,7 +160,7 @@ impl External<Payments> for EndSubscription {
 /// The capability and the kinds of jobs that it does.
 #[must_use]
 pub fn capability(app: &App) -> Capability<Payments> {
-    let handlers = Handlers::new(app.db.clone())
+    let handlers = inbox::handlers(Handlers::new(app.db.clone()))
         .transactional::<HandleEvent>()
         .transactional::<Reconcile>()
         .external::<CapturePayment>()
@@ -167,6 +169,6 @@ pub fn capability(app: &App) -> Capability<Payments> {
         .external::<FetchFees>()
         .external::<RetryRenewal>()
         .external::<EndSubscription>();
-    let state = Payments { providers: app.providers.clone(), policy: app.shop.policy };
+    let state = Payments { providers: app.providers.clone(), policy: app.shop.policy, sandbox: app.sandbox.clone() };
     Capability::new("payments", move || state.clone(), Arc::new(handlers))
 }

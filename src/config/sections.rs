@@ -195,7 +195,31 @@ pub enum LogFormat {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Payments {
+    #[serde(with = "values::duration")]
+    pub timeout: Duration,
+    #[serde(with = "values::duration")]
+    pub inbox_retention: Duration,
+    pub stripe: StripeSection,
+    pub paypal: PaypalSection,
     pub sandbox: Sandbox,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StripeSection {
+    pub api_base: String,
+    pub secret_key: Secret<String>,
+    pub webhook_secret: Vec<Secret<String>>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PaypalSection {
+    pub api_base: String,
+    pub client_id: String,
+    pub client_secret: Secret<String>,
+    pub webhook_id: String,
+    pub certificate_roots: PathBuf,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

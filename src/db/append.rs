@@ -17,6 +17,8 @@ pub struct AppendTable {
     name: &'static str,
     columns: &'static [(&'static str, Column)],
     refers: bool,
+    /// Whether rows that are there already are left out, instead of failing the commit.
+    ignores_duplicates: bool,
     /// The statement for each database, its rows in parameter `$1`; made once.
     sqlite: OnceLock<String>,
     postgres: OnceLock<String>,
@@ -41,13 +43,28 @@ impl AppendTable {
     /// A table with these columns, in the order in which [`RowWriter`] is called.
     #[must_use]
     pub const fn new(name: &'static str, columns: &'static [(&'static str, Column)]) -> Self {
-        Self { name, columns, refers: false, sqlite: OnceLock::new(), postgres: OnceLock::new() }
+        Self {
+            name,
+            columns,
+            refers: false,
+            ignores_duplicates: false,
+            sqlite: OnceLock::new(),
+            postgres: OnceLock::new(),
+        }
     }
 
     /// The same table, whose rows refer to appended rows of other tables and so are written after them.
     #[must_use]
     pub const fn referring(mut self) -> Self {
         self.refers = true;
+        self
+    }
+
+    /// The same, where a row whose key is there already is left out. Nobody is told which: what is owed for a row must
+    /// find out for itself whether the row came to be.
+    #[must_use]
+    pub const fn ignoring_duplicates(mut self) -> Self {
+        self.ignores_duplicates = true;
         self
     }
 
@@ -85,7 +102,14 @@ impl AppendTable {
 
     fn insert_from(&self, values: &[String], rows: &str) -> String {
         let columns: Vec<_> = self.columns.iter().map(|(name, _)| *name).collect();
-        format!("INSERT INTO {} ({}) SELECT {} FROM {rows}", self.name, columns.join(", "), values.join(", "))
+        // SQLite takes `ON` for a join's unless a WHERE stands between.
+        let conflicts = if self.ignores_duplicates { " WHERE true ON CONFLICT DO NOTHING" } else { "" };
+        format!(
+            "INSERT INTO {} ({}) SELECT {} FROM {rows}{conflicts}",
+            self.name,
+            columns.join(", "),
+            values.join(", ")
+        )
     }
 }
 

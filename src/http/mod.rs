@@ -21,6 +21,7 @@ pub mod probes;
 mod problem;
 mod rate;
 mod routes;
+mod sandbox;
 mod server;
 mod switch;
 mod webhooks;

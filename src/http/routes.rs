@@ -6,7 +6,7 @@ use axum::{
     routing::{get, post},
 };
 
-use super::{api, checkout, switch::under_switch, webhooks};
+use super::{api, checkout, sandbox, switch::under_switch, webhooks};
 use crate::{app::App, flags::Switch};
 
 /// All routes, with their state.
@@ -22,6 +22,8 @@ pub fn routes(app: App) -> Router {
         .merge(api::catalog::routes(&app))
         .merge(api::licenses::routes(&app))
         .merge(api::orders::routes(&app))
-        .route("/webhooks/sandbox", post(webhooks::sandbox))
+        .merge(api::webhooks::routes(&app))
+        .merge(sandbox::routes(&app))
+        .route("/webhooks/{provider}", post(webhooks::receive))
         .with_state(app)
 }

@@ -71,6 +71,14 @@ pub const METRICS: &[Metric] = &[
     level("mintreu_ready", "1 when the named readiness check passed last, else 0."),
     // Payments.
     count("mintreu_webhooks_total", "Deliveries of payment providers, by provider and by what became of them."),
+    count("mintreu_webhooks_duplicates_total", "Handlings that found their event known or handled already."),
+    count("mintreu_webhooks_purged_total", "Events deleted after their retention."),
+    count("mintreu_provider_calls_total", "Calls to payment providers, by provider, operation and outcome."),
+    seconds("mintreu_provider_duration_seconds", "How long a call to a payment provider took, by operation."),
+    level(
+        "mintreu_provider_breaker_open",
+        "1 while a provider that failed several times in a row is left alone, else 0.",
+    ),
     // The database.
     seconds("mintreu_db_wait_seconds", "How long a transaction waited for its connection."),
     seconds("mintreu_db_hold_seconds", "How long a transaction was held."),

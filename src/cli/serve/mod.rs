@@ -1,6 +1,7 @@
 //! `mintreu serve`: opens everything, runs until told to stop, and leaves nothing half done.
 
 mod lock;
+mod providers;
 mod readiness;
 mod shop;
 mod work;
@@ -24,7 +25,6 @@ use crate::{
     http::{self, Front, FrontOptions, Server},
     kernel::IdSource,
     licenses::KeyMaker,
-    payments::Providers,
     telemetry::{self, Metrics},
     usage::{self, LogPolicy, Usage},
 };
@@ -71,11 +71,9 @@ async fn open_app(config: &Config) -> Result<App, Failure> {
     let options = RegistryOptions { poll: config.flags.poll_interval, ..RegistryOptions::default() };
     let flags = Registry::load(db.clone(), options).await?;
     let usage = open_usage(config, db.ids().clone())?;
-    let sandbox = &config.payments.sandbox;
-    let secrets = sandbox.enabled.then(|| Arc::from(sandbox.webhook_secret.as_slice()));
-    let license_keys = KeyMaker::new(&keys);
-    let (providers, shop) = (Providers::default(), Arc::new(shop::shop(config)));
-    Ok(App { db, flags, usage, keys, license_keys, providers, shop, sandbox: secrets })
+    let providers::Parts { providers, webhooks, sandbox } = providers::open(config, &db)?;
+    let (license_keys, shop) = (KeyMaker::new(&keys), Arc::new(shop::shop(config)));
+    Ok(App { db, flags, usage, keys, license_keys, providers, webhooks, sandbox, shop })
 }
 
 /// Development brings the schema up to date by itself; production leaves the moment to its operator.

@@ -5,7 +5,7 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 use tokio::{runtime::Handle, sync::watch};
 use tokio_util::sync::CancellationToken;
 
-use super::Failure;
+use super::{Failure, providers};
 use crate::{
     actors::{Service, System, licensing, payments},
     app::App,
@@ -39,7 +39,7 @@ pub(super) async fn start(app: &App, config: &Config, sole: bool) -> Result<Work
     let licensing = actors.add(licensing::capability(app)).await.map_err(Failure::failed)?;
     let options =
         WorkerOptions { name: host_name(), lease: config.jobs.lease, poll_interval: config.jobs.poll_interval, sole };
-    let worker = Worker::start(app.db.clone(), options, schedules()?).await?;
+    let worker = Worker::start(app.db.clone(), options, schedules(config)?).await?;
     let gates = CancellationToken::new();
     let feed = |queue: &'static str, switch: Switch, consumer: Arc<dyn Consumer>| {
         let gate = gate(&app.flags, switch, gates.clone());
@@ -68,12 +68,16 @@ impl Work {
 }
 
 /// What the clock sets going.
-fn schedules() -> Result<Vec<Schedule>, Failure> {
+fn schedules(config: &Config) -> Result<Vec<Schedule>, Failure> {
+    let mut all = providers::schedules(config)?;
     let schedules = [
         Schedule::new("payments.reconcile", "* * * * *", Reconcile {}),
         Schedule::new("payments.fetch_fees", "*/5 * * * *", FetchFees {}),
     ];
-    schedules.into_iter().collect::<Result<_, _>>().map_err(Failure::failed)
+    for schedule in schedules {
+        all.push(schedule.map_err(Failure::failed)?);
+    }
+    Ok(all)
 }
 
 /// Open while a kill switch is not flipped.
