@@ -29,7 +29,7 @@ pub(crate) use self::{
     shop::{
         Effect, NoFail, QUEUE, Shop, ShopOptions, count, create_effects, effects_once, jobs_in, settled, write_effect,
     },
-    till::{Sells, Till, charge, paid, refunded},
+    till::{Sells, Till, charge, paid, put_on_sale, refunded},
 };
 
 /// A new, empty database that is gone when this is dropped.

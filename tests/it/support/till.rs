@@ -59,62 +59,7 @@ impl Till {
 
     /// Puts a product with one plan on sale, by a vendor of its own.
     pub(crate) async fn sell(&self, slug: &str, sells: Sells) -> Wanted {
-        let db = &self.db;
-        let (developer, product, plan): (DeveloperId, ProductId, PlanId) =
-            (db.ids().next(), db.ids().next(), db.ids().next());
-        let now = db.now();
-        db.write(async |tx| {
-            execute!(
-                tx,
-                sqlx::query(
-                    "INSERT INTO developers (id, slug, name, commission_bps, created_at, updated_at)
-                     VALUES ($1, $2, $2, $3, $4, $4)"
-                )
-                .bind(developer)
-                .bind(format!("{slug}-vendor"))
-                .bind(sells.commission_bps)
-                .bind(now)
-            )?;
-            execute!(
-                tx,
-                sqlx::query(
-                    "INSERT INTO products (id, developer_id, slug, title, short_description, description, content, type,
-                                           version, status, featured, requires_auth, default_license, meta, api_config,
-                                           revision, published_at, created_at, updated_at)
-                     VALUES ($1, $2, $3, $3, '', '', '', 'license', '1.0.0', 'published', $4, $4, 'regular', '{}', '{}',
-                             1, $5, $5, $5)"
-                )
-                .bind(product)
-                .bind(developer)
-                .bind(slug)
-                .bind(false)
-                .bind(now)
-            )?;
-            execute!(
-                tx,
-                sqlx::query(
-                    "INSERT INTO plans (id, product_id, slug, name, billing_cycle, trial_days, license_type, features,
-                                        limits, active, position, revision, created_at, updated_at)
-                     VALUES ($1, $2, 'plan', 'Plan', $3, $4, 'regular', '[]', '{\"activations\":3}', $5, 0, 1, $6, $6)"
-                )
-                .bind(plan)
-                .bind(product)
-                .bind(sells.billing)
-                .bind((sells.billing == BillingCycle::Trial).then_some(14_i64))
-                .bind(true)
-                .bind(now)
-            )?;
-            execute!(
-                tx,
-                sqlx::query("INSERT INTO plan_prices (plan_id, currency, amount) VALUES ($1, $2, $3)")
-                    .bind(plan)
-                    .bind(sells.currency)
-                    .bind(sells.price)
-            )?;
-            Ok::<_, DbError>(())
-        })
-        .await
-        .expect("it is on sale");
+        put_on_sale(&self.db, slug, sells).await;
         Wanted { product: slug.to_owned(), plan: None, quantity: 1 }
     }
 
@@ -272,4 +217,63 @@ pub(crate) fn refunded(order: &Order, reference: &str, amount: i64) -> Event {
         total: None,
         currency: order.currency,
     })
+}
+
+/// Puts a product with one plan on sale, by a vendor of its own.
+pub(crate) async fn put_on_sale(db: &Db, slug: &str, sells: Sells) {
+    let (developer, product, plan): (DeveloperId, ProductId, PlanId) =
+        (db.ids().next(), db.ids().next(), db.ids().next());
+    let now = db.now();
+    db.write(async |tx| {
+        execute!(
+            tx,
+            sqlx::query(
+                "INSERT INTO developers (id, slug, name, commission_bps, created_at, updated_at)
+                 VALUES ($1, $2, $2, $3, $4, $4)"
+            )
+            .bind(developer)
+            .bind(format!("{slug}-vendor"))
+            .bind(sells.commission_bps)
+            .bind(now)
+        )?;
+        execute!(
+            tx,
+            sqlx::query(
+                "INSERT INTO products (id, developer_id, slug, title, short_description, description, content, type,
+                                       version, status, featured, requires_auth, default_license, meta, api_config,
+                                       revision, published_at, created_at, updated_at)
+                 VALUES ($1, $2, $3, $3, '', '', '', 'license', '1.0.0', 'published', $4, $4, 'regular', '{}', '{}',
+                         1, $5, $5, $5)"
+            )
+            .bind(product)
+            .bind(developer)
+            .bind(slug)
+            .bind(false)
+            .bind(now)
+        )?;
+        execute!(
+            tx,
+            sqlx::query(
+                "INSERT INTO plans (id, product_id, slug, name, billing_cycle, trial_days, license_type, features,
+                                    limits, active, position, revision, created_at, updated_at)
+                 VALUES ($1, $2, 'plan', 'Plan', $3, $4, 'regular', '[]', '{\"activations\":3}', $5, 0, 1, $6, $6)"
+            )
+            .bind(plan)
+            .bind(product)
+            .bind(sells.billing)
+            .bind((sells.billing == BillingCycle::Trial).then_some(14_i64))
+            .bind(true)
+            .bind(now)
+        )?;
+        execute!(
+            tx,
+            sqlx::query("INSERT INTO plan_prices (plan_id, currency, amount) VALUES ($1, $2, $3)")
+                .bind(plan)
+                .bind(sells.currency)
+                .bind(sells.price)
+        )?;
+        Ok::<_, DbError>(())
+    })
+    .await
+    .expect("it is on sale");
 }
