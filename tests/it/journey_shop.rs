@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use tokio::sync::OnceCell;
 
-use crate::support::{Finished, Mintreu, Person, Running, Sells, TestDb, put_on_sale, sign_in};
+use crate::support::{Finished, Mintreu, Person, Running, Sells, TestDb, crypto, put_on_sale, sign_in};
 
 /// How long anything may take on a busy machine before a test gives up.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -39,6 +39,7 @@ impl Shop {
     /// An installation with an environment of its own, not started.
     pub(crate) fn of(mintreu: Mintreu, url: &str) -> Self {
         let mintreu = mintreu.env("MINTREU__DATABASE__URL", url);
+        crypto();
         Self { mintreu, client: Client::new(), url: url.to_owned(), buyer: OnceCell::new() }
     }
 
