@@ -6,7 +6,7 @@ use crate::{
     db::Db,
     flags::{Registry, Switch},
     kernel::{Secret, seal::Keyring},
-    licenses::KeyMaker,
+    licenses::{CallLimits, KeyMaker, LicenseCache},
     usage::Usage,
 };
 
@@ -23,6 +23,10 @@ pub struct App {
     pub keys: Keyring,
     /// Makes and recognises licence keys.
     pub license_keys: KeyMaker,
+    /// Licences in memory, for validation.
+    pub license_cache: LicenseCache,
+    /// How often programs may ask about licences.
+    pub license_limits: CallLimits,
     /// The sandbox provider's webhook secrets, the first of which signs; `None` when it is off.
     pub sandbox: Option<Arc<[Secret<String>]>>,
 }

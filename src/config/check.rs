@@ -75,6 +75,8 @@ fn ranges(config: &Config, found: &mut Found<'_>) {
     found.duration("usage.fsync_interval", usage.fsync_interval, millis(1)..=minute);
     found.duration("audit.seal_interval", config.audit.seal_interval, millis(10)..=minute);
     found.duration("flags.poll_interval", config.flags.poll_interval, millis(10)..=minute);
+    found.range("licensing.cache_size", config.licensing.cache_size, 1..=10_000_000, number);
+    found.duration("licensing.stale_grace", config.licensing.stale_grace, millis(0)..=day * 30);
     found.duration("shutdown.grace", config.shutdown.grace, millis(0)..=hour);
     if !(usage.sample_rate > 0.0 && usage.sample_rate <= 1.0) {
         let what = format!(

@@ -71,6 +71,14 @@ pub const METRICS: &[Metric] = &[
     level("mintreu_ready", "1 when the named readiness check passed last, else 0."),
     // Payments.
     count("mintreu_webhooks_total", "Deliveries of payment providers, by provider and by what became of them."),
+    // Licences.
+    count("mintreu_license_validations_total", "Answered questions about licences, by code."),
+    count("mintreu_license_lookups_total", "Licences looked up, by where they were found."),
+    gauge(
+        "mintreu_license_cache_age_seconds",
+        Unit::Seconds,
+        "How long ago all licences in memory were known to be true.",
+    ),
     // The database.
     seconds("mintreu_db_wait_seconds", "How long a transaction waited for its connection."),
     seconds("mintreu_db_hold_seconds", "How long a transaction was held."),

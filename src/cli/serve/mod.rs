@@ -22,7 +22,7 @@ use crate::{
     flags::{Registry, RegistryOptions},
     http::{self, Front, FrontOptions, Server},
     kernel::IdSource,
-    licenses::KeyMaker,
+    licenses::{CacheOptions, CallLimits, KeyMaker, LicenseCache},
     telemetry::{self, Metrics},
     usage::{self, LogPolicy, Usage},
 };
@@ -72,7 +72,14 @@ async fn open_app(config: &Config) -> Result<App, Failure> {
     let sandbox = &config.payments.sandbox;
     let secrets = sandbox.enabled.then(|| Arc::from(sandbox.webhook_secret.as_slice()));
     let license_keys = KeyMaker::new(&keys);
-    Ok(App { db, flags, usage, keys, license_keys, sandbox: secrets })
+    let settings = &config.licensing;
+    let options = CacheOptions { size: settings.cache_size, stale_grace: settings.stale_grace };
+    let license_cache = LicenseCache::new(db.clone(), license_keys.clone(), options);
+    let license_limits = CallLimits {
+        per_key: settings.validations_per_minute_per_key,
+        per_address: settings.validations_per_minute_per_address,
+    };
+    Ok(App { db, flags, usage, keys, license_keys, license_cache, license_limits, sandbox: secrets })
 }
 
 /// Development brings the schema up to date by itself; production leaves the moment to its operator.

@@ -38,7 +38,7 @@ pub(super) async fn start(app: &App, config: &Config, sole: bool) -> Result<Work
     let licensing = actors.add(licensing::capability(app)).await.map_err(Failure::failed)?;
     let options =
         WorkerOptions { name: host_name(), lease: config.jobs.lease, poll_interval: config.jobs.poll_interval, sole };
-    let worker = Worker::start(app.db.clone(), options, Vec::new()).await?;
+    let worker = Worker::start(app.db.clone(), options, licensing::schedules().map_err(Failure::failed)?).await?;
     let gates = CancellationToken::new();
     let feed = |queue: &'static str, switch: Switch, consumer: Arc<dyn Consumer>| {
         let gate = gate(&app.flags, switch, gates.clone());
@@ -118,7 +118,15 @@ fn services(app: &App, config: &Config) -> Vec<Service> {
             Ok::<_, Infallible>(())
         }
     });
-    vec![usage, flags, audit, upkeep]
+    let cache = app.license_cache.clone();
+    let licenses = Service::new("licenses", move |stop| {
+        let cache = cache.clone();
+        async move {
+            cache.follow(stop).await;
+            Ok::<_, Infallible>(())
+        }
+    });
+    vec![usage, flags, audit, upkeep, licenses]
 }
 
 /// What operators call this machine.
