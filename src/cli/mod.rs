@@ -8,6 +8,7 @@ mod config;
 mod doctor;
 mod flags;
 mod jobs;
+mod licenses;
 mod migrate;
 mod open;
 mod output;
@@ -64,6 +65,9 @@ enum Command {
     /// Look at, retry, cancel, pause and purge background jobs.
     #[command(subcommand)]
     Jobs(jobs::Jobs),
+    /// Look at licences, suspend, resume and revoke them.
+    #[command(subcommand)]
+    Licenses(licenses::Licenses),
     /// Verify, list and export the audit trail.
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -100,6 +104,7 @@ async fn run(cli: Cli, output: Output) -> Result<ExitCode, Failure> {
         Command::Config(command) => command.run(loaded, output),
         Command::Flags(command) => command.run(&loaded?, output).await,
         Command::Jobs(command) => command.run(&loaded?, output).await,
+        Command::Licenses(command) => command.run(&loaded?, output).await,
         Command::Audit(command) => command.run(&loaded?, output).await,
         Command::Doctor => doctor::run(loaded, output).await,
     }
