@@ -7,9 +7,9 @@ use clap::{Args, Subcommand};
 use super::{Failure, Output, open, operator};
 use crate::{
     config::Config,
-    db::{Db, Tx},
-    kernel::{LicenseId, PageFrom, PageRequest},
-    licenses::{self, Change, KeyMaker, LicenseFilter, LicenseView, LifecycleError, Stepped},
+    db::Db,
+    kernel::{PageFrom, PageRequest},
+    licenses::{self, Change, KeyMaker, LicenseFilter, LicenseView, Step},
 };
 
 #[derive(Debug, Subcommand)]
@@ -22,17 +22,17 @@ pub(super) enum Licenses {
     },
     /// Stop a licence until it is resumed.
     #[command(after_help = "Example:\n  mintreu licenses suspend lic_01h… --reason \"shared in a forum\"")]
-    Suspend(Step),
+    Suspend(Which),
     /// Let a suspended licence go on.
     #[command(after_help = "Example:\n  mintreu licenses resume lic_01h… --reason \"the owner explained\"")]
-    Resume(Step),
+    Resume(Which),
     /// Take a licence back for good.
     #[command(after_help = "Example:\n  mintreu licenses revoke lic_01h… --reason \"bought with a stolen card\"")]
-    Revoke(Step),
+    Revoke(Which),
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Step {
+pub(super) struct Which {
     /// Its id or its key.
     license: String,
     /// Why; it is kept in the audit trail and shown to the owner.
@@ -46,15 +46,9 @@ impl Licenses {
         let keys = KeyMaker::new(&open::keyring(config)?);
         let license = match self {
             Self::Show { license } => find(&db, &keys, &license).await?,
-            Self::Suspend(step) => {
-                take(&db, &keys, step, async |tx, id, change| licenses::suspend(tx, id, change).await).await?
-            }
-            Self::Resume(step) => {
-                take(&db, &keys, step, async |tx, id, change| licenses::resume(tx, id, change).await).await?
-            }
-            Self::Revoke(step) => {
-                take(&db, &keys, step, async |tx, id, change| licenses::revoke(tx, id, change).await).await?
-            }
+            Self::Suspend(which) => take(&db, &keys, which, Step::Suspend).await?,
+            Self::Resume(which) => take(&db, &keys, which, Step::Resume).await?,
+            Self::Revoke(which) => take(&db, &keys, which, Step::Revoke).await?,
         };
         output.print(&license, text)?;
         db.close().await;
@@ -79,17 +73,14 @@ async fn find(db: &Db, keys: &KeyMaker, named: &str) -> Result<LicenseView, Fail
     found.ok_or_else(|| Failure::failed("there is no such licence"))
 }
 
-async fn take<F>(db: &Db, keys: &KeyMaker, step: Step, work: F) -> Result<LicenseView, Failure>
-where
-    F: AsyncFn(&mut Tx, LicenseId, &Change) -> Result<Stepped, LifecycleError>,
-{
-    let Step { license, reason } = step;
+async fn take(db: &Db, keys: &KeyMaker, which: Which, step: Step) -> Result<LicenseView, Failure> {
+    let Which { license, reason } = which;
     if reason.trim().is_empty() {
         return Err(Failure::usage("--reason is empty: say why, for the audit trail"));
     }
     let id = find(db, keys, &license).await?.id;
     let change = Change::by(operator()).because(reason);
-    db.write(async |tx| work(tx, id, &change).await).await.map_err(Failure::failed)?;
+    db.write(async |tx| licenses::take_step(tx, id, step, &change).await.map(|_| ())).await.map_err(Failure::failed)?;
     licenses::find_any(db, id).await?.ok_or_else(|| Failure::failed("there is no such licence"))
 }
 

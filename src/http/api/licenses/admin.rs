@@ -6,12 +6,11 @@ use serde::Deserialize;
 use super::{bounds::text, owned::change, refusals::no_license};
 use crate::{
     app::App,
-    db::Tx,
     http::{Admin, Context, Json, Kind, PageQuery, Path, Problem, Query},
     kernel::{LicenseId, OrderId, Page, ProductId, Time},
     licenses::{
         self, ActivationId, ActivationView, Change, LicenseFilter, LicenseStatus, LicenseView, LifecycleError, LogId,
-        LogView, Stepped,
+        LogView, Step,
     },
 };
 
@@ -92,15 +91,12 @@ pub(super) struct Renewal {
     reason: String,
 }
 
-/// Does one step, and shows what has become of the licence.
-async fn step<F>(app: &App, id: LicenseId, change: Change, work: F) -> Result<Json<LicenseView>, Problem>
-where
-    F: AsyncFn(&mut Tx, &Change) -> Result<Stepped, LifecycleError>,
-{
+/// Takes one step, and shows what has become of the licence.
+async fn take(app: &App, id: LicenseId, step: Step, change: Change) -> Result<Json<LicenseView>, Problem> {
     app.db
         .write(async |tx| {
-            let step = work(tx, &change).await?;
-            app.license_cache.forget_with(tx, step);
+            let stepped = licenses::take_step(tx, id, step, &change).await?;
+            app.license_cache.forget_with(tx, stepped);
             Ok::<_, LifecycleError>(())
         })
         .await?;
@@ -120,7 +116,7 @@ pub(super) async fn suspend(
     Json(body): Json<Reason>,
 ) -> Result<Json<LicenseView>, Problem> {
     let change = because(&admin, &context, &body.reason)?;
-    step(&app, id, change, async |tx, change| licenses::suspend(tx, id, change).await).await
+    take(&app, id, Step::Suspend, change).await
 }
 
 /// `POST /api/admin/licenses/{license}/resume`
@@ -132,7 +128,7 @@ pub(super) async fn resume(
     Json(body): Json<Reason>,
 ) -> Result<Json<LicenseView>, Problem> {
     let change = because(&admin, &context, &body.reason)?;
-    step(&app, id, change, async |tx, change| licenses::resume(tx, id, change).await).await
+    take(&app, id, Step::Resume, change).await
 }
 
 /// `POST /api/admin/licenses/{license}/revoke`
@@ -144,7 +140,7 @@ pub(super) async fn revoke(
     Json(body): Json<Reason>,
 ) -> Result<Json<LicenseView>, Problem> {
     let change = because(&admin, &context, &body.reason)?;
-    step(&app, id, change, async |tx, change| licenses::revoke(tx, id, change).await).await
+    take(&app, id, Step::Revoke, change).await
 }
 
 /// `POST /api/admin/licenses/{license}/renew`
@@ -159,5 +155,5 @@ pub(super) async fn renew(
     if body.until <= app.db.now() {
         return Err(super::bounds::refused("#/until", "expected a time to come"));
     }
-    step(&app, id, change, async |tx, change| licenses::renew(tx, id, body.until, change).await).await
+    take(&app, id, Step::Renew(body.until), change).await
 }
