@@ -7,6 +7,7 @@ mod postgres;
 mod postgres_server;
 mod process;
 mod shop;
+pub(crate) mod sold;
 
 use std::{
     path::{Path, PathBuf},
