@@ -72,6 +72,7 @@ on_both!(a_change_elsewhere_is_known_while_validations_go_on_and_never_comes_bac
     let (_, license, hash) = sold(&there.db).await;
     let here = Arc::new(here);
     for _ in 0..5 {
+        eventually("it is valid", async || here.ask(hash).await.code == Code::Valid).await;
         let (revoked, stop, valid_after) =
             (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         // Many readers, so that reads are under way whenever the change comes.
@@ -96,7 +97,6 @@ on_both!(a_change_elsewhere_is_known_while_validations_go_on_and_never_comes_bac
                 })
             })
             .collect();
-        eventually("it is valid", async || here.ask(hash).await.code == Code::Valid).await;
         step(&there.db, license.id, Step::Suspend).await;
         revoked.store(true, Ordering::SeqCst);
         eventually("it is known here", async || here.ask(hash).await.code == Code::Suspended).await;
@@ -231,7 +231,12 @@ async fn a_change_that_commits_after_later_ones_is_not_missed() {
     step(&there, other.id, Step::Suspend).await;
     let other_hash = key_maker().recognise(key(&other)).expect("ours");
     eventually("the later change is known", async || here.ask(other_hash).await.code == Code::Suspended).await;
-    eventually("the licence is kept", async || here.cache.len() == 2 && here.ask(hash).await.code == Code::Valid).await;
+    eventually("the licence is kept", async || {
+        here.ask(hash).await.code == Code::Valid
+            && here.ask(other_hash).await.code == Code::Suspended
+            && here.cache.len() == 2
+    })
+    .await;
     go.notify_one();
     late.await.expect("it runs").expect("it commits");
     eventually("the earlier change is known", async || here.ask(hash).await.code == Code::Suspended).await;
