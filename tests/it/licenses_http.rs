@@ -5,7 +5,8 @@ use ed25519_dalek::{Signature, Verifier, VerifyingKey};
 use mintreu::{
     accounts::Role,
     catalog::Limits,
-    db::Db,
+    db::{Db, DbError},
+    execute, fetch_one,
     kernel::Time,
     licenses::{self, LicenseView},
 };
@@ -40,7 +41,8 @@ impl Scene {
         Self {
             mintreu,
             _running: running,
-            client: Client::new(),
+            // A refused body may cost its connection: each request has one of its own.
+            client: Client::builder().pool_max_idle_per_host(0).build().expect("a client"),
             owner: sign_in(&open, "owner@example.com", Role::Customer).await,
             stranger: sign_in(&open, "stranger@example.com", Role::Customer).await,
             operator: sign_in(&open, "operator@example.com", Role::Admin).await,
@@ -188,7 +190,7 @@ on_both!(hostile_keys_and_bodies_are_answered_calmly, |db| async move {
     for route in ["validate", "activate", "deactivate"] {
         let path = format!("/api/license/{route}");
         let post = async |body: &Value| scene.send(None, Method::POST, &path, Some(body)).await;
-        refused(post(&json!({ "license_key": "M".repeat(1 << 20) })).await, 413, None).await;
+        refused(post(&json!({ "license_key": "M".repeat(17 << 10) })).await, 413, None).await;
         refused(post(&json!({})).await, 400, Some("#/license_key")).await;
         refused(post(&json!({ "license_key": 7 })).await, 400, Some("#/license_key")).await;
         refused(post(&json!([])).await, 400, None).await;
@@ -237,9 +239,9 @@ on_both!(owners_see_and_rule_their_own_licences, |db| async move {
     let path = format!("/api/licenses/{}", license.id);
     assert_eq!(scene.get(&scene.owner, &path).await["license_key"], key(&license));
 
-    let patch = async |body: Value| scene.send(Some(&scene.owner), Method::PATCH, &path, Some(&body)).await;
+    let change = async |body: Value| scene.send(Some(&scene.owner), Method::PATCH, &path, Some(&body)).await;
     let rules = json!({ "domains": ["Example.com", "*.example.org"], "ips": ["127.0.0.0/8", "::1"] });
-    let shown: Value = patch(rules).await.json().await.expect("JSON");
+    let shown: Value = change(rules).await.json().await.expect("JSON");
     assert_eq!(shown["domains"], json!(["example.com", "*.example.org"]));
     for (domain, code) in [
         ("example.com", "VALID"),
@@ -250,15 +252,15 @@ on_both!(owners_see_and_rule_their_own_licences, |db| async move {
         assert_eq!(scene.code(&license, json!({ "domain": domain })).await, code, "{domain}");
     }
     assert_eq!(scene.code(&license, json!({})).await, "DOMAIN_SCOPE_REQUIRED");
-    assert!(patch(json!({ "domains": [], "ips": ["192.0.2.0/24"] })).await.status().is_success());
+    assert!(change(json!({ "domains": [], "ips": ["192.0.2.0/24"] })).await.status().is_success());
     assert_eq!(scene.code(&license, json!({})).await, "IP_SCOPE_MISMATCH");
-    assert!(patch(json!({ "ips": [] })).await.status().is_success());
+    assert!(change(json!({ "ips": [] })).await.status().is_success());
     assert_eq!(scene.code(&license, json!({})).await, "VALID");
-    refused(patch(json!({ "domains": ["a.example", "b.example", "c.example"] })).await, 422, Some("#/domains")).await;
-    refused(patch(json!({ "domains": ["a.example", "b c"] })).await, 422, Some("#/domains/1")).await;
-    refused(patch(json!({ "ips": ["x"] })).await, 422, Some("#/ips/0")).await;
-    refused(patch(json!({ "ips": vec!["192.0.2.1"; 101] })).await, 422, Some("#/ips")).await;
-    refused(patch(json!({ "status": "active" })).await, 400, Some("#/status")).await;
+    refused(change(json!({ "domains": ["a.example", "b.example", "c.example"] })).await, 422, Some("#/domains")).await;
+    refused(change(json!({ "domains": ["a.example", "b c"] })).await, 422, Some("#/domains/1")).await;
+    refused(change(json!({ "ips": ["x"] })).await, 422, Some("#/ips/0")).await;
+    refused(change(json!({ "ips": vec!["192.0.2.1"; 101] })).await, 422, Some("#/ips")).await;
+    refused(change(json!({ "status": "active" })).await, 400, Some("#/status")).await;
 
     let place = json!({ "license_key": key(&license), "instance_name": "shop", "domain": "a.example" });
     let id = scene.ask("activate", place).await["instance"]["id"].as_str().expect("an id").to_owned();
@@ -356,8 +358,8 @@ on_both!(every_door_is_shut_to_those_without_a_right, |db| async move {
     refused(post(&format!("{all}/revoke"), json!({ "reason": "x", "more": 1 })).await, 400, Some("#/more")).await;
     refused(post(&format!("{all}/revoke"), json!({})).await, 400, Some("#/reason")).await;
     refused(post(&format!("{all}/resume"), only("reason")).await, 409, None).await;
-    let past = json!({ "reason": "x", "until": "2001-01-01T00:00:00Z" });
-    refused(post(&format!("{all}/renew"), past).await, 422, Some("#/until")).await;
+    let bygone = json!({ "reason": "x", "until": "2001-01-01T00:00:00Z" });
+    refused(post(&format!("{all}/renew"), bygone).await, 422, Some("#/until")).await;
     assert_eq!(scene.code(&license, json!({})).await, "VALID", "nothing of this did anything");
 });
 
@@ -511,4 +513,53 @@ on_both!(a_signed_file_proves_the_licence_without_a_connection, |db| async move 
     }
     scene.operate(&license, "suspend", json!({ "reason": "a test" })).await;
     refused(scene.send(Some(&scene.owner), Method::GET, &path, None).await, 409, None).await;
+});
+
+on_both!(validations_are_counted_by_licence, |db| async move {
+    let scene = Scene::open(&db).await;
+    let license = Sold::to(&scene.db, &scene.owner).await.license(&scene.db).await;
+    scene.operate(&license, "suspend", json!({ "reason": "a test" })).await;
+    for _ in 0..3 {
+        assert_eq!(scene.code(&license, json!({})).await, "SUSPENDED");
+    }
+    scene.ask("validate", json!({ "license_key": "nonsense" })).await;
+    let counted = "SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) FROM usage_summaries
+                   WHERE metric = 'license.validations' AND subject = $1 AND period = 'month'";
+    eventually("all three are counted, valid or not", async || {
+        let counted = fetch_one!(&scene.db, sqlx::query_scalar(counted).bind(license.id.to_string()));
+        counted.is_ok_and(|counted: i64| counted == 3)
+    })
+    .await;
+});
+
+on_both!(the_queue_ends_licences_and_owes_reminders, |db| async move {
+    let scene = Scene::open(&db).await;
+    let day = std::time::Duration::from_hours(24);
+    let now = scene.db.now();
+    let over = Sold::to(&scene.db, &scene.owner).await.until(now - day);
+    let soon = Sold::to(&scene.db, &scene.owner).await.until(now + day * 29);
+    let (over, soon) = (over.license(&scene.db).await, soon.license(&scene.db).await);
+    let (id, issued) = (soon.id, now - day * 60);
+    scene
+        .db
+        .write(async |tx| {
+            execute!(tx, sqlx::query("UPDATE licenses SET created_at = $2 WHERE id = $1").bind(id).bind(issued))?;
+            tx.enqueue(&licenses::ExpireLicenses {}).await?;
+            tx.enqueue(&licenses::RemindOfExpiry {}).await?;
+            Ok::<_, DbError>(())
+        })
+        .await
+        .expect("enqueued");
+    eventually("it is written down", async || {
+        let status =
+            fetch_one!(&scene.db, sqlx::query_scalar("SELECT status FROM licenses WHERE id = $1").bind(over.id));
+        status.is_ok_and(|status: String| status == "expired")
+    })
+    .await;
+    eventually("the reminder is owed", async || {
+        let days =
+            fetch_one!(&scene.db, sqlx::query_scalar("SELECT reminded_days FROM licenses WHERE id = $1").bind(soon.id));
+        days.is_ok_and(|days: Option<i64>| days == Some(30))
+    })
+    .await;
 });

@@ -20,7 +20,7 @@ const SWEEP: u64 = 1 << 16;
 pub(super) struct Calls {
     per_key: Option<Limiter>,
     per_address: Option<Limiter>,
-    calls: AtomicU64,
+    taken: AtomicU64,
 }
 
 impl Calls {
@@ -29,7 +29,7 @@ impl Calls {
         Self {
             per_key: limiter("license-key", limits.per_key),
             per_address: limiter("license-address", limits.per_address),
-            calls: AtomicU64::new(0),
+            taken: AtomicU64::new(0),
         }
     }
 
@@ -44,7 +44,7 @@ impl Calls {
             (Some(limiter), Some(hash)) => Some(limiter.check(&hash.to_text())?),
             _ => None,
         };
-        if self.calls.fetch_add(1, Ordering::Relaxed) % SWEEP == SWEEP - 1 {
+        if self.taken.fetch_add(1, Ordering::Relaxed) % SWEEP == SWEEP - 1 {
             [&self.per_key, &self.per_address].into_iter().flatten().for_each(Limiter::sweep);
         }
         Ok(by_key.or(by_address))

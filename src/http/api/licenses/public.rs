@@ -210,7 +210,7 @@ async fn changed(app: &App, hash: KeyHash, answer: Answer<'_>) -> Response {
     let license = app.license_cache.find(hash).await.ok().and_then(|(license, _)| license);
     let detail = if matches!(answer.code, Code::Valid) { "done" } else { answer.detail };
     let license = license.as_ref().map(|license| license.shown(answer.ts));
-    Json(Answer { license, detail, ..answer }).into_response()
+    Json(Answer { detail, license, ..answer }).into_response()
 }
 
 /// `GET /api/license/public-key`
