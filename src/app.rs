@@ -6,7 +6,7 @@ use crate::{
     db::Db,
     flags::{Registry, Switch},
     kernel::{Currency, seal::Keyring},
-    licenses::KeyMaker,
+    licenses::{CallLimits, KeyMaker, LicenseCache},
     orders::Policy,
     payments::{Intake, Providers, sandbox::Sandbox},
     usage::Usage,
@@ -25,6 +25,10 @@ pub struct App {
     pub keys: Keyring,
     /// Makes and recognises licence keys.
     pub license_keys: KeyMaker,
+    /// Licences in memory, for validation.
+    pub license_cache: LicenseCache,
+    /// How often programs may ask about licences.
+    pub license_limits: CallLimits,
     /// The payment providers that are on, the preferred first.
     pub providers: Providers,
     /// What verifies and stores their events.

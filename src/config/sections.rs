@@ -175,6 +175,16 @@ pub struct Flags {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub struct Licensing {
+    pub cache_size: usize,
+    #[serde(with = "values::duration")]
+    pub stale_grace: Duration,
+    pub validations_per_minute_per_key: u32,
+    pub validations_per_minute_per_address: u32,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Telemetry {
     pub log_filter: LogFilter,
     pub log_format: LogFormat,

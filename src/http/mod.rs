@@ -37,6 +37,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 pub use auth::{Admin, Caller};
 pub use context::{Context, RequestId, RequestMarker, Trace};
+pub(crate) use extract::unread;
 pub use extract::{Json, Path, Query};
 pub use idempotency::{IdempotencyKey, Keyed, once};
 pub use page::PageQuery;

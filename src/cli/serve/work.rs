@@ -70,6 +70,7 @@ impl Work {
 /// What the clock sets going.
 fn schedules(config: &Config) -> Result<Vec<Schedule>, Failure> {
     let mut all = providers::schedules(config)?;
+    all.extend(licensing::schedules().map_err(Failure::failed)?);
     let schedules = [
         Schedule::new("payments.reconcile", "* * * * *", Reconcile {}),
         Schedule::new("payments.fetch_fees", "*/5 * * * *", FetchFees {}),
@@ -132,7 +133,15 @@ fn services(app: &App, config: &Config) -> Vec<Service> {
             Ok::<_, Infallible>(())
         }
     });
-    vec![usage, flags, audit, upkeep]
+    let cache = app.license_cache.clone();
+    let licenses = Service::new("licenses", move |stop| {
+        let cache = cache.clone();
+        async move {
+            cache.follow(stop).await;
+            Ok::<_, Infallible>(())
+        }
+    });
+    vec![usage, flags, audit, upkeep, licenses]
 }
 
 /// What operators call this machine.

@@ -8,6 +8,7 @@ mod postgres_server;
 mod process;
 mod shop;
 mod till;
+pub(crate) mod sold;
 
 use std::{
     path::{Path, PathBuf},
