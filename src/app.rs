@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use crate::{
+    accounts::Passwords,
+    config::Profile,
     db::Db,
     flags::{Registry, Switch},
     kernel::{Secret, seal::Keyring},
+    notifications::Mailer,
     usage::Usage,
 };
 
@@ -22,6 +25,12 @@ pub struct App {
     pub keys: Keyring,
     /// The sandbox provider's webhook secrets, the first of which signs; `None` when it is off.
     pub sandbox: Option<Arc<[Secret<String>]>>,
+    /// How the shop is seen from outside.
+    pub site: Arc<Site>,
+    /// Hashes and checks passwords, so many at a time.
+    pub passwords: Passwords,
+    /// Sends mail.
+    pub mailer: Mailer,
 }
 
 impl App {
@@ -29,5 +38,40 @@ impl App {
     #[must_use]
     pub fn is_on(&self, switch: Switch) -> bool {
         self.flags.is_on(switch)
+    }
+}
+
+/// How the shop is seen from outside.
+#[derive(Debug, Clone)]
+pub struct Site {
+    /// What customers read in mails and on pages.
+    pub name: String,
+    /// How customers reach it, without a slash at the end.
+    pub public_url: String,
+    /// How strict it is.
+    pub profile: Profile,
+    /// Addresses that are told of what a person has to look at.
+    pub operators: Vec<String>,
+}
+
+impl Site {
+    /// Whether customers reach it over TLS.
+    #[must_use]
+    pub fn is_https(&self) -> bool {
+        self.public_url.starts_with("https://")
+    }
+
+    /// The site's origin (RFC 6454), as browsers write it: scheme, host and port, without a path.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        let host = self.public_url.find("://").map_or(0, |at| at + 3);
+        let end = self.public_url[host..].find('/').map_or(self.public_url.len(), |at| host + at);
+        &self.public_url[..end]
+    }
+
+    /// Whether operators must sign in with a second factor before they may do anything.
+    #[must_use]
+    pub fn operators_need_second_factor(&self) -> bool {
+        self.profile == Profile::Production
     }
 }

@@ -45,9 +45,11 @@
 //! # }
 //! ```
 
+pub mod accounts;
 mod capability;
 pub mod licensing;
 mod mailbox;
+pub mod notifications;
 pub mod payments;
 mod policy;
 mod root;

@@ -70,7 +70,9 @@ async fn open_app(config: &Config) -> Result<App, Failure> {
     let usage = open_usage(config, db.ids().clone())?;
     let sandbox = &config.payments.sandbox;
     let secrets = sandbox.enabled.then(|| Arc::from(sandbox.webhook_secret.as_slice()));
-    Ok(App { db, flags, usage, keys, sandbox: secrets })
+    let site = Arc::new(open::site(config));
+    let (passwords, mailer) = (open::passwords(&keys), open::mailer(config)?);
+    Ok(App { db, flags, usage, keys, sandbox: secrets, site, passwords, mailer })
 }
 
 /// Development brings the schema up to date by itself; production leaves the moment to its operator.

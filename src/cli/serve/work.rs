@@ -7,19 +7,22 @@ use tokio_util::sync::CancellationToken;
 
 use super::Failure;
 use crate::{
-    actors::{Service, System, licensing, payments},
+    accounts::Housekeeping,
+    actors::{Service, System, accounts, licensing, notifications, payments},
     app::App,
     audit::{Sealer, SealerOptions},
     config::Config,
     flags::{Registry, Switch},
-    jobs::{self, Consumer, Job, QueueOptions, Worker, WorkerOptions, retention::Retention},
+    jobs::{self, Consumer, Job, QueueOptions, Schedule, Worker, WorkerOptions, cron::CronError, retention::Retention},
     licenses::IssueLicense,
+    notifications::Notice,
     payments::HandleEvent,
     usage::Aggregator,
 };
 
 /// The queues that a server feeds from.
-pub(in crate::cli) const QUEUES: [&str; 2] = [HandleEvent::QUEUE, IssueLicense::QUEUE];
+pub(in crate::cli) const QUEUES: [&str; 4] =
+    [HandleEvent::QUEUE, IssueLicense::QUEUE, Notice::QUEUE, Housekeeping::QUEUE];
 
 /// The running parts.
 pub(super) struct Work {
@@ -36,17 +39,25 @@ pub(super) async fn start(app: &App, config: &Config, sole: bool) -> Result<Work
     }
     let payments = actors.add(payments::capability(app)).await.map_err(Failure::failed)?;
     let licensing = actors.add(licensing::capability(app)).await.map_err(Failure::failed)?;
+    let notifications = actors.add(notifications::capability(app)).await.map_err(Failure::failed)?;
+    let accounts = actors.add(accounts::capability(app)).await.map_err(Failure::failed)?;
     let options =
         WorkerOptions { name: host_name(), lease: config.jobs.lease, poll_interval: config.jobs.poll_interval, sole };
-    let worker = Worker::start(app.db.clone(), options, Vec::new()).await?;
+    let worker = Worker::start(app.db.clone(), options, schedules().map_err(Failure::failed)?).await?;
     let gates = CancellationToken::new();
-    let feed = |queue: &'static str, switch: Switch, consumer: Arc<dyn Consumer>| {
-        let gate = gate(&app.flags, switch, gates.clone());
+    let feed = |queue: &'static str, switch: Option<Switch>, consumer: Arc<dyn Consumer>| {
+        let gate = match switch {
+            Some(switch) => gate(&app.flags, switch, gates.clone()),
+            None => always_open(gates.clone()),
+        };
         let (concurrency, poll_interval) = (config.jobs.concurrency, config.jobs.poll_interval);
         worker.consume(QueueOptions { queue, concurrency, poll_interval, gate }, consumer);
     };
-    feed(HandleEvent::QUEUE, Switch::Payments, payments.consumer());
-    feed(IssueLicense::QUEUE, Switch::Licensing, licensing.consumer());
+    feed(HandleEvent::QUEUE, Some(Switch::Payments), payments.consumer());
+    feed(IssueLicense::QUEUE, Some(Switch::Licensing), licensing.consumer());
+    // What happened is told, whatever is switched off.
+    feed(Notice::QUEUE, None, notifications.consumer());
+    feed(Housekeeping::QUEUE, None, accounts.consumer());
     Ok(Work { actors: Arc::new(actors), worker, gates })
 }
 
@@ -77,6 +88,22 @@ fn gate(flags: &Registry, switch: Switch, stop: CancellationToken) -> watch::Rec
         }
     }));
     gate
+}
+
+/// For work that no kill switch stops.
+fn always_open(stop: CancellationToken) -> watch::Receiver<bool> {
+    let (sender, gate) = watch::channel(true);
+    // A gate whose sender is gone would look like one that has just changed.
+    tokio::spawn(async move {
+        stop.cancelled().await;
+        drop(sender);
+    });
+    gate
+}
+
+/// What the clock enqueues.
+fn schedules() -> Result<Vec<Schedule>, CronError> {
+    Ok(vec![Schedule::new("accounts.housekeeping", "17 * * * *", Housekeeping {})?])
 }
 
 fn services(app: &App, config: &Config) -> Vec<Service> {
