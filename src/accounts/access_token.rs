@@ -99,12 +99,7 @@ impl NewAccessToken {
     /// What a login gives to a program: all that its person may, for as long as a session.
     pub(super) fn of_login(role: Role, expires_at: Time) -> Self {
         let scopes = Scope::ALL.iter().copied().filter(|scope| *scope != Scope::Admin || role == Role::Admin);
-        Self {
-            name: "Login".to_owned(),
-            scopes: Scopes::new(scopes),
-            expires_at: Some(expires_at),
-            from_login: true,
-        }
+        Self { name: "Login".to_owned(), scopes: Scopes::new(scopes), expires_at: Some(expires_at), from_login: true }
     }
 }
 

@@ -143,12 +143,7 @@ pub enum AccountError {
 }
 
 /// Makes an account.
-pub async fn create_account(
-    db: &Db,
-    passwords: &Passwords,
-    new: NewAccount,
-    by: &By,
-) -> Result<UserId, AccountError> {
+pub async fn create_account(db: &Db, passwords: &Passwords, new: NewAccount, by: &By) -> Result<UserId, AccountError> {
     let hash = passwords.hash(new.password).await?;
     db.write(async |tx| {
         let (id, now): (UserId, _) = (tx.new_id(), tx.now());
@@ -241,13 +236,11 @@ async fn set_disabled(tx: &mut Tx, id: UserId, disabled: bool, by: &By, reason: 
     let now = tx.now();
     let changed = execute!(
         tx,
-        sqlx::query(
-            "UPDATE users SET disabled_at = $1, updated_at = $2 WHERE id = $3 AND (disabled_at IS NULL) = $4"
-        )
-        .bind(disabled.then_some(now))
-        .bind(now)
-        .bind(id)
-        .bind(disabled)
+        sqlx::query("UPDATE users SET disabled_at = $1, updated_at = $2 WHERE id = $3 AND (disabled_at IS NULL) = $4")
+            .bind(disabled.then_some(now))
+            .bind(now)
+            .bind(id)
+            .bind(disabled)
     )?;
     if changed == 0 {
         return Err(AccountError::Overtaken);

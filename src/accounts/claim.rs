@@ -91,12 +91,7 @@ struct Particulars {
     hash: Option<String>,
 }
 
-async fn take(
-    tx: &mut Tx,
-    id: Uuid,
-    particulars: Particulars,
-    request: Option<String>,
-) -> Result<Claimed, ClaimError> {
+async fn take(tx: &mut Tx, id: Uuid, particulars: Particulars, request: Option<String>) -> Result<Claimed, ClaimError> {
     let proven = proof::redeem(tx, Purpose::ClaimPurchases, id).await?.ok_or(ClaimError::Token)?;
     let email = proven.email;
     let created = create_verified(tx, &email, &particulars).await?;

@@ -139,10 +139,26 @@ mod tests {
     fn what_is_no_address_is_refused() {
         let long = format!("{}@example.com", "a".repeat(60) + &".b".repeat(100));
         for text in [
-            "", "ada", "@example.com", "ada@", "ada@example", "ada@@example.com", "ada@example..com", "ada@.com",
-            "a b@example.com", "ada@exa mple.com", "ada@example.com\r\nBcc: eve@example.com", "ada\0@example.com",
-            "Ada <ada@example.com>", "ada@example.com, eve@example.com", ".ada@example.com", "a..b@example.com",
-            "ada@-example.com", "ada@[127.0.0.1]", "\"ada\"@example.com", &long,
+            "",
+            "ada",
+            "@example.com",
+            "ada@",
+            "ada@example",
+            "ada@@example.com",
+            "ada@example..com",
+            "ada@.com",
+            "a b@example.com",
+            "ada@exa mple.com",
+            "ada@example.com\r\nBcc: eve@example.com",
+            "ada\0@example.com",
+            "Ada <ada@example.com>",
+            "ada@example.com, eve@example.com",
+            ".ada@example.com",
+            "a..b@example.com",
+            "ada@-example.com",
+            "ada@[127.0.0.1]",
+            "\"ada\"@example.com",
+            &long,
         ] {
             assert_eq!(text.parse::<Email>(), Err(NotAnEmail), "{text}");
         }

@@ -37,8 +37,7 @@ pub async fn purge(db: &Db) -> Result<u64, DbError> {
     ] {
         let before = db.now() - Duration::from_hours(age * 24);
         loop {
-            let batch =
-                db.write(async |tx| execute!(tx, sqlx::query(statement).bind(before).bind(BATCH))).await?;
+            let batch = db.write(async |tx| execute!(tx, sqlx::query(statement).bind(before).bind(BATCH))).await?;
             deleted += batch;
             if batch < BATCH.unsigned_abs() {
                 break;

@@ -6,7 +6,8 @@
 use sqlx::FromRow;
 
 use super::{
-    Device, Email, HashError, NewAccessToken, NewPassword, Passwords, Role, SecondFactor, SecondFactorError, TokenError,
+    Device, Email, HashError, NewAccessToken, NewPassword, Passwords, Role, SecondFactor, SecondFactorError,
+    TokenError,
     access_token::make_token,
     by::By,
     second_factor::Shown,

@@ -220,10 +220,8 @@ async fn verify(tx: &mut Tx, id: Uuid, request: Option<String>) -> Result<Verifi
         .bind(password_hash)
         .bind(user)
     )?;
-    let password_set: bool = fetch_one!(
-        tx,
-        sqlx::query_scalar("SELECT password_hash IS NOT NULL FROM users WHERE id = $1").bind(user)
-    )?;
+    let password_set: bool =
+        fetch_one!(tx, sqlx::query_scalar("SELECT password_hash IS NOT NULL FROM users WHERE id = $1").bind(user))?;
     address_proven(tx, user, &email, By { actor: Actor::user(user.to_string()), request }).await?;
     Ok(Verified { user, email, password_set })
 }

@@ -3,8 +3,8 @@
 use uuid::Uuid;
 
 use super::{
-    Email, HashError, Identity, NewPassword, Passwords, ProofError, Purpose, WeakPassword, by::By, login,
-    proof, register, session,
+    Email, HashError, Identity, NewPassword, Passwords, ProofError, Purpose, WeakPassword, by::By, login, proof,
+    register, session,
 };
 use crate::{
     audit::Actor,

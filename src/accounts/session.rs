@@ -95,19 +95,17 @@ pub(super) async fn end_others(tx: &mut Tx, user: UserId, but: Option<Uuid>) -> 
     )?;
     execute!(
         tx,
-        sqlx::query("UPDATE access_tokens SET revoked_at = $1 WHERE user_id = $2 AND from_login AND revoked_at IS NULL")
-            .bind(now)
-            .bind(user)
+        sqlx::query(
+            "UPDATE access_tokens SET revoked_at = $1 WHERE user_id = $2 AND from_login AND revoked_at IS NULL"
+        )
+        .bind(now)
+        .bind(user)
     )?;
     Ok(())
 }
 
 /// An account's sessions, the newest first.
-pub async fn sessions(
-    db: &Db,
-    user: UserId,
-    request: &PageRequest<SessionId>,
-) -> Result<Page<Session>, DbError> {
+pub async fn sessions(db: &Db, user: UserId, request: &PageRequest<SessionId>) -> Result<Page<Session>, DbError> {
     let (cursor, compare, order) = match request.from {
         PageFrom::Start => (None, "<", "DESC"),
         PageFrom::After(id) => (Some(id), "<", "DESC"),
@@ -130,10 +128,8 @@ pub async fn sessions(
 /// Ends one of an account's sessions. False if it has none of this name.
 pub async fn end_session(db: &Db, user: UserId, session: SessionId, by: &By) -> Result<bool, DbError> {
     db.write(async |tx| {
-        let ended = execute!(
-            tx,
-            sqlx::query("DELETE FROM sessions WHERE user_id = $1 AND id = $2").bind(user).bind(session)
-        )?;
+        let ended =
+            execute!(tx, sqlx::query("DELETE FROM sessions WHERE user_id = $1 AND id = $2").bind(user).bind(session))?;
         if ended == 1 {
             tx.audit(by.did("session.ended", "user", user));
         }

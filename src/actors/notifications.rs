@@ -86,12 +86,7 @@ async fn gather(state: &Notifications, db: &Db, notice: &Notice) -> Result<Vec<L
 }
 
 /// A link that proves an address. One that was used or has ended meanwhile is not worth a mail.
-async fn gather_proof(
-    state: &Notifications,
-    db: &Db,
-    id: Uuid,
-    purpose: Purpose,
-) -> Result<Vec<Letter>, Failure> {
+async fn gather_proof(state: &Notifications, db: &Db, id: Uuid, purpose: Purpose) -> Result<Vec<Letter>, Failure> {
     let found = accounts::proof_to_mail(db, id).await?;
     let Some(ProofToMail { email, name, expires_at, .. }) =
         found.filter(|proof| proof.purpose == purpose && !proof.used && proof.expires_at > db.now())

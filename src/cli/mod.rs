@@ -12,6 +12,7 @@ mod migrate;
 mod open;
 mod output;
 mod serve;
+mod users;
 
 use std::{os::unix::fs::MetadataExt, path::PathBuf, process::ExitCode};
 
@@ -64,6 +65,9 @@ enum Command {
     /// Look at, retry, cancel, pause and purge background jobs.
     #[command(subcommand)]
     Jobs(jobs::Jobs),
+    /// Make, list and change accounts.
+    #[command(subcommand)]
+    Users(users::Users),
     /// Verify, list and export the audit trail.
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -100,6 +104,7 @@ async fn run(cli: Cli, output: Output) -> Result<ExitCode, Failure> {
         Command::Config(command) => command.run(loaded, output),
         Command::Flags(command) => command.run(&loaded?, output).await,
         Command::Jobs(command) => command.run(&loaded?, output).await,
+        Command::Users(command) => command.run(&loaded?, output).await,
         Command::Audit(command) => command.run(&loaded?, output).await,
         Command::Doctor => doctor::run(loaded, output).await,
     }

@@ -85,13 +85,16 @@ mod tests {
 
     #[test]
     fn a_mail_server_is_written_as_a_url_and_its_password_is_hidden() {
-        for text in ["smtp://localhost:25", "smtps://mail.example.com", "smtp://u:p%40ss@mail.example.com:587?tls=required"]
+        for text in
+            ["smtp://localhost:25", "smtps://mail.example.com", "smtp://u:p%40ss@mail.example.com:587?tls=required"]
         {
             let url = text.parse::<SmtpUrl>().expect(text);
             assert_eq!(url.expose(), text);
             assert!(!format!("{url}{url:?}").contains("p%40ss"), "{url}");
         }
-        for text in ["", "mail.example.com", "http://mail.example.com", "smtp://", "smtp://u:p@", "smtp://a b", "smtp://:25"] {
+        for text in
+            ["", "mail.example.com", "http://mail.example.com", "smtp://", "smtp://u:p@", "smtp://a b", "smtp://:25"]
+        {
             text.parse::<SmtpUrl>().expect_err(text);
         }
     }

@@ -74,8 +74,7 @@ struct AlreadyRegistered<'a> {
 impl Write for AlreadyRegisteredLetter {
     fn write(&self, head: &Letterhead, to: &str) -> Result<Letter, Unwritable> {
         let (login, forgot) = (head.link("/login"), head.link("/forgot-password"));
-        let text =
-            AlreadyRegistered { shop: &head.shop, greeting: greeting(self.name.as_deref()), login, forgot };
+        let text = AlreadyRegistered { shop: &head.shop, greeting: greeting(self.name.as_deref()), login, forgot };
         letter(to, format!("You already have an account with {}", head.shop), &text)
     }
 }

@@ -89,11 +89,9 @@ impl Mailer {
     pub async fn send(&self, letter: &Letter, id: &str, now: Time) -> Result<(), MailError> {
         let message = self.message(letter, id, now)?;
         match &self.transport {
-            Transport::Directory(path) => {
-                keep(path, id, &message.formatted()).await.map_err(|error| {
-                    MailError::Later(format!("mail.file.path: cannot write to {}: {error}", path.display()))
-                })
-            }
+            Transport::Directory(path) => keep(path, id, &message.formatted()).await.map_err(|error| {
+                MailError::Later(format!("mail.file.path: cannot write to {}: {error}", path.display()))
+            }),
             Transport::Server(server) => server.send(message).await.map(|_| ()).map_err(|error| judge(&error)),
         }
     }

@@ -10,7 +10,9 @@ mod mailer;
 mod notice;
 mod order_letters;
 
-pub use account_letters::{AlreadyRegisteredLetter, ClaimPurchasesLetter, PasswordChangedLetter, ResetPasswordLetter, VerifyEmailLetter};
+pub use account_letters::{
+    AlreadyRegisteredLetter, ClaimPurchasesLetter, PasswordChangedLetter, ResetPasswordLetter, VerifyEmailLetter,
+};
 pub use letter::{Letter, Letterhead, Unwritable, Write};
 pub use mailer::{MailError, MailTo, Mailer};
 pub use notice::Notice;
