@@ -7,6 +7,7 @@ mod postgres;
 mod postgres_server;
 mod process;
 mod shop;
+mod smtp;
 
 use std::{
     path::{Path, PathBuf},
@@ -28,6 +29,7 @@ pub(crate) use self::{
     shop::{
         Effect, NoFail, QUEUE, Shop, ShopOptions, count, create_effects, effects_once, jobs_in, settled, write_effect,
     },
+    smtp::{Received, SmtpServer},
 };
 
 /// A new, empty database that is gone when this is dropped.
