@@ -25,8 +25,8 @@ pub struct App {
     pub keys: Keyring,
     /// The sandbox provider's webhook secrets, the first of which signs; `None` when it is off.
     pub sandbox: Option<Arc<[Secret<String>]>>,
-    /// How the shop is seen from outside.
-    pub site: Arc<Site>,
+    /// The shop's rules.
+    pub shop: Arc<Shop>,
     /// Hashes and checks passwords, so many at a time.
     pub passwords: Passwords,
     /// Sends mail.
@@ -41,20 +41,20 @@ impl App {
     }
 }
 
-/// How the shop is seen from outside.
+/// The shop, as its operator set it up.
 #[derive(Debug, Clone)]
-pub struct Site {
+pub struct Shop {
     /// What customers read in mails and on pages.
     pub name: String,
-    /// How customers reach it, without a slash at the end.
+    /// How customers reach this server, without a slash at the end.
     pub public_url: String,
-    /// How strict it is.
-    pub profile: Profile,
-    /// Addresses that are told of what a person has to look at.
+    /// Who is told of what a person has to look at.
     pub operators: Vec<String>,
+    /// How strict it is with operators.
+    pub profile: Profile,
 }
 
-impl Site {
+impl Shop {
     /// Whether customers reach it over TLS.
     #[must_use]
     pub fn is_https(&self) -> bool {

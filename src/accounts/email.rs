@@ -15,7 +15,7 @@ pub struct Email(String);
 /// A text that is no address. It does not repeat the text, whose length is the sender's choice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not an e-mail address: it needs a name, an @ and a domain with a dot, {LONGEST} characters at most")]
-pub struct NotAnEmail;
+pub struct InvalidEmail;
 
 impl Email {
     /// The address.
@@ -37,16 +37,16 @@ impl Email {
 }
 
 impl FromStr for Email {
-    type Err = NotAnEmail;
+    type Err = InvalidEmail;
 
-    fn from_str(text: &str) -> Result<Self, NotAnEmail> {
+    fn from_str(text: &str) -> Result<Self, InvalidEmail> {
         let text = text.trim();
         // Checked before it is copied and folded: folding may lengthen it.
         if text.len() > LONGEST {
-            return Err(NotAnEmail);
+            return Err(InvalidEmail);
         }
         let text = text.to_lowercase();
-        let (local, domain) = text.split_once('@').ok_or(NotAnEmail)?;
+        let (local, domain) = text.split_once('@').ok_or(InvalidEmail)?;
         // Quotes, brackets and lists have a meaning in headers; no mailbox that anybody uses has them.
         let odd = |c: char| c.is_control() || c.is_whitespace() || "\"(),:;<>[\\]".contains(c);
         let labels = domain.split('.').collect::<Vec<_>>();
@@ -65,7 +65,7 @@ impl FromStr for Email {
             && !dots
             && labels.len() > 1
             && labels.iter().all(|label| fine(&label));
-        if good { Ok(Self(text)) } else { Err(NotAnEmail) }
+        if good { Ok(Self(text)) } else { Err(InvalidEmail) }
     }
 }
 
@@ -160,7 +160,7 @@ mod tests {
             "\"ada\"@example.com",
             &long,
         ] {
-            assert_eq!(text.parse::<Email>(), Err(NotAnEmail), "{text}");
+            assert_eq!(text.parse::<Email>(), Err(InvalidEmail), "{text}");
         }
     }
 

@@ -32,7 +32,7 @@ pub use account::{
 };
 pub use by::By;
 pub use claim::{Claim, ClaimError, Claimed, ClaimedBy, claim_purchases};
-pub use email::{Email, NotAnEmail};
+pub use email::{Email, InvalidEmail};
 pub use housekeeping::{Housekeeping, purge};
 pub use identity::{Credential, Identity, identify_session, identify_token, note_use};
 pub use login::{LoginError, PasswordShown, SignIn, SignedIn, actor, check_password, sign_in};

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::Capability;
 use crate::{
     accounts::{self, Account, ProofToMail, Purpose},
-    app::{App, Site},
+    app::{App, Shop},
     db::Db,
     jobs::{Attempt, External, Failure, Handlers},
     kernel::{LicenseId, OrderId, SubscriptionId, UserId, seal::Keyring},
@@ -22,12 +22,12 @@ use crate::{
 pub struct Notifications {
     mailer: Mailer,
     keys: Keyring,
-    site: Arc<Site>,
+    shop: Arc<Shop>,
 }
 
 impl Notifications {
     fn letterhead(&self) -> Letterhead {
-        Letterhead { shop: self.site.name.clone(), url: self.site.public_url.clone() }
+        Letterhead { shop: self.shop.name.clone(), url: self.shop.public_url.clone() }
     }
 
     fn write(&self, to: &str, letter: &impl Write) -> Result<Vec<Letter>, Failure> {
@@ -143,7 +143,7 @@ async fn gather_order_needs_attention(_: &Notifications, _: &Db, _: OrderId) -> 
 /// The capability and the kinds of jobs that it does.
 #[must_use]
 pub fn capability(app: &App) -> Capability<Notifications> {
-    let state = Notifications { mailer: app.mailer.clone(), keys: app.keys.clone(), site: Arc::clone(&app.site) };
+    let state = Notifications { mailer: app.mailer.clone(), keys: app.keys.clone(), shop: Arc::clone(&app.shop) };
     let handlers = Handlers::new(app.db.clone()).external::<Notice>();
     Capability::new("notifications", move || state.clone(), Arc::new(handlers))
 }

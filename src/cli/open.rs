@@ -5,7 +5,6 @@ use std::{path::Path, sync::Arc, time::Duration};
 use super::Failure;
 use crate::{
     accounts::Passwords,
-    app::Site,
     config::{Config, ConfigError, KEY_FILE, MailKind, Profile, Sources},
     db::{Db, DbError, DbOptions, GroupLimits, OpenError, SchemaState},
     kernel::{IdSource, SystemClock, seal::Keyring},
@@ -113,16 +112,6 @@ pub(super) fn keyring(config: &Config) -> Result<Keyring, Failure> {
 /// What hashes and checks passwords.
 pub(super) fn passwords(keys: &Keyring) -> Passwords {
     Passwords::new(keys.random().clone())
-}
-
-/// How the shop is seen from outside.
-pub(super) fn site(config: &Config) -> Site {
-    Site {
-        name: config.shop.name.clone(),
-        public_url: config.http.public_url.as_str().to_owned(),
-        profile: config.profile,
-        operators: config.shop.operators.clone(),
-    }
 }
 
 /// What sends mail.

@@ -106,7 +106,7 @@ impl FromRequestParts<App> for Admin {
             return Err(Problem::new(Kind::Forbidden).detail("this is for operators"));
         }
         caller.require(Scope::Admin)?;
-        if app.site.operators_need_second_factor() && !caller.second_factor {
+        if app.shop.operators_need_second_factor() && !caller.second_factor {
             return Err(Problem::new(Kind::Forbidden)
                 .detail(
                     "operators need a second factor here: set one up with `POST /api/account/totp`, then sign in again",
@@ -144,7 +144,7 @@ fn same_origin(method: &Method, headers: &HeaderMap, app: &App) -> Result<(), Pr
         site == Some(b"same-origin")
             && [format!("http://{host}"), format!("https://{host}")].iter().any(|own| origin == Some(own.as_bytes()))
     };
-    let ours = origin.is_none_or(|origin| origin == app.site.origin().as_bytes()) || asked();
+    let ours = origin.is_none_or(|origin| origin == app.shop.origin().as_bytes()) || asked();
     if from_here && ours {
         return Ok(());
     }
@@ -188,7 +188,7 @@ pub fn end_session(app: &App) -> HeaderValue {
 }
 
 fn session_cookie(app: &App, token: &str, seconds: u64) -> HeaderValue {
-    let secure = if app.site.is_https() { "; Secure" } else { "" };
+    let secure = if app.shop.is_https() { "; Secure" } else { "" };
     let cookie = format!("{SESSION_COOKIE}={token}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
     // Tokens are hexadecimal, so this cannot fail.
     HeaderValue::from_str(&cookie).unwrap_or(HeaderValue::from_static(""))

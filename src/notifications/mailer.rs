@@ -12,8 +12,8 @@ use std::{
 use lettre::{
     Address, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
     message::{
-        Mailbox, MultiPart, SinglePart,
-        header::{HeaderName, HeaderValue},
+        Body, Mailbox, MultiPart, SinglePart,
+        header::{ContentTransferEncoding, HeaderName, HeaderValue},
     },
     transport::smtp,
 };
@@ -113,11 +113,24 @@ impl Mailer {
                 HeaderName::new_from_ascii_str("Auto-Submitted"),
                 "auto-generated".to_owned(),
             ));
+        let text = body(&letter.text);
         let built = match &letter.html {
-            Some(html) => message.multipart(MultiPart::alternative_plain_html(letter.text.clone(), html.clone())),
-            None => message.singlepart(SinglePart::plain(letter.text.clone())),
+            Some(html) => message.multipart(MultiPart::alternative_plain_html(text, html.clone())),
+            None => message.singlepart(SinglePart::plain(text)),
         };
         built.map_err(|error| refused(&error))
+    }
+}
+
+/// A text in the encoding that keeps it readable. Plain ASCII needs none up to 998 characters a line (RFC 5322, 2.1.1);
+/// left to itself the library cuts links in two.
+fn body(text: &str) -> Body {
+    let plain = text.is_ascii() && !text.contains('\0') && text.lines().all(|line| line.len() <= 998);
+    if plain {
+        let lines = text.lines().flat_map(|line| [line, "\r\n"]).collect::<String>();
+        Body::dangerous_pre_encoded(lines.into_bytes(), ContentTransferEncoding::SevenBit)
+    } else {
+        Body::new(text.to_owned())
     }
 }
 
@@ -177,8 +190,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn what_cannot_work_is_told_at_the_start() {
+    #[tokio::test]
+    async fn what_cannot_work_is_told_at_the_start() {
         let server = |url: &str| Mailer::new("shop@example.com", MailTo::Server(url.to_owned()));
         server("smtp://localhost:2525").expect("a mailer");
         for url in ["smtp://localhost?tls=maybe", "http://localhost"] {

@@ -79,7 +79,7 @@ on_both!(a_revoked_or_expired_token_is_nobody, |db| async move {
         .expect("written");
     problem(scene.get("/api/account", &token).await, 401, "unauthorized").await;
     assert_eq!(scene.got("/api/account/tokens", &ada.cookie).await["data"], json!([]));
-    for nobody in ["Bearer mtp_x", "Bearer ", "Bearer mtp_\u{7f}"] {
+    for nobody in ["Bearer mtp_x", "Bearer ", "bearer x y"] {
         let answer =
             scene.shop.client.get(scene.shop.mintreu.url("/api/account")).header("authorization", nobody.as_bytes());
         problem(answer.send().await.expect("an answer"), 401, "unauthorized").await;

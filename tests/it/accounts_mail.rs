@@ -12,7 +12,7 @@ fn by_smtp(server: &SmtpServer) -> Mintreu {
     Mintreu::new()
         .env("MINTREU__MAIL__KIND", "smtp")
         .env("MINTREU__MAIL__SMTP__URL", server.url())
-        .env("MINTREU__MAIL__SMTP__FROM", "Ada's shop <shop@example.com>")
+        .env("MINTREU__MAIL__SMTP__FROM", "Our shop <shop@example.com>")
 }
 
 async fn arrived(server: &SmtpServer, number: usize) -> Vec<Received> {
@@ -35,7 +35,7 @@ on_both!(a_mail_arrives_and_its_link_works, |db| async move {
         .await;
     let mail = arrived(&server, 1).await.remove(0);
     assert_eq!((mail.from.as_str(), mail.to.as_slice()), ("shop@example.com", &["ada@example.com".to_owned()][..]));
-    assert_eq!(mail.header("From"), Some("\"Ada's shop\" <shop@example.com>"));
+    assert_eq!(mail.header("From"), Some("\"Our shop\" <shop@example.com>"));
     assert_eq!(mail.header("To"), Some("ada@example.com"));
     assert_eq!(mail.header("Subject"), Some("Confirm your address for Mintreu"));
     assert_eq!(mail.header("Auto-Submitted"), Some("auto-generated"));

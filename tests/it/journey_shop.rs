@@ -10,7 +10,7 @@ use mintreu::{
 use reqwest::{Client, Response};
 use serde_json::{Value, json};
 
-use crate::support::{Finished, Mintreu, Running, TestDb};
+use crate::support::{Finished, Mintreu, Running, TestDb, crypto};
 
 /// How long anything may take on a busy machine before a test gives up.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -35,6 +35,7 @@ impl Shop {
     /// An installation with an environment of its own, not started.
     pub(crate) fn of(mintreu: Mintreu, url: &str) -> Self {
         let mintreu = mintreu.env("MINTREU__DATABASE__URL", url);
+        crypto();
         Self { mintreu, client: Client::new(), url: url.to_owned() }
     }
 

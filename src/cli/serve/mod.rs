@@ -2,6 +2,7 @@
 
 mod lock;
 mod readiness;
+mod shop;
 mod work;
 
 pub(super) use work::QUEUES;
@@ -70,9 +71,9 @@ async fn open_app(config: &Config) -> Result<App, Failure> {
     let usage = open_usage(config, db.ids().clone())?;
     let sandbox = &config.payments.sandbox;
     let secrets = sandbox.enabled.then(|| Arc::from(sandbox.webhook_secret.as_slice()));
-    let site = Arc::new(open::site(config));
+    let shop = Arc::new(shop::shop(config));
     let (passwords, mailer) = (open::passwords(&keys), open::mailer(config)?);
-    Ok(App { db, flags, usage, keys, sandbox: secrets, site, passwords, mailer })
+    Ok(App { db, flags, usage, keys, sandbox: secrets, shop, passwords, mailer })
 }
 
 /// Development brings the schema up to date by itself; production leaves the moment to its operator.

@@ -6,7 +6,7 @@ use crate::{
 };
 
 pub(super) fn email(text: &str) -> Result<Email, Problem> {
-    text.parse().map_err(|error: crate::accounts::NotAnEmail| invalid("#/email", error))
+    text.parse().map_err(|error: crate::accounts::InvalidEmail| invalid("#/email", error))
 }
 
 pub(super) fn name(text: &str) -> Result<Name, Problem> {

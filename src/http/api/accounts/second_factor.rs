@@ -20,7 +20,7 @@ use crate::{
 /// `POST /api/account/totp`: a secret that waits for its confirmation.
 pub async fn begin(State(app): State<App>, caller: Caller) -> Result<impl IntoResponse, Problem> {
     caller.session()?;
-    let enrolment = accounts::begin_second_factor(&app.db, &app.keys, &caller, &app.site.name).await?;
+    let enrolment = accounts::begin_second_factor(&app.db, &app.keys, &caller, &app.shop.name).await?;
     Ok((StatusCode::CREATED, [(header::CACHE_CONTROL, "no-store")], Json(enrolment)))
 }
 
