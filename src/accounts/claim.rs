@@ -77,7 +77,7 @@ pub async fn claim_purchases(
     request: Option<String>,
 ) -> Result<Claimed, ClaimError> {
     let id = proof::read_token(keys, Purpose::ClaimPurchases, &claim.token).ok_or(ClaimError::Token)?;
-    let email = proof::address_of(db, Purpose::ClaimPurchases, id).await?.ok_or(ClaimError::Token)?;
+    let email = proof::look(db, Purpose::ClaimPurchases, id).await?.ok_or(ClaimError::Token)?.email;
     let hash = match claim.password {
         Some(password) => Some(passwords.hash(NewPassword::choose(password, &email)?).await?),
         None => None,

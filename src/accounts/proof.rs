@@ -161,12 +161,20 @@ pub(super) async fn redeem(tx: &mut Tx, purpose: Purpose, id: Uuid) -> Result<Op
     )
 }
 
-/// The address of a proof that can still be redeemed.
-pub(super) async fn address_of(db: &Db, purpose: Purpose, id: Uuid) -> Result<Option<Email>, DbError> {
+/// Whom a proof that can still be redeemed is for.
+#[derive(Debug, FromRow)]
+pub(super) struct Redeemable {
+    pub(super) email: Email,
+    pub(super) user_id: Option<UserId>,
+}
+
+/// Looks at a proof before it is redeemed.
+pub(super) async fn look(db: &Db, purpose: Purpose, id: Uuid) -> Result<Option<Redeemable>, DbError> {
     fetch_optional!(
         db,
-        sqlx::query_scalar(
-            "SELECT email FROM mail_proofs WHERE id = $1 AND purpose = $2 AND used_at IS NULL AND expires_at > $3"
+        sqlx::query_as(
+            "SELECT email, user_id FROM mail_proofs
+             WHERE id = $1 AND purpose = $2 AND used_at IS NULL AND expires_at > $3"
         )
         .bind(id)
         .bind(purpose)
@@ -174,7 +182,8 @@ pub(super) async fn address_of(db: &Db, purpose: Purpose, id: Uuid) -> Result<Op
     )
 }
 
-/// Makes an account's other proofs of this purpose useless.
+/// Makes an account's proofs of this purpose useless. The account's row must have been changed before in this transaction:
+/// else two that use two links at once would wait for each other.
 pub(super) async fn withdraw(tx: &mut Tx, purpose: Purpose, user: UserId) -> Result<(), DbError> {
     let now = tx.now();
     execute!(

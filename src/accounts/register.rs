@@ -208,8 +208,8 @@ async fn verify(tx: &mut Tx, id: Uuid, request: Option<String>) -> Result<Verifi
     let proven = proof::redeem(tx, Purpose::VerifyEmail, id).await?.ok_or(ProofError::Token)?;
     let Proven { user_id: Some(user), email, name, password_hash } = proven else { return Err(ProofError::Token) };
     let now = tx.now();
-    // Once it is verified no waiting registration can change it any more.
-    execute!(
+    // Once the address is proven no registration that still waits can change the account: its links are of no use.
+    let verified = execute!(
         tx,
         sqlx::query(
             "UPDATE users SET email_verified_at = $1, name = COALESCE($2, name), password_hash = $3, updated_at = $1
@@ -217,18 +217,18 @@ async fn verify(tx: &mut Tx, id: Uuid, request: Option<String>) -> Result<Verifi
         )
         .bind(now)
         .bind(name)
-        .bind(password_hash)
+        .bind(&password_hash)
         .bind(user)
     )?;
-    let password_set: bool =
-        fetch_one!(tx, sqlx::query_scalar("SELECT password_hash IS NOT NULL FROM users WHERE id = $1").bind(user))?;
+    if verified == 0 {
+        return Err(ProofError::Token);
+    }
     address_proven(tx, user, &email, By { actor: Actor::user(user.to_string()), request }).await?;
-    Ok(Verified { user, email, password_set })
+    Ok(Verified { user, email, password_set: password_hash.is_some() })
 }
 
 /// What follows whenever an account's address was proven, by whichever link.
 pub(super) async fn address_proven(tx: &mut Tx, user: UserId, email: &Email, by: By) -> Result<(), DbError> {
-    proof::withdraw(tx, Purpose::VerifyEmail, user).await?;
     tenant::attach_guests(tx, user, email).await?;
     tx.audit(by.did("user.address_proven", "user", user));
     tx.emit(&UserVerified { user })?;

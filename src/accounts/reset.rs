@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::{
     Email, HashError, Identity, NewPassword, Passwords, ProofError, Purpose, WeakPassword, by::By, login, proof,
-    register, session,
+    register, session, tenant,
 };
 use crate::{
     audit::Actor,
@@ -79,19 +79,24 @@ pub async fn reset_password(
     request: Option<String>,
 ) -> Result<(), PasswordError> {
     let id = proof::read_token(keys, Purpose::ResetPassword, token).ok_or(PasswordError::Token)?;
-    let email = proof::address_of(db, Purpose::ResetPassword, id).await?.ok_or(PasswordError::Token)?;
-    let hash = passwords.hash(NewPassword::choose(password, &email)?).await?;
-    db.write(async |tx| reset(tx, id, &hash, request).await).await
+    let proof = proof::look(db, Purpose::ResetPassword, id).await?.ok_or(PasswordError::Token)?;
+    let user = proof.user_id.ok_or(PasswordError::Token)?;
+    let hash = passwords.hash(NewPassword::choose(password, &proof.email)?).await?;
+    db.write(async |tx| reset(tx, (id, user), &hash, request).await).await
 }
 
-async fn reset(tx: &mut Tx, id: Uuid, hash: &str, request: Option<String>) -> Result<(), PasswordError> {
-    let proven = proof::redeem(tx, Purpose::ResetPassword, id).await?.ok_or(PasswordError::Token)?;
-    let user = proven.user_id.ok_or(PasswordError::Token)?;
+async fn reset(
+    tx: &mut Tx,
+    (id, user): (Uuid, UserId),
+    hash: &str,
+    request: Option<String>,
+) -> Result<(), PasswordError> {
     let now = tx.now();
-    let unproven: Option<bool> = fetch_optional!(
+    let was_proven: Option<bool> = fetch_optional!(
         tx,
-        sqlx::query_scalar("SELECT email_verified_at IS NULL FROM users WHERE id = $1").bind(user)
+        sqlx::query_scalar("SELECT email_verified_at IS NOT NULL FROM users WHERE id = $1").bind(user)
     )?;
+    // The account before its proofs: whoever uses another link of it waits here.
     let changed = execute!(
         tx,
         sqlx::query(
@@ -105,6 +110,7 @@ async fn reset(tx: &mut Tx, id: Uuid, hash: &str, request: Option<String>) -> Re
     if changed == 0 {
         return Err(PasswordError::Token);
     }
+    let proven = proof::redeem(tx, Purpose::ResetPassword, id).await?.ok_or(PasswordError::Token)?;
     let by = By { actor: Actor::user(user.to_string()), request };
     session::end_others(tx, user, None).await?;
     execute!(
@@ -113,10 +119,10 @@ async fn reset(tx: &mut Tx, id: Uuid, hash: &str, request: Option<String>) -> Re
             .bind(now)
             .bind(user)
     )?;
-    if unproven == Some(true) {
-        register::address_proven(tx, user, &proven.email, by.clone()).await?;
+    if was_proven == Some(true) {
+        tenant::attach_guests(tx, user, &proven.email).await?;
     } else {
-        super::tenant::attach_guests(tx, user, &proven.email).await?;
+        register::address_proven(tx, user, &proven.email, by.clone()).await?;
     }
     changed_password(tx, user, &by, "password.reset").await
 }

@@ -63,10 +63,12 @@ pub(super) async fn create_personal(tx: &mut Tx, user: UserId, name: &str) -> Re
 ///
 /// Each guest is taken once, whoever proves the address how often.
 pub(super) async fn attach_guests(tx: &mut Tx, user: UserId, email: &Email) -> Result<usize, DbError> {
-    let to: TenantId = fetch_one!(
-        tx,
-        sqlx::query_scalar("SELECT id FROM tenants WHERE owner_id = $1 AND kind = 'personal'").bind(user)
-    )?;
+    // Held until the commit, so that two who prove the address at once do not wait for each other's guests.
+    let personal = tx.dialect().pick(
+        "SELECT id FROM tenants WHERE owner_id = $1 AND kind = 'personal'",
+        "SELECT id FROM tenants WHERE owner_id = $1 AND kind = 'personal' FOR NO KEY UPDATE",
+    );
+    let to: TenantId = fetch_one!(tx, sqlx::query_scalar(personal).bind(user))?;
     let guests: Vec<TenantId> = fetch_all!(
         tx,
         sqlx::query_scalar(

@@ -5,8 +5,9 @@ use std::{sync::Arc, time::Duration};
 use futures::future::join_all;
 use mintreu::{
     accounts::{
-        self, By, Credential, Device, Email, LoginError, NewAccessToken, NewAccount, NewPassword, PasswordError,
-        Passwords, ProofError, ProofOf, Purpose, Registration, Role, SESSION_LIFE, Scope, Scopes, SignIn, TokenError,
+        self, By, Claim, ClaimedBy, Credential, Device, Email, LoginError, NewAccessToken, NewAccount, NewPassword,
+        PasswordError, Passwords, ProofError, ProofOf, Purpose, Registration, Role, SESSION_LIFE, Scope, Scopes,
+        SignIn, TokenError,
     },
     audit::Actor,
     db::{Db, DbError},
@@ -108,6 +109,22 @@ on_both!(of_many_who_use_one_link_one_gets_through, |db| async move {
     assert_eq!(rules.number("SELECT COUNT(*) FROM jobs WHERE payload LIKE '%password_changed%'").await, 1);
 });
 
+on_both!(of_many_links_that_are_used_at_once_one_is_good, |db| async move {
+    let rules = Rules::on(&db).await;
+    let user = rules.account("ada@example.com").await;
+    let mut tokens = Vec::new();
+    for _ in 0..6 {
+        tokens.push(rules.proof(Purpose::ResetPassword, user, "ada@example.com").await.1);
+    }
+    let tries = tokens.iter().enumerate().map(|(number, token)| {
+        let password = format!("password number {number}");
+        accounts::reset_password(&rules.db, (&rules.keys, &rules.passwords), token, password, None)
+    });
+    let done = join_all(tries).await;
+    assert_eq!(done.iter().filter(|done| done.is_ok()).count(), 1, "{done:?}");
+    assert!(done.iter().all(|done| matches!(done, Ok(()) | Err(PasswordError::Token))), "{done:?}");
+});
+
 on_both!(of_many_who_register_one_address_at_once_one_makes_the_account, |db| async move {
     let rules = Rules::on(&db).await;
     let tries = (0..8).map(|_| {
@@ -142,9 +159,15 @@ on_both!(guests_are_attached_once_however_many_prove_the_address, |db| async mov
     }
     let mut tokens = Vec::new();
     for _ in 0..4 {
-        tokens.push(rules.proof(Purpose::VerifyEmail, user, "ada@example.com").await.1);
+        tokens.push(rules.proof(Purpose::ClaimPurchases, user, "ada@example.com").await.1);
     }
-    join_all(tokens.iter().map(|token| accounts::verify_email(&rules.db, &rules.keys, token, None))).await;
+    let claims = tokens.iter().map(|token| {
+        let claim = Claim { token: token.clone(), name: None, password: None };
+        accounts::claim_purchases(&rules.db, (&rules.keys, &rules.passwords), claim, None)
+    });
+    for claimed in join_all(claims).await {
+        assert_eq!(claimed.expect("claimed").account, ClaimedBy::Existing);
+    }
     assert_eq!(rules.number("SELECT COUNT(*) FROM jobs WHERE kind = 'accounts.attach_purchases'").await, 3);
     assert_eq!(rules.number("SELECT COUNT(*) FROM tenants WHERE merged_into IS NOT NULL").await, 3);
 });
