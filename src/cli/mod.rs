@@ -13,6 +13,7 @@ mod migrate;
 mod open;
 mod output;
 mod serve;
+mod users;
 mod webhooks;
 
 use std::{os::unix::fs::MetadataExt, path::PathBuf, process::ExitCode};
@@ -72,6 +73,9 @@ enum Command {
     /// Look at licences, suspend, resume and revoke them.
     #[command(subcommand)]
     Licenses(licenses::Licenses),
+    /// Make, list and change accounts.
+    #[command(subcommand)]
+    Users(users::Users),
     /// Verify, list and export the audit trail.
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -110,6 +114,7 @@ async fn run(cli: Cli, output: Output) -> Result<ExitCode, Failure> {
         Command::Jobs(command) => command.run(&loaded?, output).await,
         Command::Webhooks(command) => command.run(&loaded?, output).await,
         Command::Licenses(command) => command.run(&loaded?, output).await,
+        Command::Users(command) => command.run(&loaded?, output).await,
         Command::Audit(command) => command.run(&loaded?, output).await,
         Command::Doctor => doctor::run(loaded, output).await,
     }

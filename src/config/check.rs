@@ -3,7 +3,7 @@
 use std::{fmt, net::IpAddr, ops::RangeInclusive, time::Duration};
 
 use super::{
-    Config, Profile,
+    Config, MailKind, Profile,
     layers::Layers,
     problem::{Origin, Problem, env_name},
     urls::PublicUrl,
@@ -97,6 +97,13 @@ fn contradictions(config: &Config, found: &mut Found<'_>) {
     }
     if config.usage.journal_dir.as_os_str().is_empty() {
         found.add("usage.journal_dir", r#"is empty; name a directory, for example "var/usage""#.to_owned());
+    }
+    if config.mail.kind == MailKind::Smtp && config.mail.smtp.url.is_none() {
+        let what = r#"is empty while mail.kind is "smtp"; write for example "smtps://USER:PASSWORD@mail.example.com""#;
+        found.add("mail.smtp.url", what.to_owned());
+    }
+    if config.mail.file.path.as_os_str().is_empty() {
+        found.add("mail.file.path", r#"is empty; name a directory, for example "var/mail""#.to_owned());
     }
     let keys = &config.secrets.key;
     if keys.iter().enumerate().any(|(place, key)| keys[..place].contains(key)) {

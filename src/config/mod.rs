@@ -8,6 +8,7 @@ mod check;
 mod de;
 mod key_file;
 mod layers;
+mod mail;
 mod problem;
 mod sections;
 mod show;
@@ -28,6 +29,7 @@ use serde::{Deserialize, Serialize};
 use self::layers::{Layers, Raw};
 pub use self::{
     key_file::KeyFileError,
+    mail::{Sender, SmtpUrl},
     problem::{ConfigError, Origin, Problem, env_name},
     sections::*,
     show::Setting,
@@ -128,6 +130,8 @@ pub struct Config {
     pub licensing: Licensing,
     /// Logs.
     pub telemetry: Telemetry,
+    /// Mail.
+    pub mail: Mail,
     /// Payment providers.
     pub payments: Payments,
     /// Keys.

@@ -7,6 +7,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    mail::{Sender, SmtpUrl},
     urls::{DatabaseUrl, PublicUrl, RedisUrl},
     values::{self, Bytes, LogFilter},
 };
@@ -200,6 +201,38 @@ pub enum LogFormat {
     Human,
     /// For machines: one object per line.
     Json,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mail {
+    pub kind: MailKind,
+    pub file: MailFile,
+    pub smtp: MailSmtp,
+}
+
+text_enum! {
+    /// Where mails go.
+    pub enum MailKind {
+        /// Into a directory.
+        File = "file",
+        /// To a server that sends them.
+        Smtp = "smtp",
+    }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MailFile {
+    pub path: PathBuf,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MailSmtp {
+    #[serde(with = "values::optional")]
+    pub url: Option<SmtpUrl>,
+    pub from: Sender,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

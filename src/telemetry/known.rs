@@ -69,6 +69,10 @@ pub const METRICS: &[Metric] = &[
     count("mintreu_http_refused_by_switch_total", "Requests refused because an operator switched the capability off."),
     level("mintreu_http_connections", "Open connections."),
     level("mintreu_ready", "1 when the named readiness check passed last, else 0."),
+    count("mintreu_http_rate_limited_total", "Requests refused by a rate limit, by limit."),
+    // Accounts and mail.
+    count("mintreu_logins_total", "Tries to sign in, by what became of them."),
+    count("mintreu_mails_total", "Mails, by outcome: sent, refused for good, or failed and tried again."),
     // Payments.
     count("mintreu_webhooks_total", "Deliveries of payment providers, by provider and by what became of them."),
     count("mintreu_webhooks_duplicates_total", "Handlings that found their event known or handled already."),

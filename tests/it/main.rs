@@ -3,6 +3,17 @@
 #[macro_use]
 mod support;
 
+mod accounts_access_tokens;
+mod accounts_admin;
+mod accounts_claim;
+mod accounts_cli;
+mod accounts_input;
+mod accounts_login;
+mod accounts_mail;
+mod accounts_register;
+mod accounts_rules;
+mod accounts_scene;
+mod accounts_second_factor;
 mod bad_input;
 mod child;
 mod cli_audit;

@@ -75,24 +75,24 @@ async fn open_app(config: &Config) -> Result<App, Failure> {
     let license_keys = KeyMaker::new(&keys);
     let settings = &config.licensing;
     let options = CacheOptions { size: settings.cache_size, stale_grace: settings.stale_grace };
-    let license_cache = LicenseCache::new(db.clone(), license_keys.clone(), options);
     let license_limits = CallLimits {
         per_key: settings.validations_per_minute_per_key,
         per_address: settings.validations_per_minute_per_address,
     };
-    let shop = Arc::new(shop::shop(config));
     Ok(App {
+        license_cache: LicenseCache::new(db.clone(), license_keys.clone(), options),
+        passwords: open::passwords(&keys),
+        mailer: open::mailer(config)?,
+        shop: Arc::new(shop::shop(config)),
         db,
         flags,
         usage,
         keys,
         license_keys,
-        license_cache,
         license_limits,
         providers,
         webhooks,
         sandbox,
-        shop,
     })
 }
 

@@ -7,8 +7,9 @@ mod postgres;
 mod postgres_server;
 mod process;
 mod shop;
-mod till;
+mod smtp;
 pub(crate) mod sold;
+mod till;
 
 use std::{
     path::{Path, PathBuf},
@@ -30,6 +31,7 @@ pub(crate) use self::{
     shop::{
         Effect, NoFail, QUEUE, Shop, ShopOptions, count, create_effects, effects_once, jobs_in, settled, write_effect,
     },
+    smtp::{Received, SmtpServer},
     till::{Sells, Till, charge, paid, put_on_sale, refunded},
 };
 
