@@ -38,7 +38,7 @@ pub use identity::{Credential, Identity, identify_session, identify_token, note_
 pub use login::{LoginError, PasswordShown, SignIn, SignedIn, actor, check_password, sign_in};
 pub use name::{Name, NotAName};
 pub use password::{Checked, HashError, NewPassword, Passwords, WeakPassword};
-pub use proof::{ProofOf, ProofToMail, Purpose, issue_proof, proof_to_mail, proof_token};
+pub use proof::{ProofOf, ProofToMail, Purpose, claim_of_guest, issue_proof, proof_to_mail, proof_token};
 pub use register::{
     ProofError, RegisterError, Registration, UserVerified, Verified, register, resend_verification, verify_email,
 };

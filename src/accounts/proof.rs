@@ -104,6 +104,18 @@ pub async fn proof_to_mail(db: &Db, id: Uuid) -> Result<Option<ProofToMail>, DbE
     )
 }
 
+/// The newest link with which a guest's purchases can be claimed.
+pub async fn claim_of_guest(db: &Db, tenant: TenantId) -> Result<Option<Uuid>, DbError> {
+    fetch_optional!(
+        db,
+        sqlx::query_scalar(
+            "SELECT id FROM mail_proofs WHERE tenant_id = $1 AND purpose = $2 AND used_at IS NULL ORDER BY id DESC LIMIT 1"
+        )
+        .bind(tenant)
+        .bind(Purpose::ClaimPurchases)
+    )
+}
+
 const ID: usize = 32;
 const KEY: usize = 8;
 /// 128 bits of the keyed hash.

@@ -51,6 +51,7 @@ mod inbox;
 pub mod licensing;
 mod mailbox;
 pub mod notifications;
+mod order_letters;
 pub mod payments;
 mod policy;
 mod root;

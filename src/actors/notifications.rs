@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::Capability;
+use super::{Capability, order_letters};
 use crate::{
     accounts::{self, Account, ProofToMail, Purpose},
     app::{App, Shop},
     db::Db,
     jobs::{Attempt, External, Failure, Handlers},
-    kernel::{LicenseId, OrderId, SubscriptionId, UserId, seal::Keyring},
+    kernel::{UserId, seal::Keyring},
+    licenses::KeyMaker,
     notifications::{
         AlreadyRegisteredLetter, ClaimPurchasesLetter, Letter, Letterhead, MailError, Mailer, Notice,
         PasswordChangedLetter, ResetPasswordLetter, Unwritable, VerifyEmailLetter, Write,
@@ -21,8 +22,9 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Notifications {
     mailer: Mailer,
-    keys: Keyring,
-    shop: Arc<Shop>,
+    pub(super) keys: Keyring,
+    pub(super) license_keys: KeyMaker,
+    pub(super) shop: Arc<Shop>,
 }
 
 impl Notifications {
@@ -30,7 +32,7 @@ impl Notifications {
         Letterhead { shop: self.shop.name.clone(), url: self.shop.public_url.clone() }
     }
 
-    fn write(&self, to: &str, letter: &impl Write) -> Result<Vec<Letter>, Failure> {
+    pub(super) fn write(&self, to: &str, letter: &impl Write) -> Result<Vec<Letter>, Failure> {
         Ok(vec![letter.write(&self.letterhead(), to)?])
     }
 }
@@ -76,12 +78,12 @@ async fn gather(state: &Notifications, db: &Db, notice: &Notice) -> Result<Vec<L
         Notice::ClaimPurchases { proof } => gather_proof(state, db, proof, Purpose::ClaimPurchases).await,
         Notice::AlreadyRegistered { user } => gather_already_registered(state, db, user).await,
         Notice::PasswordChanged { user } => gather_password_changed(state, db, user).await,
-        Notice::OrderFulfilled { order } => gather_order_fulfilled(state, db, order).await,
-        Notice::OrderRefunded { order, amount } => gather_order_refunded(state, db, order, amount).await,
-        Notice::LicenseExpiring { license, days } => gather_license_expiring(state, db, license, days).await,
-        Notice::RenewalFailed { subscription, step } => gather_renewal_failed(state, db, subscription, step).await,
-        Notice::SubscriptionEnded { subscription } => gather_subscription_ended(state, db, subscription).await,
-        Notice::OrderNeedsAttention { order } => gather_order_needs_attention(state, db, order).await,
+        Notice::OrderFulfilled { order } => order_letters::order_fulfilled(state, db, order).await,
+        Notice::OrderRefunded { order, amount } => order_letters::order_refunded(state, db, order, amount).await,
+        Notice::LicenseExpiring { license, days } => order_letters::license_expiring(state, db, license, days).await,
+        Notice::RenewalFailed { subscription, .. } => order_letters::renewal_failed(state, db, subscription).await,
+        Notice::SubscriptionEnded { subscription } => order_letters::subscription_ended(state, db, subscription).await,
+        Notice::OrderNeedsAttention { order } => order_letters::order_needs_attention(state, db, order).await,
     }
 }
 
@@ -111,39 +113,15 @@ async fn gather_password_changed(state: &Notifications, db: &Db, user: UserId) -
     state.write(email.as_str(), &PasswordChangedLetter { name: Some(name) })
 }
 
-/// What orders, licences and subscriptions have to tell waits for their queries.
-fn not_gathered(what: &str) -> Result<Vec<Letter>, Failure> {
-    Err(Failure::dead(format!("nothing gathers what {what} is about yet")))
-}
-
-async fn gather_order_fulfilled(_: &Notifications, _: &Db, _: OrderId) -> Result<Vec<Letter>, Failure> {
-    not_gathered("order_fulfilled")
-}
-
-async fn gather_order_refunded(_: &Notifications, _: &Db, _: OrderId, _: i64) -> Result<Vec<Letter>, Failure> {
-    not_gathered("order_refunded")
-}
-
-async fn gather_license_expiring(_: &Notifications, _: &Db, _: LicenseId, _: i64) -> Result<Vec<Letter>, Failure> {
-    not_gathered("license_expiring")
-}
-
-async fn gather_renewal_failed(_: &Notifications, _: &Db, _: SubscriptionId, _: i64) -> Result<Vec<Letter>, Failure> {
-    not_gathered("renewal_failed")
-}
-
-async fn gather_subscription_ended(_: &Notifications, _: &Db, _: SubscriptionId) -> Result<Vec<Letter>, Failure> {
-    not_gathered("subscription_ended")
-}
-
-async fn gather_order_needs_attention(_: &Notifications, _: &Db, _: OrderId) -> Result<Vec<Letter>, Failure> {
-    not_gathered("order_needs_attention")
-}
-
 /// The capability and the kinds of jobs that it does.
 #[must_use]
 pub fn capability(app: &App) -> Capability<Notifications> {
-    let state = Notifications { mailer: app.mailer.clone(), keys: app.keys.clone(), shop: Arc::clone(&app.shop) };
+    let state = Notifications {
+        mailer: app.mailer.clone(),
+        keys: app.keys.clone(),
+        license_keys: app.license_keys.clone(),
+        shop: Arc::clone(&app.shop),
+    };
     let handlers = Handlers::new(app.db.clone()).external::<Notice>();
     Capability::new("notifications", move || state.clone(), Arc::new(handlers))
 }

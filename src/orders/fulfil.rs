@@ -10,6 +10,7 @@ use super::{
     timeline,
 };
 use crate::{
+    accounts::{self, ProofOf, Purpose},
     audit::Entry,
     db::Tx,
     execute,
@@ -58,6 +59,10 @@ pub async fn fulfil(tx: &mut Tx, keys: &KeyMaker, order: OrderId) -> Result<(), 
     timeline::note(tx, order.id, "fulfilled", json!({ "licenses": issued }));
     tx.audit(Entry::new(ACTOR, "order.fulfilled", "order", order.id.to_string()).change(None, json!(issued)));
     tx.emit(&OrderFulfilled { order: order.id, licenses: issued })?;
+    if order.user.is_none() {
+        // The letter carries the link with which a guest takes what was bought into an account.
+        accounts::issue_proof(tx, Purpose::ClaimPurchases, ProofOf::Guest(order.tenant), &order.email).await?;
+    }
     tx.enqueue(&Notice::OrderFulfilled { order: order.id }).await?;
     if let Some(paid_at) = order.paid_at {
         metrics::histogram!("mintreu_orders_fulfilment_seconds").record(now.since(paid_at));

@@ -4,6 +4,7 @@ use sqlx::FromRow;
 
 use super::order::{DisputeState, FulfilmentState, PaymentState};
 use crate::{
+    accounts::Email,
     audit::Actor,
     catalog::{BillingCycle, LicenseType, Limits},
     db::{DbError, Tx},
@@ -25,6 +26,7 @@ pub(super) const ACTOR: Actor = Actor::system("orders");
 struct Row {
     tenant_id: TenantId,
     user_id: Option<UserId>,
+    email: Email,
     currency: Currency,
     total: i64,
     refunded: i64,
@@ -77,6 +79,7 @@ pub(super) struct Locked {
     pub(super) id: OrderId,
     pub(super) tenant: TenantId,
     pub(super) user: Option<UserId>,
+    pub(super) email: Email,
     pub(super) currency: Currency,
     pub(super) total: i64,
     pub(super) refunded: i64,
@@ -92,7 +95,7 @@ pub(super) async fn lock(tx: &mut Tx, id: OrderId) -> Result<Option<Locked>, DbE
     macro_rules! select {
         ($suffix:literal) => {
             concat!(
-                "SELECT o.tenant_id, o.user_id, o.currency, o.total, o.refunded, o.payment_state,
+                "SELECT o.tenant_id, o.user_id, o.email, o.currency, o.total, o.refunded, o.payment_state,
             o.fulfilment_state, o.dispute_state, o.paid_at,
             i.id AS item_id, i.product_id, i.plan_id, i.developer_id, i.billing_cycle, i.trial_days, i.license_type,
             i.limits, i.quantity, i.unit_amount, i.discount AS item_discount, i.tax AS item_tax,
@@ -112,6 +115,7 @@ pub(super) async fn lock(tx: &mut Tx, id: OrderId) -> Result<Option<Locked>, DbE
         id,
         tenant: first.tenant_id,
         user: first.user_id,
+        email: first.email,
         currency: first.currency,
         total: first.total,
         refunded: first.refunded,
@@ -146,4 +150,21 @@ pub(super) async fn flag(tx: &mut Tx, order: OrderId, why: &str) -> Result<(), D
     tx.enqueue(&Notice::OrderNeedsAttention { order }).await?;
     metrics::counter!("mintreu_orders_flagged_total").increment(1);
     Ok(())
+}
+
+/// What a mark means, in a sentence.
+#[must_use]
+pub fn explain_attention(mark: &str) -> &'static str {
+    match mark {
+        "wrong_amount" => {
+            "A payment of another amount or currency arrived. Nothing was given for it; refund it or settle it by hand."
+        }
+        "paid_twice" => "It was paid twice. The second payment is being sent back.",
+        "paid_too_late" => "It was paid after it had ended. The money is being sent back.",
+        "refund_exceeds_payment" => "More was refunded at the provider than was paid.",
+        "refund_refused" => "The provider refused to refund it. Refund it at the provider, or another way.",
+        "disputed" => "The buyer's bank disputes the payment. Answer at the provider before its deadline.",
+        "renewal_of_another_amount" => "A renewal of another amount was charged. Nothing was prolonged.",
+        _ => "Something about it needs a person's eyes.",
+    }
 }

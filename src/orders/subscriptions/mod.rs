@@ -12,4 +12,4 @@ pub use dunning::{RetryRenewal, dunning_due, expire_overdue, retried, unpaid};
 pub use end::{CancelSubscription, EndError, EndSubscription, ending, request_end};
 pub(super) use end::{changed, end_of_order, ended_by_provider};
 pub(super) use renew::renewed;
-pub use subscription::{Subscription, SubscriptionStatus, find, list};
+pub use subscription::{Holder, Subscription, SubscriptionStatus, find, holder, list, prolongs};

@@ -6,7 +6,9 @@ use sqlx::FromRow;
 use crate::{
     db::{Db, DbError},
     fetch_all, fetch_optional,
-    kernel::{Currency, OrderId, OrderItemId, Page, PageFrom, PageRequest, PlanId, SubscriptionId, TenantId, Time},
+    kernel::{
+        Currency, OrderId, OrderItemId, Page, PageFrom, PageRequest, PlanId, SubscriptionId, TenantId, Time, UserId,
+    },
     payments::ProviderName,
     text_enum,
 };
@@ -62,6 +64,46 @@ macro_rules! select {
 /// A tenant's subscription.
 pub async fn find(db: &Db, tenant: TenantId, id: SubscriptionId) -> Result<Option<Subscription>, DbError> {
     fetch_optional!(db, sqlx::query_as(select!("s.id = $2")).bind(tenant).bind(id))
+}
+
+/// What a letter to a subscription's holder tells.
+#[derive(Debug, FromRow)]
+#[expect(missing_docs, reason = "the fields are the columns of subscriptions, orders and order_items")]
+pub struct Holder {
+    pub user_id: Option<UserId>,
+    pub email: String,
+    pub title: String,
+    pub status: SubscriptionStatus,
+    pub amount: i64,
+    pub currency: Currency,
+    pub dunning_at: Option<Time>,
+    pub cancelled_at: Option<Time>,
+}
+
+/// Whom anybody's subscription is told about, and what.
+pub async fn holder(db: &Db, id: SubscriptionId) -> Result<Option<Holder>, DbError> {
+    fetch_optional!(
+        db,
+        sqlx::query_as(
+            "SELECT o.user_id, o.email, i.title, s.status, s.amount, s.currency, s.dunning_at, s.cancelled_at
+             FROM subscriptions s JOIN orders o ON o.id = s.order_id JOIN order_items i ON i.id = s.order_item_id
+             WHERE s.id = $1"
+        )
+        .bind(id)
+    )
+}
+
+/// Whether a subscription will prolong what an item gave.
+pub async fn prolongs(db: &Db, item: OrderItemId) -> Result<bool, DbError> {
+    let found: Option<i32> = fetch_optional!(
+        db,
+        sqlx::query_scalar(
+            "SELECT 1 FROM subscriptions WHERE order_item_id = $1 AND status IN ('active', 'trialing', 'past_due')
+                    AND NOT cancel_at_period_end"
+        )
+        .bind(item)
+    )?;
+    Ok(found.is_some())
 }
 
 /// A tenant's subscriptions, the newest first.
