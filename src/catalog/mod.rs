@@ -4,6 +4,7 @@ mod discount;
 mod plan;
 mod quote;
 mod redeem;
+pub mod seed;
 
 pub use plan::{BillingCycle, LicenseType, Limits};
 pub use quote::{CouponProblem, ItemProblem, Line, Quote, QuoteError, QuoteRequest, Wanted, quote};

@@ -5,6 +5,7 @@
 
 mod audit;
 mod config;
+mod demo;
 mod doctor;
 mod flags;
 mod jobs;
@@ -29,6 +30,7 @@ pub(crate) use output::{Failure, Output};
     version,
     max_term_width = 110,
     after_help = "Examples:
+  mintreu demo                                   # see it work, in an empty directory
   mintreu serve                                  # an empty directory will do
   mintreu config show                            # what is in effect, and where it comes from
   mintreu flags kill payments --reason \"provider is down\"
@@ -53,6 +55,15 @@ enum Command {
         after_help = "Examples:\n  mintreu serve\n  MINTREU__DATABASE__URL=postgres://shop@db/shop mintreu serve"
     )]
     Serve,
+    /// Open a shop with goods on its shelves and walk through a purchase, step by step; then go on serving.
+    #[command(after_help = "Examples:
+  mintreu demo          # in an empty directory
+  mintreu demo --exit   # walk and leave; the exit code tells whether all went well")]
+    Demo {
+        /// Leave after the walk.
+        #[arg(long)]
+        exit: bool,
+    },
     /// Bring the database's schema up to date.
     #[command(
         after_help = "Examples:\n  mintreu migrate\n  mintreu migrate --check   # exit code 3 when something is to do"
@@ -108,6 +119,7 @@ async fn run(cli: Cli, output: Output) -> Result<ExitCode, Failure> {
     let loaded = open::configuration(cli.config.as_deref());
     match cli.command {
         Command::Serve => serve::run(loaded?).await,
+        Command::Demo { exit } => demo::run(loaded?, exit).await,
         Command::Migrate(command) => command.run(&loaded?, output).await,
         Command::Config(command) => command.run(loaded, output),
         Command::Flags(command) => command.run(&loaded?, output).await,

@@ -68,8 +68,8 @@ const LIBRARIES: &[(&str, Home)] = &[
     ("hmac", Home::Only(&["kernel"])),
     ("sha2", Home::Only(&["kernel"])),
     ("governor", Home::Only(&["http"])),
-    // The front names it in its own tests, as a client.
-    ("reqwest", Home::Only(&["payments", "http"])),
+    // The front names it in its own tests, and the demonstration walks, as a client.
+    ("reqwest", Home::Only(&["payments", "http", "cli"])),
     ("webpki", Home::Only(&["payments"])),
     ("lettre", Home::Only(&["notifications"])),
     ("askama", Home::Only(&["http", "notifications"])),

@@ -29,8 +29,26 @@ use crate::{
     usage::{self, LogPolicy, Usage},
 };
 
+/// What a server does after what was to be done while it serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Then {
+    /// Serves until it is told to stop.
+    Stay,
+    /// Stops.
+    Leave,
+}
+
 /// Runs the server until SIGTERM or SIGINT.
 pub(super) async fn run(config: Config) -> Result<ExitCode, Failure> {
+    run_with(config, Then::Stay, async |_| Ok(())).await
+}
+
+/// Runs the server and, as soon as it answers, `errand`; a failed errand ends it.
+pub(super) async fn run_with(
+    config: Config,
+    then: Then,
+    errand: impl AsyncFnOnce(&App) -> Result<(), Failure>,
+) -> Result<ExitCode, Failure> {
     telemetry::init(config.telemetry.log_filter.as_str(), config.telemetry.log_format).map_err(Failure::usage)?;
     let metrics = Metrics::install().map_err(Failure::failed)?;
     // Everything that a wrong setting can break is tried before work begins.
@@ -47,10 +65,11 @@ pub(super) async fn run(config: Config) -> Result<ExitCode, Failure> {
     let listeners = Listeners { shop, operators };
     // Before the first answer, so that whoever saw the server ready can end it well.
     let told_to_stop = Signals::listen()?;
+    let mut run = Ok(());
     serve(&app, &config, listeners, Serving { metrics, ready: ready.clone() }, async {
         tell_service_manager(&[sd_notify::NotifyState::Ready]);
         tracing::info!(%listen, public_url = %config.http.public_url, database = %config.database.url, "ready");
-        told_to_stop.wait().await;
+        run = errand_or_signal(errand(&app), then, told_to_stop).await;
         tell_service_manager(&[sd_notify::NotifyState::Stopping]);
         tracing::info!("stopping");
         ready.drain();
@@ -60,7 +79,25 @@ pub(super) async fn run(config: Config) -> Result<ExitCode, Failure> {
     app.db.close().await;
     drop(lock);
     tracing::info!("stopped");
-    Ok(ExitCode::SUCCESS)
+    run.map(|()| ExitCode::SUCCESS)
+}
+
+/// Waits for the errand, then for the signal; a signal amid the errand ends both.
+async fn errand_or_signal(
+    errand: impl Future<Output = Result<(), Failure>>,
+    then: Then,
+    told_to_stop: Signals,
+) -> Result<(), Failure> {
+    let stop = told_to_stop.wait();
+    tokio::pin!(stop);
+    tokio::select! {
+        () = &mut stop => return Ok(()),
+        done = errand => done?,
+    }
+    if then == Then::Stay {
+        stop.await;
+    }
+    Ok(())
 }
 
 /// Opens the database, at this program's schema, and what is read from it.
