@@ -99,6 +99,7 @@ pub const METRICS: &[Metric] = &[
         "How long ago all licences in memory were known to be true.",
     ),
     // The database.
+    count("mintreu_db_statements_total", "Statements sent, by whether a transaction sent them or a reader."),
     seconds("mintreu_db_wait_seconds", "How long a transaction waited for its connection."),
     seconds("mintreu_db_hold_seconds", "How long a transaction was held."),
     seconds("mintreu_db_commit_seconds", "How long a group's COMMIT took."),
