@@ -1,7 +1,7 @@
 //! The order's journey: from a request to its licence, and everything that providers may send on the way.
 
 use futures::future::join_all;
-use mintreu::{kernel::Time, payments::sandbox};
+use mintreu::{kernel::Time, payments::signature};
 use serde_json::{Value, json};
 
 use crate::{
@@ -146,10 +146,10 @@ on_both!(an_unsigned_delivery_is_refused_and_nothing_of_it_is_kept, |db| async m
         String::new(),
         "t=1".to_owned(),
         "nonsense".to_owned(),
-        sandbox::sign("whsec_another", &event, now()),
-        sandbox::sign(SECRET, b"another body", now()),
-        sandbox::sign(SECRET, &event, at(-330)),
-        sandbox::sign(SECRET, &event, at(330)),
+        signature::sign("whsec_another", &event, now()),
+        signature::sign(SECRET, b"another body", now()),
+        signature::sign(SECRET, &event, at(-330)),
+        signature::sign(SECRET, &event, at(330)),
     ];
     for signature in &signatures {
         let refused = problem(shop.deliver_signed(&event, signature).await, 401, "unauthorized").await;
@@ -171,7 +171,7 @@ async fn while_a_secret_rolls_both_are_good() {
     let order = shop.open().await;
     for (secret, status) in [("whsec_new", 200), ("whsec_old", 200), (SECRET, 401)] {
         let event = paid_event(&format!("evt_{secret}"), &order, &json!({}));
-        let answer = shop.deliver_signed(&event, &sandbox::sign(secret, &event, now())).await;
+        let answer = shop.deliver_signed(&event, &signature::sign(secret, &event, now())).await;
         assert_eq!(answer.status(), status, "{secret}");
     }
 }

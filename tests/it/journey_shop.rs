@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use mintreu::{
     db::{Db, DbOptions},
     kernel::{Clock, IdSource, SystemClock, Time},
-    payments::sandbox,
+    payments::signature,
 };
 use reqwest::{Client, Response};
 use serde_json::{Value, json};
@@ -131,7 +131,7 @@ impl Shop {
 
     /// Delivers a body as the provider would, signed now.
     pub(crate) async fn deliver(&self, body: &[u8]) -> Response {
-        self.deliver_signed(body, &sandbox::sign(SECRET, body, now())).await
+        self.deliver_signed(body, &signature::sign(SECRET, body, now())).await
     }
 
     /// Delivers a body with this signature.
