@@ -1,9 +1,13 @@
 //! What every edge is handed.
 
+use std::sync::Arc;
+
 use crate::{
     db::Db,
     flags::{Registry, Switch},
-    kernel::seal::Keyring,
+    kernel::{Currency, seal::Keyring},
+    licenses::KeyMaker,
+    orders::Policy,
     payments::{Intake, Providers, sandbox::Sandbox},
     usage::Usage,
 };
@@ -19,12 +23,31 @@ pub struct App {
     pub usage: Usage,
     /// The keys that seal.
     pub keys: Keyring,
-    /// The payment providers that are on.
+    /// Makes and recognises licence keys.
+    pub license_keys: KeyMaker,
+    /// The payment providers that are on, the preferred first.
     pub providers: Providers,
     /// What verifies and stores their events.
     pub webhooks: Intake,
     /// The provider that only pretends, if it is on.
     pub sandbox: Option<Sandbox>,
+    /// The shop's rules.
+    pub shop: Arc<Shop>,
+}
+
+/// The shop, as its operator set it up.
+#[derive(Debug, Clone)]
+pub struct Shop {
+    /// What customers read in mails and on pages.
+    pub name: String,
+    /// How customers reach this server, without a slash at the end.
+    pub public_url: String,
+    /// The currency of prices where none is named.
+    pub currency: Currency,
+    /// What the operator decided about selling.
+    pub policy: Policy,
+    /// Who is told of what a person has to look at.
+    pub operators: Vec<String>,
 }
 
 impl App {

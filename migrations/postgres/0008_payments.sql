@@ -33,6 +33,8 @@ CREATE TABLE payments (
     amount BIGINT NOT NULL CHECK (amount >= 0),
     currency TEXT NOT NULL CHECK (length(currency) = 3),
     refunded BIGINT NOT NULL DEFAULT 0,
+    -- Whether it settles nothing (another amount, paid twice, paid too late) and waits in suspense.
+    unmatched BOOLEAN NOT NULL DEFAULT FALSE,
     -- What the provider kept, once it told.
     fee BIGINT,
     created_at TIMESTAMPTZ NOT NULL,
@@ -43,6 +45,8 @@ CREATE TABLE payments (
 );
 CREATE INDEX payments_of_order ON payments (order_id);
 CREATE INDEX payments_of_charge ON payments (provider, charge_ref) WHERE charge_ref IS NOT NULL;
+
+CREATE INDEX payments_without_fee ON payments (settled_at) WHERE fee IS NULL AND state = 'succeeded';
 
 CREATE TABLE refund_states (state TEXT NOT NULL PRIMARY KEY);
 INSERT INTO refund_states (state) VALUES ('requested'), ('pending'), ('succeeded'), ('failed');

@@ -16,6 +16,7 @@ use crate::kernel::Time;
 pub struct AppendTable {
     name: &'static str,
     columns: &'static [(&'static str, Column)],
+    refers: bool,
     /// Whether rows that are there already are left out, instead of failing the commit.
     ignores_duplicates: bool,
     /// The statement for each database, its rows in parameter `$1`; made once.
@@ -42,7 +43,21 @@ impl AppendTable {
     /// A table with these columns, in the order in which [`RowWriter`] is called.
     #[must_use]
     pub const fn new(name: &'static str, columns: &'static [(&'static str, Column)]) -> Self {
-        Self { name, columns, ignores_duplicates: false, sqlite: OnceLock::new(), postgres: OnceLock::new() }
+        Self {
+            name,
+            columns,
+            refers: false,
+            ignores_duplicates: false,
+            sqlite: OnceLock::new(),
+            postgres: OnceLock::new(),
+        }
+    }
+
+    /// The same table, whose rows refer to appended rows of other tables and so are written after them.
+    #[must_use]
+    pub const fn referring(mut self) -> Self {
+        self.refers = true;
+        self
     }
 
     /// The same, where a row whose key is there already is left out. Nobody is told which: what is owed for a row must
@@ -150,7 +165,7 @@ impl Appends {
     /// The tables and, for each, all its rows as one JSON array.
     pub(super) fn take(&mut self) -> Vec<(&'static AppendTable, String)> {
         // A stable order keeps the statement's text one of few.
-        self.0.sort_by_key(|batch| batch.table.name);
+        self.0.sort_by_key(|batch| (batch.table.refers, batch.table.name));
         std::mem::take(&mut self.0).into_iter().map(|batch| (batch.table, format!("[{}]", batch.rows))).collect()
     }
 }

@@ -9,6 +9,7 @@
 
 pub mod api;
 pub mod auth;
+mod checkout;
 mod context;
 mod docs;
 mod extract;
@@ -37,7 +38,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 pub use auth::{Admin, Caller};
 pub use context::{Context, RequestId, RequestMarker, Trace};
 pub use extract::{Json, Path, Query};
-pub use idempotency::{IdempotencyKey, once};
+pub use idempotency::{IdempotencyKey, Keyed, once};
 pub use page::PageQuery;
 pub use probes::{Check, Readiness, check};
 pub use problem::{FieldError, Kind, Problem};

@@ -9,6 +9,7 @@ mod event;
 mod guarded;
 mod inbox;
 mod intake;
+pub mod ledger;
 pub mod paypal;
 mod provider;
 pub mod sandbox;

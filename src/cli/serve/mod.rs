@@ -3,11 +3,12 @@
 mod lock;
 mod providers;
 mod readiness;
+mod shop;
 mod work;
 
 pub(super) use work::QUEUES;
 
-use std::{process::ExitCode, time::Duration};
+use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use tokio::{
     net::TcpListener,
@@ -23,6 +24,7 @@ use crate::{
     flags::{Registry, RegistryOptions},
     http::{self, Front, FrontOptions, Server},
     kernel::IdSource,
+    licenses::KeyMaker,
     telemetry::{self, Metrics},
     usage::{self, LogPolicy, Usage},
 };
@@ -70,7 +72,8 @@ async fn open_app(config: &Config) -> Result<App, Failure> {
     let flags = Registry::load(db.clone(), options).await?;
     let usage = open_usage(config, db.ids().clone())?;
     let providers::Parts { providers, webhooks, sandbox } = providers::open(config, &db)?;
-    Ok(App { db, flags, usage, keys, providers, webhooks, sandbox })
+    let (license_keys, shop) = (KeyMaker::new(&keys), Arc::new(shop::shop(config)));
+    Ok(App { db, flags, usage, keys, license_keys, providers, webhooks, sandbox, shop })
 }
 
 /// Development brings the schema up to date by itself; production leaves the moment to its operator.

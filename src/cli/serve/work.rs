@@ -12,14 +12,15 @@ use crate::{
     audit::{Sealer, SealerOptions},
     config::Config,
     flags::{Registry, Switch},
-    jobs::{self, Consumer, Job, QueueOptions, Worker, WorkerOptions, retention::Retention},
-    licenses::IssueLicense,
+    jobs::{self, Consumer, Job, QueueOptions, Schedule, Worker, WorkerOptions, retention::Retention},
+    licenses::IssueLicenses,
+    orders::{FetchFees, Reconcile},
     payments::HandleEvent,
     usage::Aggregator,
 };
 
 /// The queues that a server feeds from.
-pub(in crate::cli) const QUEUES: [&str; 2] = [HandleEvent::QUEUE, IssueLicense::QUEUE];
+pub(in crate::cli) const QUEUES: [&str; 2] = [HandleEvent::QUEUE, IssueLicenses::QUEUE];
 
 /// The running parts.
 pub(super) struct Work {
@@ -38,7 +39,7 @@ pub(super) async fn start(app: &App, config: &Config, sole: bool) -> Result<Work
     let licensing = actors.add(licensing::capability(app)).await.map_err(Failure::failed)?;
     let options =
         WorkerOptions { name: host_name(), lease: config.jobs.lease, poll_interval: config.jobs.poll_interval, sole };
-    let worker = Worker::start(app.db.clone(), options, providers::schedules(config)?).await?;
+    let worker = Worker::start(app.db.clone(), options, schedules(config)?).await?;
     let gates = CancellationToken::new();
     let feed = |queue: &'static str, switch: Switch, consumer: Arc<dyn Consumer>| {
         let gate = gate(&app.flags, switch, gates.clone());
@@ -46,7 +47,7 @@ pub(super) async fn start(app: &App, config: &Config, sole: bool) -> Result<Work
         worker.consume(QueueOptions { queue, concurrency, poll_interval, gate }, consumer);
     };
     feed(HandleEvent::QUEUE, Switch::Payments, payments.consumer());
-    feed(IssueLicense::QUEUE, Switch::Licensing, licensing.consumer());
+    feed(IssueLicenses::QUEUE, Switch::Licensing, licensing.consumer());
     Ok(Work { actors: Arc::new(actors), worker, gates })
 }
 
@@ -64,6 +65,19 @@ impl Work {
         }
         self.gates.cancel();
     }
+}
+
+/// What the clock sets going.
+fn schedules(config: &Config) -> Result<Vec<Schedule>, Failure> {
+    let mut all = providers::schedules(config)?;
+    let schedules = [
+        Schedule::new("payments.reconcile", "* * * * *", Reconcile {}),
+        Schedule::new("payments.fetch_fees", "*/5 * * * *", FetchFees {}),
+    ];
+    for schedule in schedules {
+        all.push(schedule.map_err(Failure::failed)?);
+    }
+    Ok(all)
 }
 
 /// Open while a kill switch is not flipped.

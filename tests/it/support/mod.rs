@@ -9,6 +9,7 @@ mod postgres_server;
 mod process;
 mod shop;
 mod stripe;
+mod till;
 
 use std::{
     path::{Path, PathBuf},
@@ -32,6 +33,7 @@ pub(crate) use self::{
         Effect, NoFail, QUEUE, Shop, ShopOptions, count, create_effects, effects_once, jobs_in, settled, write_effect,
     },
     stripe::{STRIPE_KEY, StripeServer},
+    till::{Sells, Till, charge, paid, put_on_sale, refunded},
 };
 
 /// A new, empty database that is gone when this is dropped.

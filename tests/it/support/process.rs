@@ -158,6 +158,7 @@ impl Running {
     /// # Panics
     /// If the process ends before, or if it does not answer in time.
     pub(crate) async fn wait_until_answers(&mut self, url: &str) {
+        super::crypto();
         let (began, client) = (Instant::now(), reqwest::Client::new());
         loop {
             let answer = client.get(url).timeout(PATIENCE).send().await;
