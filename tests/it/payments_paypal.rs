@@ -205,8 +205,8 @@ async fn a_resent_webhook_of_three_days_ago_is_good_and_older_or_future_ones_are
     let at = |minutes: i64| Time::from_micros(now().as_micros() + minutes * 60_000_000);
     for (minutes, is_good) in [(-3 * 1_440, true), (-5 * 1_440, false), (4, true), (6, false)] {
         let headers = server.sign(BODY, at(minutes), &url);
-        let verified = verifier.verify(&transmission(&headers), BODY, now()).await;
-        assert_eq!(verified, if is_good { Ok(()) } else { Err(VerifyError::Stale) }, "{minutes}");
+        let outcome = verifier.verify(&transmission(&headers), BODY, now()).await;
+        assert_eq!(outcome, if is_good { Ok(()) } else { Err(VerifyError::Stale) }, "{minutes}");
     }
 }
 

@@ -56,7 +56,7 @@ async fn each_provider_is_there_only_when_it_is_on() {
     let _server = shop.serve().await;
     let body = event("evt_1");
     for provider in ["stripe", "paypal", "nobody", "..%2f", "STRIPE"] {
-        problem_of(deliver(&shop, provider, SECRET, &body).await, 404).await;
+        problem_of(&deliver(&shop, provider, SECRET, &body).await, 404);
     }
     for header in [String::new(), signature::sign("whsec_x", &body, now()), "t=1,v1=00".to_owned()] {
         let request = shop.client.post(shop.mintreu.url("/webhooks/sandbox")).header("stripe-signature", header);
@@ -72,7 +72,7 @@ async fn each_provider_is_there_only_when_it_is_on() {
     assert!(metrics.contains(r#"mintreu_webhooks_total{provider="sandbox",outcome="refused"} 3"#), "{metrics}");
 }
 
-async fn problem_of(answer: Response, status: u16) {
+fn problem_of(answer: &Response, status: u16) {
     assert_eq!(answer.status(), status);
     assert_eq!(answer.headers()["content-type"], "application/problem+json");
 }
@@ -248,7 +248,7 @@ on_both!(the_sandbox_has_a_page_to_pay_on_and_controls, |db| async move {
     problem(shop.post("/sandbox/subscriptions/sub_x/renew", &json!({ "outcome": "paid" })).await, 404, "not-found")
         .await;
     for unknown in ["/sandbox/pay/cs_none", "/sandbox/pay/%00", "/sandbox/sessions/%27", "/sandbox/sessions/cs_none"] {
-        problem_of(shop.get(unknown).await, 404).await;
+        problem_of(&shop.get(unknown).await, 404);
     }
 });
 
@@ -284,7 +284,7 @@ async fn without_the_sandbox_nothing_of_it_is_there() {
     shop.mintreu = shop.mintreu.env("MINTREU__PAYMENTS__SANDBOX__ENABLED", "false");
     let _server = shop.serve().await;
     for path in ["/sandbox/style.css", "/sandbox/pay/cs_1", "/sandbox/sessions/cs_1"] {
-        problem_of(shop.get(path).await, 404).await;
+        problem_of(&shop.get(path).await, 404);
     }
     problem(deliver(&shop, "sandbox", SECRET, &event("evt_1")).await, 404, "not-found").await;
 }

@@ -266,7 +266,7 @@ impl StripeServer {
         let session = self.object(id);
         assert_ne!(session["payment_status"], "paid", "{id} is paid already");
         let mut events = Vec::new();
-        let mut change = json!({ "status": "complete", "payment_status": "paid", "url": null });
+        let mut ended = json!({ "status": "complete", "payment_status": "paid", "url": null });
         if session["mode"] == "subscription" {
             let end = now() + 30 * 86_400;
             let subscription = self.keep(json!({
@@ -276,17 +276,17 @@ impl StripeServer {
             }));
             let invoice = self.invoice(&subscription, "subscription_create");
             events.extend(self.pay_invoice(&invoice));
-            change["subscription"] = json!(subscription);
-            change["invoice"] = json!(invoice);
+            ended["subscription"] = json!(subscription);
+            ended["invoice"] = json!(invoice);
         } else {
             let (intent, charge) = self.charge(&session["amount_total"], &session["currency"], &session["metadata"]);
-            change["payment_intent"] = json!(intent);
+            ended["payment_intent"] = json!(intent);
             events.push(("payment_intent.succeeded", self.object(&intent)));
             let mut updated = self.object(&charge);
             updated["balance_transaction"] = self.object(updated["balance_transaction"].as_str().expect("a name"));
             events.push(("charge.updated", updated));
         }
-        self.change(id, &change);
+        self.change(id, &ended);
         events.insert(0, (kind, self.object(id)));
         self.tell(events).await
     }
@@ -355,8 +355,8 @@ impl StripeServer {
                 "charge_already_refunded",
             ));
         }
-        let change = json!({ "amount_refunded": refunded, "refunded": refunded == whole });
-        self.change(charge["id"].as_str().expect("a name"), &change);
+        let given = json!({ "amount_refunded": refunded, "refunded": refunded == whole });
+        self.change(charge["id"].as_str().expect("a name"), &given);
         Ok(self.keep(json!({
             "id": self.name("re"), "object": "refund", "amount": amount, "currency": charge["currency"],
             "charge": charge["id"], "payment_intent": charge["payment_intent"], "metadata": metadata,
@@ -405,7 +405,7 @@ async fn answer(
     if header("stripe-version").as_deref() != Some(VERSION) {
         return reply(400, &invalid("Stripe-Version is not what this stand-in speaks", "version"));
     }
-    if method == Method::POST && !header("content-type").is_some_and(|it| it == "application/x-www-form-urlencoded") {
+    if method == Method::POST && header("content-type").is_none_or(|it| it != "application/x-www-form-urlencoded") {
         return reply(400, &invalid("a form is expected", "content_type"));
     }
     if let Some(known) = key.as_ref().and_then(|key| server.world().answered.get(key).cloned()) {
@@ -457,9 +457,8 @@ fn act(server: &StripeServer, method: &Method, path: &str, query: &str, form: &F
     let needs_key = || Err(invalid("this stand-in wants an Idempotency-Key here", "no_key"));
     let quiet = |outcome| (outcome, Vec::new());
     match (method.as_str(), parts.as_slice()) {
-        ("POST", ["checkout", "sessions"]) if key.is_none() => quiet(needs_key()),
+        ("POST", ["checkout", "sessions"] | ["refunds"]) if key.is_none() => quiet(needs_key()),
         ("POST", ["checkout", "sessions"]) => quiet(open(server, form)),
-        ("POST", ["refunds"]) if key.is_none() => quiet(needs_key()),
         ("POST", ["refunds"]) => {
             let of = form.get("payment_intent").or_else(|| form.get("charge")).cloned().unwrap_or_default();
             let amount = form.get("amount").and_then(|amount| amount.parse().ok()).unwrap_or(0);
@@ -470,7 +469,7 @@ fn act(server: &StripeServer, method: &Method, path: &str, query: &str, form: &F
                 Err(refused) => quiet(Err(refused)),
             }
         }
-        ("POST", ["subscriptions", id]) | ("DELETE", ["subscriptions", id]) => {
+        ("POST" | "DELETE", ["subscriptions", id]) => {
             if !server.world().objects.contains_key(*id) {
                 return quiet(Err(missing(id)));
             }
