@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use crate::{
+    accounts::Passwords,
+    config::Profile,
     db::Db,
     flags::{Registry, Switch},
     kernel::{Currency, seal::Keyring},
-    licenses::KeyMaker,
+    licenses::{CallLimits, KeyMaker, LicenseCache},
+    notifications::Mailer,
     orders::Policy,
     payments::{Intake, Providers, sandbox::Sandbox},
     usage::Usage,
@@ -23,8 +26,16 @@ pub struct App {
     pub usage: Usage,
     /// The keys that seal.
     pub keys: Keyring,
+    /// Hashes and checks passwords, so many at a time.
+    pub passwords: Passwords,
+    /// Sends mail.
+    pub mailer: Mailer,
     /// Makes and recognises licence keys.
     pub license_keys: KeyMaker,
+    /// Licences in memory, for validation.
+    pub license_cache: LicenseCache,
+    /// How often programs may ask about licences.
+    pub license_limits: CallLimits,
     /// The payment providers that are on, the preferred first.
     pub providers: Providers,
     /// What verifies and stores their events.
@@ -33,6 +44,14 @@ pub struct App {
     pub sandbox: Option<Sandbox>,
     /// The shop's rules.
     pub shop: Arc<Shop>,
+}
+
+impl App {
+    /// Whether a capability may work.
+    #[must_use]
+    pub fn is_on(&self, switch: Switch) -> bool {
+        self.flags.is_on(switch)
+    }
 }
 
 /// The shop, as its operator set it up.
@@ -48,12 +67,28 @@ pub struct Shop {
     pub policy: Policy,
     /// Who is told of what a person has to look at.
     pub operators: Vec<String>,
+    /// How strict it is with operators.
+    pub profile: Profile,
 }
 
-impl App {
-    /// Whether a capability may work.
+impl Shop {
+    /// Whether customers reach it over TLS.
     #[must_use]
-    pub fn is_on(&self, switch: Switch) -> bool {
-        self.flags.is_on(switch)
+    pub fn is_https(&self) -> bool {
+        self.public_url.starts_with("https://")
+    }
+
+    /// The site's origin (RFC 6454), as browsers write it: scheme, host and port, without a path.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        let host = self.public_url.find("://").map_or(0, |at| at + 3);
+        let end = self.public_url[host..].find('/').map_or(self.public_url.len(), |at| host + at);
+        &self.public_url[..end]
+    }
+
+    /// Whether operators must sign in with a second factor before they may do anything.
+    #[must_use]
+    pub fn operators_need_second_factor(&self) -> bool {
+        self.profile == Profile::Production
     }
 }

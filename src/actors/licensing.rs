@@ -1,4 +1,4 @@
-//! Licensing: gives what paid orders owe.
+//! Licensing: gives what paid orders owe, and ends what has run its time.
 
 use std::sync::Arc;
 
@@ -6,9 +6,9 @@ use super::Capability;
 use crate::{
     accounts::AttachPurchases,
     app::App,
-    db::Tx,
-    jobs::{Attempt, Failure, Handlers, Transactional},
-    licenses::{IssueLicenses, KeyMaker},
+    db::{Db, Tx},
+    jobs::{Attempt, External, Failure, Handlers, Schedule, Transactional, cron::CronError},
+    licenses::{self, ExpireLicenses, IssueLicenses, KeyMaker, PurgeLicenseChanges, REMINDERS, RemindOfExpiry},
     orders,
 };
 
@@ -31,10 +31,48 @@ impl Transactional<Licensing> for AttachPurchases {
     }
 }
 
+/// In many short transactions, so that nobody waits for a long one; each row is guarded, so repeating does no harm.
+impl External<Licensing> for ExpireLicenses {
+    async fn run(self, _: &mut Licensing, db: &Db, _: Attempt) -> Result<(), Failure> {
+        while db.write(async |tx| licenses::expire(tx).await).await? == licenses::BATCH {}
+        Ok(())
+    }
+}
+
+impl External<Licensing> for RemindOfExpiry {
+    async fn run(self, _: &mut Licensing, db: &Db, _: Attempt) -> Result<(), Failure> {
+        for days in REMINDERS {
+            while db.write(async |tx| licenses::remind(tx, days).await).await? == licenses::BATCH {}
+        }
+        Ok(())
+    }
+}
+
+impl External<Licensing> for PurgeLicenseChanges {
+    async fn run(self, _: &mut Licensing, db: &Db, _: Attempt) -> Result<(), Failure> {
+        db.write(async |tx| licenses::purge_changes(tx).await).await?;
+        Ok(())
+    }
+}
+
+/// When the sweeps run.
+pub fn schedules() -> Result<Vec<Schedule>, CronError> {
+    Ok(vec![
+        Schedule::new("licenses.expire", "* * * * *", ExpireLicenses {})?,
+        Schedule::new("licenses.remind", "7 * * * *", RemindOfExpiry {})?,
+        Schedule::new("licenses.purge_changes", "23 * * * *", PurgeLicenseChanges {})?,
+    ])
+}
+
 /// The capability and the kinds of jobs that it does.
 #[must_use]
 pub fn capability(app: &App) -> Capability<Licensing> {
-    let handlers = Handlers::new(app.db.clone()).transactional::<IssueLicenses>().transactional::<AttachPurchases>();
+    let handlers = Handlers::new(app.db.clone())
+        .transactional::<IssueLicenses>()
+        .transactional::<AttachPurchases>()
+        .external::<ExpireLicenses>()
+        .external::<RemindOfExpiry>()
+        .external::<PurgeLicenseChanges>();
     let keys = app.license_keys.clone();
     Capability::new("licensing", move || Licensing { keys: keys.clone() }, Arc::new(handlers))
 }

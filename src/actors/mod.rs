@@ -45,10 +45,12 @@
 //! # }
 //! ```
 
+pub mod accounts;
 mod capability;
 mod inbox;
 pub mod licensing;
 mod mailbox;
+pub mod notifications;
 pub mod payments;
 mod policy;
 mod root;

@@ -3,7 +3,7 @@
 use std::{fmt, net::IpAddr, ops::RangeInclusive, time::Duration};
 
 use super::{
-    Config, Profile,
+    Config, MailKind, Profile,
     layers::Layers,
     problem::{Origin, Problem, env_name},
     urls::PublicUrl,
@@ -78,6 +78,8 @@ fn ranges(config: &Config, found: &mut Found<'_>) {
     found.duration("flags.poll_interval", config.flags.poll_interval, millis(10)..=minute);
     found.duration("payments.timeout", config.payments.timeout, millis(100)..=secs(25));
     found.duration("payments.inbox_retention", config.payments.inbox_retention, day * 7..=day * 3_650);
+    found.range("licensing.cache_size", config.licensing.cache_size, 1..=10_000_000, number);
+    found.duration("licensing.stale_grace", config.licensing.stale_grace, millis(0)..=day * 30);
     found.duration("shutdown.grace", config.shutdown.grace, millis(0)..=hour);
     if !(usage.sample_rate > 0.0 && usage.sample_rate <= 1.0) {
         let what = format!(
@@ -95,6 +97,13 @@ fn contradictions(config: &Config, found: &mut Found<'_>) {
     }
     if config.usage.journal_dir.as_os_str().is_empty() {
         found.add("usage.journal_dir", r#"is empty; name a directory, for example "var/usage""#.to_owned());
+    }
+    if config.mail.kind == MailKind::Smtp && config.mail.smtp.url.is_none() {
+        let what = r#"is empty while mail.kind is "smtp"; write for example "smtps://USER:PASSWORD@mail.example.com""#;
+        found.add("mail.smtp.url", what.to_owned());
+    }
+    if config.mail.file.path.as_os_str().is_empty() {
+        found.add("mail.file.path", r#"is empty; name a directory, for example "var/mail""#.to_owned());
     }
     let keys = &config.secrets.key;
     if keys.iter().enumerate().any(|(place, key)| keys[..place].contains(key)) {

@@ -35,14 +35,15 @@ use axum::{Router, extract::DefaultBodyLimit, middleware, routing};
 use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 
-pub use auth::{Admin, Caller};
+pub use auth::{Admin, Caller, SameOrigin};
 pub use context::{Context, RequestId, RequestMarker, Trace};
+pub(crate) use extract::unread;
 pub use extract::{Json, Path, Query};
 pub use idempotency::{IdempotencyKey, Keyed, once};
 pub use page::PageQuery;
 pub use probes::{Check, Readiness, check};
 pub use problem::{FieldError, Kind, Problem};
-pub use rate::{Allowance, Limiter};
+pub use rate::{Allowance, Limiter, address_key};
 pub use routes::routes;
 pub use server::{BindError, Drained, Server, bind};
 pub use switch::under_switch;

@@ -130,7 +130,6 @@ actions! {
     RulesChanged = "rules_changed" => LicenseRulesChanged, "Where it may be used was changed.";
     Activated = "activated" => LicenseActivated, "It was activated somewhere.";
     Deactivated = "deactivated" => LicenseDeactivated, "An activation ended.";
-    Used = "used" => LicenseUsed, "A use was counted.";
     Moved = "moved" => LicenseMoved, "It belongs to another tenant.";
 }
 

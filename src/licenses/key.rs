@@ -19,7 +19,7 @@
 use crate::catalog::LicenseType;
 
 /// What every key begins with.
-pub const PREFIX: &str = "MINTREU";
+pub(super) const PREFIX: &str = "MINTREU";
 
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 /// How the prefix reads once look-alikes are taken for each other.

@@ -203,3 +203,26 @@ async fn stepped(
     let status = fetch_optional!(tx, sqlx::query_scalar("SELECT status FROM licenses WHERE id = $1").bind(id))?;
     Err(status.map_or(LifecycleError::NotFound, LifecycleError::Status))
 }
+
+/// What an operator does to a licence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// See [`suspend`].
+    Suspend,
+    /// See [`resume`].
+    Resume,
+    /// See [`revoke`].
+    Revoke,
+    /// See [`renew`].
+    Renew(Time),
+}
+
+/// Takes one step with a licence.
+pub async fn take_step(tx: &mut Tx, id: LicenseId, step: Step, change: &Change) -> Result<Stepped, LifecycleError> {
+    match step {
+        Step::Suspend => suspend(tx, id, change).await,
+        Step::Resume => resume(tx, id, change).await,
+        Step::Revoke => revoke(tx, id, change).await,
+        Step::Renew(until) => renew(tx, id, until, change).await,
+    }
+}

@@ -3,6 +3,17 @@
 #[macro_use]
 mod support;
 
+mod accounts_access_tokens;
+mod accounts_admin;
+mod accounts_claim;
+mod accounts_cli;
+mod accounts_input;
+mod accounts_login;
+mod accounts_mail;
+mod accounts_register;
+mod accounts_rules;
+mod accounts_scene;
+mod accounts_second_factor;
 mod bad_input;
 mod child;
 mod cli_audit;
@@ -19,6 +30,11 @@ mod journey_shop;
 mod journey_shutdown;
 mod journey_switches;
 mod layering;
+mod licenses_cache;
+mod licenses_compatible;
+mod licenses_http;
+mod licenses_life;
+mod licenses_places;
 mod orders_refund;
 mod orders_settle;
 mod orders_subscriptions;

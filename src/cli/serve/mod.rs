@@ -24,7 +24,7 @@ use crate::{
     flags::{Registry, RegistryOptions},
     http::{self, Front, FrontOptions, Server},
     kernel::IdSource,
-    licenses::KeyMaker,
+    licenses::{CacheOptions, CallLimits, KeyMaker, LicenseCache},
     telemetry::{self, Metrics},
     usage::{self, LogPolicy, Usage},
 };
@@ -72,8 +72,28 @@ async fn open_app(config: &Config) -> Result<App, Failure> {
     let flags = Registry::load(db.clone(), options).await?;
     let usage = open_usage(config, db.ids().clone())?;
     let providers::Parts { providers, webhooks, sandbox } = providers::open(config, &db)?;
-    let (license_keys, shop) = (KeyMaker::new(&keys), Arc::new(shop::shop(config)));
-    Ok(App { db, flags, usage, keys, license_keys, providers, webhooks, sandbox, shop })
+    let license_keys = KeyMaker::new(&keys);
+    let settings = &config.licensing;
+    let options = CacheOptions { size: settings.cache_size, stale_grace: settings.stale_grace };
+    let license_limits = CallLimits {
+        per_key: settings.validations_per_minute_per_key,
+        per_address: settings.validations_per_minute_per_address,
+    };
+    Ok(App {
+        license_cache: LicenseCache::new(db.clone(), license_keys.clone(), options),
+        passwords: open::passwords(&keys),
+        mailer: open::mailer(config)?,
+        shop: Arc::new(shop::shop(config)),
+        db,
+        flags,
+        usage,
+        keys,
+        license_keys,
+        license_limits,
+        providers,
+        webhooks,
+        sandbox,
+    })
 }
 
 /// Development brings the schema up to date by itself; production leaves the moment to its operator.

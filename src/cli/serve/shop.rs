@@ -20,5 +20,6 @@ pub(super) fn shop(config: &Config) -> Shop {
             late_payment_refunds: shop.late_payment == LatePayment::Refund,
         },
         operators: shop.operators.clone(),
+        profile: config.profile,
     }
 }

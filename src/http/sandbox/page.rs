@@ -18,7 +18,7 @@ use crate::{
 };
 
 #[derive(Template)]
-#[template(path = "sandbox_pay.html")]
+#[template(path = "http/sandbox/pay.html")]
 struct Page<'a> {
     session: &'a SandboxSession,
     total: String,

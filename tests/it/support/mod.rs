@@ -8,6 +8,8 @@ mod postgres;
 mod postgres_server;
 mod process;
 mod shop;
+mod smtp;
+pub(crate) mod sold;
 mod stripe;
 mod till;
 
@@ -32,6 +34,7 @@ pub(crate) use self::{
     shop::{
         Effect, NoFail, QUEUE, Shop, ShopOptions, count, create_effects, effects_once, jobs_in, settled, write_effect,
     },
+    smtp::{Received, SmtpServer},
     stripe::{STRIPE_KEY, StripeServer},
     till::{Sells, Till, charge, paid, put_on_sale, refunded},
 };
