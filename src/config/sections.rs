@@ -251,6 +251,7 @@ pub struct Payments {
 #[serde(deny_unknown_fields)]
 pub struct StripeSection {
     pub api_base: String,
+    #[serde(with = "values::secret_text")]
     pub secret_key: Secret<String>,
     pub webhook_secret: Vec<Secret<String>>,
 }
@@ -260,6 +261,7 @@ pub struct StripeSection {
 pub struct PaypalSection {
     pub api_base: String,
     pub client_id: String,
+    #[serde(with = "values::secret_text")]
     pub client_secret: Secret<String>,
     pub webhook_id: String,
     pub certificate_roots: PathBuf,

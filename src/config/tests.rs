@@ -298,6 +298,38 @@ fn the_listing_shows_every_key_in_the_built_in_order_and_can_be_read_again() {
     assert_eq!(again.jobs.lease, config.jobs.lease);
 }
 
+#[test]
+fn a_provider_that_is_on_lacks_nothing() {
+    let lines = refused("payments.stripe.secret_key = 'sk_1'\npayments.paypal.client_id = 'c'", &[]).join("\n");
+    for key in ["stripe.webhook_secret", "paypal.client_secret", "paypal.webhook_id"] {
+        assert!(lines.contains(&format!("payments.{key}")), "{lines}");
+    }
+    let config = load("payments.stripe.secret_key = 'sk_1'\npayments.stripe.webhook_secret = ['a', 'b']", &[]);
+    assert_eq!(config.payments.stripe.webhook_secret.len(), 2);
+    assert!(!config.show().contains("sk_1") && config.show().contains("client_secret = \"\""), "{}", config.show());
+    let lines = refused("payments.stripe.api_base = 'api.stripe.com'\npayments.inbox_retention = '1d'", &[]);
+    assert_eq!(lines.len(), 2, "{lines:?}");
+}
+
+#[test]
+fn production_speaks_to_providers_over_https_unless_they_are_on_this_machine() {
+    for (base, is_safe) in [
+        ("https://api.stripe.com", true),
+        ("http://127.0.0.1:12111", true),
+        ("http://[::1]:12111", true),
+        ("http://api.stripe.com", false),
+        ("http://127.0.0.1.example.com", false),
+        ("http://localhost:1", false),
+        ("http://10.0.0.1", false),
+    ] {
+        let sources = sources(&format!("payments.stripe.api_base = '{base}'"), &PRODUCTION);
+        assert_eq!(Config::load(&sources).is_ok(), is_safe, "{base}");
+        load(&format!("payments.stripe.api_base = '{base}'"), &[]);
+    }
+    let lines = refused("payments.paypal.certificate_roots = 'roots.pem'", &PRODUCTION);
+    assert!(lines[0].contains("payments.paypal.certificate_roots"), "{lines:?}");
+}
+
 proptest::proptest! {
     /// Bad input is an error of at least one problem, each on one line; never a panic.
     #[test]

@@ -114,6 +114,7 @@ impl Breaker {
 
 impl Permit<'_> {
     /// Tells how the call went; gives the state that this led to, if it is another.
+    #[must_use = "a change of state is to be shown"]
     pub fn settle(mut self, worked: bool) -> Option<BreakerState> {
         self.settled = true;
         let now = self.breaker.clock.now();
@@ -121,8 +122,8 @@ impl Permit<'_> {
         let next = match (*state, worked) {
             (State::Closed { .. }, true) => State::Closed { failures: 0, since: now },
             (State::Closed { failures, since }, false) => {
-                let stale = failures == 0 || now < since || now.since(since) > self.breaker.options.window;
-                let (failures, since) = if stale { (1, now) } else { (failures + 1, since) };
+                let begins_anew = failures == 0 || now < since || now.since(since) > self.breaker.options.window;
+                let (failures, since) = if begins_anew { (1, now) } else { (failures + 1, since) };
                 if failures >= self.breaker.options.failures {
                     State::Open { since: now }
                 } else {
@@ -166,7 +167,7 @@ mod tests {
 
     fn fail(breaker: &Breaker, times: u32) {
         for _ in 0..times {
-            breaker.admit().expect("a permit").settle(false);
+            let _ = breaker.admit().expect("a permit").settle(false);
         }
     }
 
@@ -174,7 +175,7 @@ mod tests {
     fn five_failures_in_a_row_open_it_and_a_success_between_does_not() {
         let (breaker, _) = breaker();
         fail(&breaker, 4);
-        breaker.admit().expect("a permit").settle(true);
+        let _ = breaker.admit().expect("a permit").settle(true);
         fail(&breaker, 4);
         assert_eq!(breaker.state(), BreakerState::Closed);
         fail(&breaker, 1);

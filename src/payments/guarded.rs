@@ -60,8 +60,13 @@ impl<P: Provider> Guarded<P> {
             Err(ProviderError::Unavailable(_)) => ("unavailable", false),
         };
         count(provider, operation, outcome);
-        if let Err(error) = &answer {
-            tracing::warn!(provider, operation, %error, "a provider did not do what it was asked");
+        match &answer {
+            Err(ProviderError::Unavailable(why)) => {
+                tracing::warn!(provider, operation, %why, "a provider does not answer");
+            }
+            // The provider's words may repeat what the buyer entered: they are told to the caller, not to the log.
+            Err(ProviderError::Refused(_)) => tracing::warn!(provider, operation, "a provider refuses"),
+            Err(ProviderError::NotFound | ProviderError::Unsupported) | Ok(_) => {}
         }
         if let Some(state) = permit.settle(worked) {
             self.show(state);

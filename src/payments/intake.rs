@@ -76,12 +76,13 @@ impl Intake {
                 let event = envelope(provider, delivery.body);
                 let taken = if event.is_some() { Accepted::Stored } else { Accepted::Malformed };
                 let stored = db
-                    .write(async |tx| match &event {
-                        Some(event) => inbox::receive(tx, provider.as_str(), event).await.map(|_| ()),
-                        None => {
+                    .write(async |tx| {
+                        if let Some(event) = &event {
+                            inbox::receive(tx, provider.as_str(), event).await?;
+                        } else {
                             inbox::reject(tx, provider.as_str(), delivery.body);
-                            Ok(())
                         }
+                        Ok(())
                     })
                     .await;
                 stored.map(|()| taken).map_err(IntakeError::Db)

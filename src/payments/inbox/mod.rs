@@ -139,6 +139,9 @@ pub async fn record(tx: &mut Tx, id: WebhookId, outcome: &str) -> Result<(), DbE
     record_with(tx, id, outcome, None).await
 }
 
+/// In characters: what cannot be read may repeat as much of the body as it likes.
+const LONGEST_DETAIL: usize = 500;
+
 /// Notes what became of an event, and what else there is to say about it.
 pub async fn record_with(tx: &mut Tx, id: WebhookId, outcome: &str, detail: Option<&str>) -> Result<(), DbError> {
     let now = tx.now();
@@ -147,7 +150,9 @@ pub async fn record_with(tx: &mut Tx, id: WebhookId, outcome: &str, detail: Opti
         sqlx::query("UPDATE webhook_inbox SET outcome = $2, detail = $3, handled_at = $4 WHERE id = $1")
             .bind(id)
             .bind(outcome)
-            .bind(detail.map(|detail| detail.replace('\0', "\u{fffd}")))
+            .bind(
+                detail.map(|detail| detail.replace('\0', "\u{fffd}").chars().take(LONGEST_DETAIL).collect::<String>())
+            )
             .bind(now)
     )?;
     Ok(())

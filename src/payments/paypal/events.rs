@@ -125,9 +125,9 @@ fn refunded(refund: &Refund) -> Read {
 fn news(dispute: &Dispute) -> Result<Option<DisputeNews>, UnreadableEvent> {
     let Some(disputed) = dispute.disputed_transactions.first() else { return Ok(None) };
     let Some(charge) = &disputed.seller_transaction_id else { return Ok(None) };
-    let money = money(dispute.dispute_amount.as_ref())?;
+    let money = money(dispute.amount.as_ref())?;
     Ok(Some(DisputeNews {
-        reference: dispute.dispute_id.clone(),
+        reference: dispute.id.clone(),
         order: order_in(disputed.custom.as_deref(), disputed.invoice_number.as_deref()),
         charge: charge.clone(),
         amount: money.amount,
@@ -138,7 +138,7 @@ fn news(dispute: &Dispute) -> Result<Option<DisputeNews>, UnreadableEvent> {
 
 fn resolved(dispute: &Dispute) -> Read {
     let Some(news) = news(dispute)? else { return Ok(NOT_OURS) };
-    let code = dispute.dispute_outcome.as_ref().and_then(|outcome| outcome.outcome_code.as_deref());
+    let code = dispute.outcome.as_ref().and_then(|outcome| outcome.outcome_code.as_deref());
     let won = match code {
         // With a payout PayPal pays the buyer, and the seller keeps the money.
         Some(

@@ -106,12 +106,15 @@ pub(super) struct PayableBreakdown {
 /// A dispute: <https://developer.paypal.com/docs/api/customer-disputes/v1/#disputes_get>
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Dispute {
-    pub(super) dispute_id: String,
+    #[serde(rename = "dispute_id")]
+    pub(super) id: String,
     #[serde(default)]
     pub(super) disputed_transactions: Vec<DisputedTransaction>,
     pub(super) reason: Option<String>,
-    pub(super) dispute_amount: Option<Amount>,
-    pub(super) dispute_outcome: Option<DisputeOutcome>,
+    #[serde(rename = "dispute_amount")]
+    pub(super) amount: Option<Amount>,
+    #[serde(rename = "dispute_outcome")]
+    pub(super) outcome: Option<DisputeOutcome>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -112,7 +112,7 @@ impl From<SandboxError> for ProviderError {
         match error {
             SandboxError::Unknown => Self::NotFound,
             SandboxError::Intake(error) => Self::Unavailable(error.to_string()),
-            SandboxError::Db(error) => super::down(error),
+            SandboxError::Db(error) => super::down(&error),
             refused @ (SandboxError::State(_) | SandboxError::Copies | SandboxError::Delay | SandboxError::Amount) => {
                 Self::Refused(refused.to_string())
             }

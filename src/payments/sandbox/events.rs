@@ -26,7 +26,7 @@ fn code(money: Money) -> String {
 }
 
 /// An event that tells of `object`.
-fn event(tx: &Tx, kind: &str, object: Value) -> Value {
+fn event(tx: &Tx, kind: &str, object: &Value) -> Value {
     json!({
         "id": name(tx, "evt"),
         "object": "event",
@@ -71,7 +71,7 @@ pub(super) fn session(tx: &Tx, kind: &str, session: &SandboxSession, told: Told<
         "created": session.created_at.as_secs(),
         "expires_at": session.expires_at.as_secs(),
     });
-    Ok(event(tx, kind, object))
+    Ok(event(tx, kind, &object))
 }
 
 /// `payment_intent.succeeded`
@@ -85,7 +85,7 @@ pub(super) fn intent_succeeded(tx: &Tx, order: OrderId, charge: &Charge) -> Resu
         "status": "succeeded",
         "metadata": { "order_id": order },
     });
-    Ok(event(tx, "payment_intent.succeeded", object))
+    Ok(event(tx, "payment_intent.succeeded", &object))
 }
 
 /// `payment_intent.payment_failed`
@@ -99,7 +99,7 @@ pub(super) fn intent_failed(tx: &Tx, session: &SandboxSession) -> Result<Value, 
         "last_payment_error": { "code": "card_declined", "message": "Your card was declined." },
         "metadata": { "order_id": session.order },
     });
-    Ok(event(tx, "payment_intent.payment_failed", object))
+    Ok(event(tx, "payment_intent.payment_failed", &object))
 }
 
 fn charge_object(order: OrderId, charge: &Charge) -> Result<Value, SandboxError> {
@@ -128,12 +128,12 @@ pub(super) fn charge_updated(tx: &Tx, order: OrderId, charge: &Charge) -> Result
         "fee": wire(fee).unwrap_or(charge.fee),
         "currency": code(fee),
     });
-    Ok(event(tx, "charge.updated", object))
+    Ok(event(tx, "charge.updated", &object))
 }
 
 /// `charge.refunded`, with all that was refunded so far.
 pub(super) fn charge_refunded(tx: &Tx, order: OrderId, charge: &Charge) -> Result<Value, SandboxError> {
-    Ok(event(tx, "charge.refunded", charge_object(order, charge)?))
+    Ok(event(tx, "charge.refunded", &charge_object(order, charge)?))
 }
 
 /// `refund.updated`
@@ -154,7 +154,7 @@ pub(super) fn refund_updated(
         "status": "succeeded",
         "metadata": { "order_id": order },
     });
-    Ok(event(tx, "refund.updated", object))
+    Ok(event(tx, "refund.updated", &object))
 }
 
 /// `charge.dispute.*`
@@ -172,7 +172,7 @@ pub(super) fn dispute(tx: &Tx, charge: &Charge, dispute: &str, status: &str) -> 
         "status": status,
         "metadata": {},
     });
-    Ok(event(tx, kind, object))
+    Ok(event(tx, kind, &object))
 }
 
 /// What a subscription is at the moment.
@@ -193,7 +193,7 @@ pub(super) fn subscription(tx: &Tx, kind: &str, now: SubscriptionNow<'_>) -> Val
         "cancel_at_period_end": now.cancel_at_period_end,
         "current_period_end": now.period_end.as_secs(),
     });
-    event(tx, kind, object)
+    event(tx, kind, &object)
 }
 
 /// What an invoice is for.
@@ -229,5 +229,5 @@ pub(super) fn invoice(tx: &Tx, of: InvoiceOf<'_>) -> Result<Value, SandboxError>
             "period": { "start": of.period.0.as_secs(), "end": of.period.1.as_secs() },
         }]},
     });
-    Ok(event(tx, kind, object))
+    Ok(event(tx, kind, &object))
 }

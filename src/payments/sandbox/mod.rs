@@ -58,7 +58,7 @@ impl Sandbox {
 }
 
 /// What the database does not do, a provider that is down does not.
-fn down(error: DbError) -> ProviderError {
+fn down(error: &DbError) -> ProviderError {
     ProviderError::Unavailable(error.to_string())
 }
 

@@ -98,7 +98,7 @@ impl Sandbox {
     pub(super) async fn open_session(&self, checkout: &Checkout) -> Result<Session, ProviderError> {
         // Its events have Stripe's shape, so it charges what Stripe can say.
         to_stripe(checkout.total)?;
-        let opened = self.db.write(async |tx| open(tx, checkout).await).await.map_err(down)?;
+        let opened = self.db.write(async |tx| open(tx, checkout).await).await.map_err(|error| down(&error))?;
         let Some(session) = opened else {
             return Err(ProviderError::Refused("the key was used for another checkout".to_owned()));
         };
@@ -106,17 +106,20 @@ impl Sandbox {
     }
 
     pub(super) async fn session_state(&self, id: &str) -> Result<SessionState, ProviderError> {
-        let Some(session) = self.session(id).await.map_err(down)? else { return Ok(SessionState::Ended) };
+        let Some(session) = self.session(id).await.map_err(|error| down(&error))? else {
+            return Ok(SessionState::Ended);
+        };
         match session.state.as_str() {
             "open" if session.expires_at <= self.db.now() => Ok(SessionState::Ended),
             "open" | "pending" => Ok(SessionState::Open),
-            "paid" => Ok(SessionState::Paid(paid(&self.db, session).await.map_err(down)?)),
+            "paid" => Ok(SessionState::Paid(paid(&self.db, session).await.map_err(|error| down(&error))?)),
             _ => Ok(SessionState::Ended),
         }
     }
 
     pub(super) async fn fee_of(&self, charge: &str) -> Result<Option<Money>, ProviderError> {
-        let charge: Option<Charge> = fetch_optional!(&self.db, sqlx::query_as(CHARGE).bind(charge)).map_err(down)?;
+        let charge: Option<Charge> =
+            fetch_optional!(&self.db, sqlx::query_as(CHARGE).bind(charge)).map_err(|error| down(&error))?;
         charge.map(|charge| Some(Money::new(charge.fee, charge.currency))).ok_or(ProviderError::NotFound)
     }
 }

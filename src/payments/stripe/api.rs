@@ -17,7 +17,7 @@ use crate::{
 pub(super) type Form = Vec<(String, String)>;
 
 /// One field of a form.
-pub(super) fn field(name: &str, value: impl ToString) -> (String, String) {
+pub(super) fn field(name: &str, value: &(impl ToString + ?Sized)) -> (String, String) {
     (name.to_owned(), value.to_string())
 }
 
@@ -71,8 +71,8 @@ impl Stripe {
         let of = if charge.starts_with("ch_") || charge.starts_with("py_") { "charge" } else { "payment_intent" };
         let form = vec![
             field(of, charge),
-            field("amount", to_stripe(request.amount)?),
-            field("metadata[order_id]", request.order),
+            field("amount", &to_stripe(request.amount)?),
+            field("metadata[order_id]", &request.order),
         ];
         let refund: Refund = self.post("refunds", &request.idempotency_key, form).await?;
         match refund.status.as_deref() {
@@ -100,7 +100,7 @@ impl Stripe {
         let path = format!("subscriptions/{}", segment(id)?);
         let _: Named = match end {
             SubscriptionEnd::PeriodEnd => {
-                let form = vec![field("cancel_at_period_end", true)];
+                let form = vec![field("cancel_at_period_end", &true)];
                 self.call(Method::Post, &path, None, Body::Form(form)).await?
             }
             SubscriptionEnd::Now => self.call(Method::Delete, &path, None, Body::Empty).await?,

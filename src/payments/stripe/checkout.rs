@@ -18,6 +18,8 @@ use crate::{
 /// Sessions live from half an hour to a day.
 const SHORTEST: Duration = Duration::from_mins(30);
 const LONGEST: Duration = Duration::from_hours(24);
+/// For the clocks and for the way.
+const MARGIN: Duration = Duration::from_mins(1);
 
 impl Stripe {
     pub(super) async fn open_session(&self, checkout: &Checkout) -> Result<Session, ProviderError> {
@@ -56,16 +58,14 @@ impl Stripe {
 fn lifetime(checkout: &Checkout, now: Time) -> (Option<i64>, String) {
     let key = &checkout.idempotency_key;
     let wanted = checkout.expires_at;
-    // A margin for the clocks and for the way.
-    let margin = Duration::from_mins(1);
-    if wanted > now + (LONGEST - margin) {
+    if wanted > now + LONGEST.saturating_sub(MARGIN) {
         return (None, format!("{key}:day"));
     }
-    if wanted >= now + SHORTEST + margin {
+    if wanted >= now + SHORTEST + MARGIN {
         return (Some(wanted.as_secs()), key.clone());
     }
     let half_hour = 1_800;
-    let slot = (now + margin).as_secs().div_euclid(half_hour) + 2;
+    let slot = (now + MARGIN).as_secs().div_euclid(half_hour) + 2;
     (Some(slot * half_hour), format!("{key}:{slot}"))
 }
 
@@ -86,9 +86,9 @@ fn form(checkout: &Checkout, ends: Option<i64>) -> Result<Form, ProviderError> {
         field("customer_email", &checkout.email),
         field("success_url", &checkout.success_url),
         field("cancel_url", &checkout.cancel_url),
-        field("line_items[0][quantity]", 1),
-        field("line_items[0][price_data][currency]", total.currency.code().to_ascii_lowercase()),
-        field("line_items[0][price_data][unit_amount]", to_stripe(*total)?),
+        field("line_items[0][quantity]", &1),
+        field("line_items[0][price_data][currency]", &total.currency.code().to_ascii_lowercase()),
+        field("line_items[0][price_data][unit_amount]", &to_stripe(*total)?),
         field("line_items[0][price_data][product_data][name]", &checkout.description),
     ];
     if let Some(period) = checkout.recurring {
@@ -98,7 +98,7 @@ fn form(checkout: &Checkout, ends: Option<i64>) -> Result<Form, ProviderError> {
         };
         form.push(field("line_items[0][price_data][recurring][interval]", interval));
     }
-    form.extend(ends.map(|ends| field("expires_at", ends)));
+    form.extend(ends.map(|ends| field("expires_at", &ends)));
     Ok(form)
 }
 

@@ -52,7 +52,7 @@ pub fn read(event_type: &str, payload: &str) -> Read {
         "checkout.session.async_payment_failed" => Ok(session_failed(&object(payload)?)),
         "checkout.session.expired" => Ok(session_expired(&object(payload)?)),
         "payment_intent.payment_failed" => Ok(intent_failed(&object(payload)?)),
-        "payment_intent.succeeded" => Ok(Event::Ignored("its session tells")),
+        "payment_intent.succeeded" | "customer.subscription.created" => Ok(Event::Ignored("its session tells")),
         "charge.refunded" => charge_refunded(&object(payload)?),
         "charge.updated" | "charge.succeeded" => Ok(charge_updated(&object(payload)?)),
         "refund.created" | "refund.updated" | "charge.refund.updated" | "refund.failed" => refund(&object(payload)?),
@@ -62,11 +62,10 @@ pub fn read(event_type: &str, payload: &str) -> Read {
         "customer.subscription.deleted" => {
             Ok(Event::SubscriptionEnded { subscription: object::<Subscription>(payload)?.id })
         }
-        "customer.subscription.created" => Ok(Event::Ignored("its session tells")),
         "invoice.paid" => invoice_paid(&object(payload)?),
         // The same news under an older name.
         "invoice.payment_succeeded" => Ok(Event::Ignored("invoice.paid tells")),
-        "invoice.payment_failed" => invoice_failed(&object(payload)?),
+        "invoice.payment_failed" => Ok(invoice_failed(&object(payload)?)),
         _ => Ok(Event::Ignored("of no interest")),
     }
 }
@@ -234,10 +233,10 @@ fn invoice_paid(invoice: &Invoice) -> Read {
     }))
 }
 
-fn invoice_failed(invoice: &Invoice) -> Read {
-    let Some(subscription) = invoice.subscription() else { return Ok(Event::Ignored("of no subscription")) };
+fn invoice_failed(invoice: &Invoice) -> Event {
+    let Some(subscription) = invoice.subscription() else { return Event::Ignored("of no subscription") };
     if invoice.billing_reason.as_deref() != Some("subscription_cycle") {
-        return Ok(Event::Ignored("of no further period"));
+        return Event::Ignored("of no further period");
     }
-    Ok(Event::RenewalFailed { subscription: subscription.to_owned(), invoice: invoice.id.clone() })
+    Event::RenewalFailed { subscription: subscription.to_owned(), invoice: invoice.id.clone() }
 }

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unused_imports, reason = "not every helper has a journey yet")]
 
+mod paypal;
 mod people;
 mod postgres;
 mod postgres_server;
@@ -9,6 +10,7 @@ mod process;
 mod shop;
 mod smtp;
 pub(crate) mod sold;
+mod stripe;
 mod till;
 
 use std::{
@@ -24,6 +26,7 @@ use mintreu::{
 use tempfile::TempDir;
 
 pub(crate) use self::{
+    paypal::{Forged, PAYPAL_CLIENT, PAYPAL_WEBHOOK, PaypalServer},
     people::{Person, sign_in},
     postgres::PostgresDb,
     postgres_server::{PostgresServer, is_root},
@@ -32,6 +35,7 @@ pub(crate) use self::{
         Effect, NoFail, QUEUE, Shop, ShopOptions, count, create_effects, effects_once, jobs_in, settled, write_effect,
     },
     smtp::{Received, SmtpServer},
+    stripe::{STRIPE_KEY, StripeServer},
     till::{Sells, Till, charge, paid, put_on_sale, refunded},
 };
 
@@ -47,11 +51,13 @@ pub(crate) enum TestDb {
 impl TestDb {
     /// An empty directory for a SQLite file.
     pub(crate) fn sqlite() -> Self {
+        crypto();
         Self::Sqlite(tempfile::tempdir().expect("a temporary directory"))
     }
 
     /// A new database; none if no server is there to test with, which [`required`] forbids.
     pub(crate) async fn postgres() -> Option<Self> {
+        crypto();
         PostgresDb::create().await.map(Self::Postgres)
     }
 
