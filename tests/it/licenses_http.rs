@@ -616,3 +616,29 @@ on_both!(the_queue_ends_licences_and_owes_reminders, |db| async move {
     })
     .await;
 });
+
+/// Only a database of its own kind can be taken away under a running server.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_the_database_is_gone_programs_are_answered_from_memory_and_told_so() {
+    let Some(db) = TestDb::postgres().await else { return };
+    let scene = Scene::open(&db).await;
+    let asked = Sold::to(&scene.db, &scene.owner).await.license(&scene.db).await;
+    let never_asked = Sold::to(&scene.db, &scene.owner).await.license(&scene.db).await;
+    // Until the server has read that the licences were issued, and keeps what it is asked about.
+    for _ in 0..60 {
+        assert_eq!(scene.code(&asked, json!({})).await, "VALID");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    drop(db);
+    eventually("the server notices", async || {
+        let answer = scene.ask("validate", json!({ "license_key": key(&asked) })).await;
+        assert_eq!(answer["code"], "VALID");
+        answer["stale"] == true
+    })
+    .await;
+    let body = json!({ "license_key": key(&never_asked) });
+    let answer = scene.send(None, Method::POST, "/api/license/validate", Some(&body)).await;
+    assert!(answer.headers().contains_key("retry-after"));
+    refused(answer, 503, None).await;
+    assert_eq!(scene.ask("validate", json!({ "license_key": "nonsense" })).await["code"], "NOT_FOUND");
+}

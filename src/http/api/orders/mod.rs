@@ -30,7 +30,7 @@ impl OrderView {
         let order = orders::find_any(&app.db, id)
             .await?
             .ok_or_else(|| Problem::new(Kind::NotFound).detail("there is no such order"))?;
-        let licenses = licenses::of_order(&app.db, &app.license_keys, id).await.map_err(Problem::internal)?;
+        let licenses = licenses::of_order(&app.db, &app.license_keys, id).await?;
         Ok(Self { status: order.status(), pay: format!("/pay/{id}"), licenses, order })
     }
 }
