@@ -566,6 +566,13 @@ on_both!(a_signed_file_proves_the_licence_without_a_connection, |db| async move 
     }
     scene.operate(&license, "suspend", json!({ "reason": "a test" })).await;
     refused(scene.send(Some(&scene.owner), Method::GET, &path, None).await, 409, None).await;
+    scene.operate(&license, "resume", json!({ "reason": "a test" })).await;
+    let finished = scene.mintreu.run(&["flags", "set", "licenses.offline_files", "false", "--reason", "a test"]);
+    assert!(finished.status.success(), "{finished:?}");
+    eventually("the flag takes files away", async || {
+        scene.send(Some(&scene.owner), Method::GET, &path, None).await.status() == 404
+    })
+    .await;
 });
 
 on_both!(validations_are_counted_by_licence, |db| async move {
