@@ -186,6 +186,11 @@ fn a_value_of_the_wrong_kind_is_told_with_its_place_and_the_right_form() {
         ),
         ("jobs.concurrency = -1", "jobs.concurrency: -1 is out of range: wanted is a whole number, not negative"),
         ("jobs.concurrency = 0", "jobs.concurrency: 0 is out of range: from 1 to 10000 is allowed"),
+        ("licensing.cache_size = 0", "licensing.cache_size: 0 is out of range: from 1 to 10000000 is allowed"),
+        (
+            "licensing.stale_grace = '31d'",
+            r#"licensing.stale_grace: "31d" is out of range: from "0s" to "30d" is allowed"#,
+        ),
         ("usage.log = 'some'", r#"usage.log: "some" is not one of "off", "sample", "all""#),
         (
             "usage.sample_rate = 2.0",

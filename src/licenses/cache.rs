@@ -178,15 +178,20 @@ impl LicenseCache {
 
     /// Reads a licence, and keeps it unless it changed meanwhile.
     async fn load(&self, hash: KeyHash) -> Result<Option<Arc<Known>>, DbError> {
-        let inner = &*self.0;
-        let generation = *inner.generation(hash);
-        let Some(license) = known::read(&inner.db, hash).await?.map(Arc::new) else { return Ok(None) };
-        let now = inner.generation(hash);
+        let generation = *self.0.generation(hash);
+        let Some(license) = known::read(&self.0.db, hash).await?.map(Arc::new) else { return Ok(None) };
+        self.keep(hash, generation, &license);
+        Ok(Some(license))
+    }
+
+    /// Keeps what was read when its shard was at `generation`, if it still is.
+    fn keep(&self, hash: KeyHash, generation: u64, license: &Arc<Known>) {
+        // Held while it is put in, so that no eviction comes between.
+        let now = self.0.generation(hash);
         if *now == generation {
-            inner.entries.insert(hash, Arc::clone(&license));
+            self.0.entries.insert(hash, Arc::clone(license));
         }
         drop(now);
-        Ok(Some(license))
     }
 
     /// Forgets a licence: it has changed, and the change is committed.
@@ -272,5 +277,43 @@ impl Inner {
 
     fn shard(&self, shard: usize) -> MutexGuard<'_, u64> {
         self.generations[shard % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        db::DbOptions,
+        kernel::{
+            IdSource, ManualClock, Time,
+            seal::{Keyring, Random},
+        },
+    };
+
+    #[tokio::test]
+    async fn what_was_read_before_an_eviction_is_not_kept_after_it() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let options = DbOptions::new(format!("sqlite://{}", directory.path().join("test.db").display()));
+        let ids = IdSource::seeded(Arc::new(ManualClock::new(Time::default())), 7);
+        let db = Db::open(&options, ids).await.expect("opens");
+        let keys = KeyMaker::new(&Keyring::new([[1; 32]], Random::seeded(7)).expect("has a key"));
+        let cache = LicenseCache::new(db, keys, CacheOptions::default());
+        let hash = KeyHash::parse(&"ab".repeat(24)).expect("a hash");
+        let license = Arc::new(Known::sample());
+        let before = || *cache.0.generation(hash);
+
+        let generation = before();
+        cache.forget(hash);
+        cache.keep(hash, generation, &license);
+        assert!(cache.is_empty(), "it changed while it was read");
+
+        let generation = before();
+        cache.keep(hash, generation, &license);
+        assert_eq!(cache.len(), 1);
+        cache.forget_all();
+        assert!(cache.is_empty());
+        cache.keep(hash, generation, &license);
+        assert!(cache.is_empty(), "everything was forgotten while it was read");
     }
 }

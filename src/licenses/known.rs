@@ -260,3 +260,34 @@ impl Known {
 fn distinct<'a>(all: impl Iterator<Item = &'a str>, but: &str) -> usize {
     all.filter(|one| *one != but).collect::<std::collections::HashSet<_>>().len()
 }
+
+#[cfg(test)]
+impl Known {
+    /// Some licence.
+    pub(super) fn sample() -> Self {
+        let row = Row {
+            id: LicenseId::from_uuid(uuid::Uuid::from_u128(1)),
+            key_hash: String::new(),
+            tenant_id: TenantId::from_uuid(uuid::Uuid::from_u128(2)),
+            order_id: OrderId::from_uuid(uuid::Uuid::from_u128(3)),
+            product_id: ProductId::from_uuid(uuid::Uuid::from_u128(4)),
+            product_slug: "thing".to_owned(),
+            product_title: "A thing".to_owned(),
+            plan_id: PlanId::from_uuid(uuid::Uuid::from_u128(5)),
+            plan_name: "Standard".to_owned(),
+            license_type: LicenseType::Regular,
+            status: LicenseStatus::Active,
+            usage_count: 0,
+            max_usage: None,
+            activation_count: 0,
+            max_activations: None,
+            max_domains: None,
+            max_ips: None,
+            domains: "[]".to_owned(),
+            ips: "[]".to_owned(),
+            expires_at: None,
+            created_at: Time::default(),
+        };
+        Self::new(row, Vec::new())
+    }
+}

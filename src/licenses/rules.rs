@@ -176,7 +176,7 @@ impl fmt::Display for IpRule {
     }
 }
 
-/// The rules in a stored list; what this program cannot read allows nothing, so it is kept as a rule that never matches.
+/// The rules in a stored list; none if this program cannot read it: then nothing is allowed, rather than everything.
 pub(super) fn stored<R: FromStr>(list: &str) -> Option<Box<[R]>> {
     let texts: Vec<String> = serde_json::from_str(list).ok()?;
     texts.iter().map(|text| text.parse().ok()).collect()

@@ -3,7 +3,7 @@
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use ed25519_dalek::{Signature, Verifier, VerifyingKey};
 use mintreu::{
-    accounts::Role,
+    accounts::{ACCESS_TOKEN_PREFIX, Role, token_hash},
     catalog::Limits,
     db::{Db, DbError},
     execute, fetch_one,
@@ -363,6 +363,59 @@ on_both!(every_door_is_shut_to_those_without_a_right, |db| async move {
     assert_eq!(scene.code(&license, json!({})).await, "VALID", "nothing of this did anything");
 });
 
+on_both!(a_token_opens_what_it_was_made_for, |db| async move {
+    let scene = Scene::open(&db).await;
+    let license = Sold::to(&scene.db, &scene.owner).await.license(&scene.db).await;
+    let token = async |scopes: &str| {
+        let (id, now) = (scene.db.ids().next_uuid(), scene.db.now());
+        let token = format!("{ACCESS_TOKEN_PREFIX}{}", id.simple());
+        let made: Result<u64, DbError> = scene
+            .db
+            .write(async |tx| {
+                execute!(
+                    tx,
+                    sqlx::query(
+                        "INSERT INTO access_tokens (id, user_id, name, token_hash, hint, scopes, created_at)
+                         VALUES ($1, $2, 'a test', $3, 'hint', $4, $5)"
+                    )
+                    .bind(id)
+                    .bind(scene.owner.user)
+                    .bind(token_hash(&token))
+                    .bind(scopes)
+                    .bind(now)
+                )
+            })
+            .await;
+        made.expect("the token is made");
+        token
+    };
+    let (other, reads, writes) =
+        (token("orders:read").await, token("licenses:read").await, token("licenses:read licenses:write").await);
+    let path = format!("/api/licenses/{}", license.id);
+    let status = async |token: &str, method: Method, path: &str, body: Option<Value>| {
+        let mut request = scene.client.request(method, scene.mintreu.url(path)).bearer_auth(token);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        request.send().await.expect("an answer").status().as_u16()
+    };
+    for read in ["", "/activations", "/log", "/file"] {
+        let path = format!("{path}{read}");
+        assert_eq!(status(&other, Method::GET, &path, None).await, 403, "{path}");
+        assert_eq!(status(&reads, Method::GET, &path, None).await, 200, "{path}");
+    }
+    assert_eq!(status(&other, Method::GET, "/api/licenses", None).await, 403);
+    let rules = json!({ "domains": ["example.com"] });
+    assert_eq!(status(&reads, Method::PATCH, &path, Some(rules.clone())).await, 403);
+    assert_eq!(status(&writes, Method::PATCH, &path, Some(rules)).await, 200);
+    let rotate = format!("{path}/rotate-key");
+    assert_eq!(status(&reads, Method::POST, &rotate, None).await, 403);
+    assert_eq!(status(&writes, Method::POST, &rotate, None).await, 200);
+    let place = format!("{path}/activations/act_00000000000000000000000000");
+    assert_eq!(status(&reads, Method::DELETE, &place, None).await, 403);
+    assert_eq!(status(&writes, Method::DELETE, &place, None).await, 404);
+});
+
 on_both!(operators_find_licences_and_never_see_keys, |db| async move {
     let scene = Scene::open(&db).await;
     let (sold, other) = (Sold::to(&scene.db, &scene.owner).await, Sold::to(&scene.db, &scene.stranger).await);
@@ -513,6 +566,13 @@ on_both!(a_signed_file_proves_the_licence_without_a_connection, |db| async move 
     }
     scene.operate(&license, "suspend", json!({ "reason": "a test" })).await;
     refused(scene.send(Some(&scene.owner), Method::GET, &path, None).await, 409, None).await;
+    scene.operate(&license, "resume", json!({ "reason": "a test" })).await;
+    let finished = scene.mintreu.run(&["flags", "set", "licenses.offline_files", "false", "--reason", "a test"]);
+    assert!(finished.status.success(), "{finished:?}");
+    eventually("the flag takes files away", async || {
+        scene.send(Some(&scene.owner), Method::GET, &path, None).await.status() == 404
+    })
+    .await;
 });
 
 on_both!(validations_are_counted_by_licence, |db| async move {
@@ -523,7 +583,7 @@ on_both!(validations_are_counted_by_licence, |db| async move {
         assert_eq!(scene.code(&license, json!({})).await, "SUSPENDED");
     }
     scene.ask("validate", json!({ "license_key": "nonsense" })).await;
-    let counted = "SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) FROM usage_summaries
+    let counted = "SELECT CAST(COALESCE(SUM(count), 0) AS BIGINT) FROM usage_summaries
                    WHERE metric = 'license.validations' AND subject = $1 AND period = 'month'";
     eventually("all three are counted, valid or not", async || {
         let counted = fetch_one!(&scene.db, sqlx::query_scalar(counted).bind(license.id.to_string()));
@@ -563,3 +623,29 @@ on_both!(the_queue_ends_licences_and_owes_reminders, |db| async move {
     })
     .await;
 });
+
+/// Only a database of its own kind can be taken away under a running server.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_the_database_is_gone_programs_are_answered_from_memory_and_told_so() {
+    let Some(db) = TestDb::postgres().await else { return };
+    let scene = Scene::open(&db).await;
+    let asked = Sold::to(&scene.db, &scene.owner).await.license(&scene.db).await;
+    let never_asked = Sold::to(&scene.db, &scene.owner).await.license(&scene.db).await;
+    // Until the server has read that the licences were issued, and keeps what it is asked about.
+    for _ in 0..60 {
+        assert_eq!(scene.code(&asked, json!({})).await, "VALID");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    drop(db);
+    eventually("the server notices", async || {
+        let answer = scene.ask("validate", json!({ "license_key": key(&asked) })).await;
+        assert_eq!(answer["code"], "VALID");
+        answer["stale"] == true
+    })
+    .await;
+    let body = json!({ "license_key": key(&never_asked) });
+    let answer = scene.send(None, Method::POST, "/api/license/validate", Some(&body)).await;
+    assert!(answer.headers().contains_key("retry-after"));
+    refused(answer, 503, None).await;
+    assert_eq!(scene.ask("validate", json!({ "license_key": "nonsense" })).await["code"], "NOT_FOUND");
+}

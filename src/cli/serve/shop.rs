@@ -21,5 +21,6 @@ pub(super) fn shop(config: &Config) -> Shop {
         },
         operators: shop.operators.clone(),
         profile: config.profile,
+        profile: config.profile,
     }
 }
