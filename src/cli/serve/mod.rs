@@ -124,8 +124,6 @@ async fn open_app(config: &Config) -> Result<App, Failure> {
         db,
         flags,
         usage,
-        passwords: open::passwords(&keys),
-        mailer: open::mailer(config)?,
         keys,
         license_keys,
         license_limits,

@@ -21,6 +21,5 @@ pub(super) fn shop(config: &Config) -> Shop {
         },
         operators: shop.operators.clone(),
         profile: config.profile,
-        profile: config.profile,
     }
 }
