@@ -76,12 +76,12 @@ async fn gather(state: &Notifications, db: &Db, notice: &Notice) -> Result<Vec<L
         Notice::ClaimPurchases { proof } => gather_proof(state, db, proof, Purpose::ClaimPurchases).await,
         Notice::AlreadyRegistered { user } => gather_already_registered(state, db, user).await,
         Notice::PasswordChanged { user } => gather_password_changed(state, db, user).await,
-        Notice::OrderFulfilled { order } => gather_order_fulfilled(state, db, order).await,
-        Notice::OrderRefunded { order, amount } => gather_order_refunded(state, db, order, amount).await,
-        Notice::LicenseExpiring { license, days } => gather_license_expiring(state, db, license, days).await,
-        Notice::RenewalFailed { subscription, step } => gather_renewal_failed(state, db, subscription, step).await,
-        Notice::SubscriptionEnded { subscription } => gather_subscription_ended(state, db, subscription).await,
-        Notice::OrderNeedsAttention { order } => gather_order_needs_attention(state, db, order).await,
+        Notice::OrderFulfilled { order } => gather_order_fulfilled(state, db, order),
+        Notice::OrderRefunded { order, amount } => gather_order_refunded(state, db, order, amount),
+        Notice::LicenseExpiring { license, days } => gather_license_expiring(state, db, license, days),
+        Notice::RenewalFailed { subscription, step } => gather_renewal_failed(state, db, subscription, step),
+        Notice::SubscriptionEnded { subscription } => gather_subscription_ended(state, db, subscription),
+        Notice::OrderNeedsAttention { order } => gather_order_needs_attention(state, db, order),
     }
 }
 
@@ -116,27 +116,27 @@ fn not_gathered(what: &str) -> Result<Vec<Letter>, Failure> {
     Err(Failure::dead(format!("nothing gathers what {what} is about yet")))
 }
 
-async fn gather_order_fulfilled(_: &Notifications, _: &Db, _: OrderId) -> Result<Vec<Letter>, Failure> {
+fn gather_order_fulfilled(_: &Notifications, _: &Db, _: OrderId) -> Result<Vec<Letter>, Failure> {
     not_gathered("order_fulfilled")
 }
 
-async fn gather_order_refunded(_: &Notifications, _: &Db, _: OrderId, _: i64) -> Result<Vec<Letter>, Failure> {
+fn gather_order_refunded(_: &Notifications, _: &Db, _: OrderId, _: i64) -> Result<Vec<Letter>, Failure> {
     not_gathered("order_refunded")
 }
 
-async fn gather_license_expiring(_: &Notifications, _: &Db, _: LicenseId, _: i64) -> Result<Vec<Letter>, Failure> {
+fn gather_license_expiring(_: &Notifications, _: &Db, _: LicenseId, _: i64) -> Result<Vec<Letter>, Failure> {
     not_gathered("license_expiring")
 }
 
-async fn gather_renewal_failed(_: &Notifications, _: &Db, _: SubscriptionId, _: i64) -> Result<Vec<Letter>, Failure> {
+fn gather_renewal_failed(_: &Notifications, _: &Db, _: SubscriptionId, _: i64) -> Result<Vec<Letter>, Failure> {
     not_gathered("renewal_failed")
 }
 
-async fn gather_subscription_ended(_: &Notifications, _: &Db, _: SubscriptionId) -> Result<Vec<Letter>, Failure> {
+fn gather_subscription_ended(_: &Notifications, _: &Db, _: SubscriptionId) -> Result<Vec<Letter>, Failure> {
     not_gathered("subscription_ended")
 }
 
-async fn gather_order_needs_attention(_: &Notifications, _: &Db, _: OrderId) -> Result<Vec<Letter>, Failure> {
+fn gather_order_needs_attention(_: &Notifications, _: &Db, _: OrderId) -> Result<Vec<Letter>, Failure> {
     not_gathered("order_needs_attention")
 }
 

@@ -57,13 +57,13 @@ on_both!(what_an_operator_changes_has_a_reason_and_is_in_the_trail, |db| async m
     let operator = scene.person("op@example.com", Role::Admin).await;
     let ada = scene.person("ada@example.com", Role::Customer).await;
     let path = format!("/api/admin/users/{}", ada.user);
-    let patch = async |path: &str, who: &str, body: Value| scene.send(Method::PATCH, path, who, Some(&body)).await;
+    let ask = async |path: &str, who: &str, body: Value| scene.send(Method::PATCH, path, who, Some(&body)).await;
     let promote = json!({ "role": "developer", "reason": "writes good code" });
-    problem(patch(&path, "", promote.clone()).await, 401, "unauthorized").await;
-    problem(patch(&path, &ada.cookie, promote.clone()).await, 403, "forbidden").await;
+    problem(ask(&path, "", promote.clone()).await, 401, "unauthorized").await;
+    problem(ask(&path, &ada.cookie, promote.clone()).await, 403, "forbidden").await;
     let long = "x".repeat(501);
     for reason in ["", "  ", "a\u{0}b", &long] {
-        let refused = patch(&path, &operator.cookie, json!({ "role": "developer", "reason": reason })).await;
+        let refused = ask(&path, &operator.cookie, json!({ "role": "developer", "reason": reason })).await;
         assert_eq!(problem(refused, 422, "invalid-input").await["errors"][0]["pointer"], "#/reason");
     }
     for body in [
@@ -71,16 +71,16 @@ on_both!(what_an_operator_changes_has_a_reason_and_is_in_the_trail, |db| async m
         json!({ "role": "king", "reason": "x" }),
         json!({ "role": "developer", "reason": "x", "email": "eve@example.com" }),
     ] {
-        problem(patch(&path, &operator.cookie, body).await, 400, "malformed-body").await;
+        problem(ask(&path, &operator.cookie, body).await, 400, "malformed-body").await;
     }
     let own = format!("/api/admin/users/{}", operator.user);
-    problem(patch(&own, &operator.cookie, json!({ "disabled": true, "reason": "x" })).await, 409, "conflict").await;
+    problem(ask(&own, &operator.cookie, json!({ "disabled": true, "reason": "x" })).await, 409, "conflict").await;
     let stranger = path.replace(&path[path.len() - 4..], "0000");
-    problem(patch(&stranger, &operator.cookie, promote.clone()).await, 404, "not-found").await;
+    problem(ask(&stranger, &operator.cookie, promote.clone()).await, 404, "not-found").await;
 
-    let changed: Value = patch(&path, &operator.cookie, promote).await.json().await.expect("JSON");
+    let changed: Value = ask(&path, &operator.cookie, promote).await.json().await.expect("JSON");
     assert_eq!(changed["role"], "developer", "{changed}");
-    let changed = patch(&path, &operator.cookie, json!({ "disabled": true, "reason": "stolen cards" })).await;
+    let changed = ask(&path, &operator.cookie, json!({ "disabled": true, "reason": "stolen cards" })).await;
     let changed: Value = changed.json().await.expect("JSON");
     assert!(changed["disabled_at"].is_string(), "{changed}");
     problem(scene.get("/api/account", &ada.cookie).await, 401, "unauthorized").await;
