@@ -7,8 +7,11 @@ use crate::{
     config::Profile,
     db::Db,
     flags::{Registry, Switch},
-    kernel::{Secret, seal::Keyring},
+    kernel::{Currency, seal::Keyring},
+    licenses::{CallLimits, KeyMaker, LicenseCache},
     notifications::Mailer,
+    orders::Policy,
+    payments::{Intake, Providers, sandbox::Sandbox},
     usage::Usage,
 };
 
@@ -23,14 +26,24 @@ pub struct App {
     pub usage: Usage,
     /// The keys that seal.
     pub keys: Keyring,
-    /// The sandbox provider's webhook secrets, the first of which signs; `None` when it is off.
-    pub sandbox: Option<Arc<[Secret<String>]>>,
-    /// The shop's rules.
-    pub shop: Arc<Shop>,
     /// Hashes and checks passwords, so many at a time.
     pub passwords: Passwords,
     /// Sends mail.
     pub mailer: Mailer,
+    /// Makes and recognises licence keys.
+    pub license_keys: KeyMaker,
+    /// Licences in memory, for validation.
+    pub license_cache: LicenseCache,
+    /// How often programs may ask about licences.
+    pub license_limits: CallLimits,
+    /// The payment providers that are on, the preferred first.
+    pub providers: Providers,
+    /// What verifies and stores their events.
+    pub webhooks: Intake,
+    /// The provider that only pretends, if it is on.
+    pub sandbox: Option<Sandbox>,
+    /// The shop's rules.
+    pub shop: Arc<Shop>,
 }
 
 impl App {
@@ -48,6 +61,10 @@ pub struct Shop {
     pub name: String,
     /// How customers reach this server, without a slash at the end.
     pub public_url: String,
+    /// The currency of prices where none is named.
+    pub currency: Currency,
+    /// What the operator decided about selling.
+    pub policy: Policy,
     /// Who is told of what a person has to look at.
     pub operators: Vec<String>,
     /// How strict it is with operators.

@@ -47,6 +47,7 @@
 
 pub mod accounts;
 mod capability;
+mod inbox;
 pub mod licensing;
 mod mailbox;
 pub mod notifications;

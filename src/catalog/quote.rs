@@ -1,12 +1,27 @@
 //! Quotes: what a cart costs, by the catalogue's prices and nobody else's.
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sqlx::FromRow;
 
-use super::{BillingCycle, LicenseType, Limits};
-use crate::{
-    db::{Db, DbError, Tx},
-    kernel::{CouponId, Currency, DeveloperId, OrderId, PlanId, ProductId, TenantId},
+use super::{
+    BillingCycle, LicenseType, Limits,
+    discount::{self, CouponRow},
 };
+use crate::{
+    db::{Db, DbError},
+    fetch_all,
+    kernel::{CouponId, Currency, DeveloperId, PlanId, ProductId, TenantId},
+};
+
+/// How many items a cart has at most.
+const MAX_ITEMS: usize = 50;
+/// How many of one item.
+const MAX_QUANTITY: i64 = 100;
+/// The longest text that can name a product or a plan.
+const LONGEST_NAME: usize = 100;
+/// Everything, in hundredths of a percent.
+const ALL_BPS: i64 = 10_000;
 
 /// An item of a cart.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -136,23 +151,168 @@ pub enum QuoteError {
     Db(#[from] DbError),
 }
 
-/// Prices a cart.
-pub async fn quote(_db: &Db, _request: QuoteRequest<'_>) -> Result<Quote, QuoteError> {
-    Err(QuoteError::ItemCount)
+/// A plan that fits an item of the cart, or the product alone when none does.
+#[derive(FromRow)]
+struct Candidate {
+    position: i64,
+    product_id: ProductId,
+    developer_id: DeveloperId,
+    title: String,
+    is_house: bool,
+    commission_bps: Option<i64>,
+    plan_id: Option<PlanId>,
+    plan_name: Option<String>,
+    billing_cycle: Option<BillingCycle>,
+    trial_days: Option<i64>,
+    license_type: Option<LicenseType>,
+    limits: Option<String>,
+    unit_amount: Option<i64>,
 }
 
-/// Takes one use of the coupon for an order that is being written; the caller has inserted the order. False if another
-/// order took the last one.
-pub async fn redeem_coupon(
-    _tx: &mut Tx,
-    _coupon: CouponId,
-    _order: OrderId,
-    _tenant: TenantId,
-) -> Result<bool, DbError> {
-    Ok(true)
+/// Prices a cart: one statement, and one more for a coupon.
+pub async fn quote(db: &Db, request: QuoteRequest<'_>) -> Result<Quote, QuoteError> {
+    if request.items.is_empty() || request.items.len() > MAX_ITEMS {
+        return Err(QuoteError::ItemCount);
+    }
+    let candidates = candidates(db, request).await?;
+    let mut by_position: Vec<Vec<Candidate>> = request.items.iter().map(|_| Vec::new()).collect();
+    for candidate in candidates {
+        let position = usize::try_from(candidate.position).unwrap_or(usize::MAX);
+        if let Some(fitting) = by_position.get_mut(position) {
+            fitting.push(candidate);
+        }
+    }
+    let (mut lines, mut problems) = (Vec::with_capacity(request.items.len()), Vec::new());
+    for (position, (wanted, fitting)) in request.items.iter().zip(by_position).enumerate() {
+        match line(wanted, fitting, request.commission_bps) {
+            Ok(line) => lines.push(line),
+            Err(problem) => problems.push((position, problem)),
+        }
+    }
+    if !problems.is_empty() {
+        return Err(QuoteError::Items(problems));
+    }
+    let Some(subtotal) = sum(&lines, |line| line.total) else {
+        return Err(QuoteError::Items(vec![(lines.len() - 1, ItemProblem::TooMuch)]));
+    };
+    let coupon = match request.coupon {
+        None => None,
+        Some(code) => Some(apply_coupon(db, code, request, &mut lines).await?),
+    };
+    // No line's discount exceeds its amount, so that nothing below is larger than the subtotal.
+    let discount = sum(&lines, |line| line.discount).unwrap_or(subtotal);
+    let tax = sum(&lines, |line| line.tax).unwrap_or(0);
+    Ok(Quote { currency: request.currency, lines, coupon, subtotal, discount, tax, total: subtotal - discount + tax })
 }
 
-/// Gives back the use that an order took which is not going to be paid.
-pub async fn release_coupon(_tx: &mut Tx, _order: OrderId) -> Result<(), DbError> {
-    Ok(())
+/// What the database knows of the items, each with every plan that could be meant.
+async fn candidates(db: &Db, request: QuoteRequest<'_>) -> Result<Vec<Candidate>, DbError> {
+    let wanted: Vec<_> = request
+        .items
+        .iter()
+        .map(|item| {
+            let product = item.product.parse::<ProductId>().ok().map(|id| id.uuid().simple().to_string());
+            let plan = item.plan.as_deref().and_then(|plan| plan.parse::<PlanId>().ok());
+            let plan_id = plan.map(|id| id.uuid().simple().to_string());
+            json!([product, name(&item.product), plan_id, item.plan.as_deref().map(name)])
+        })
+        .collect();
+    let text = db.dialect().pick(SQLITE_CANDIDATES, POSTGRES_CANDIDATES);
+    fetch_all!(db, sqlx::query_as(text).bind(json!(wanted).to_string()).bind(request.currency))
+}
+
+/// What may be looked up: no name is this long, and PostgreSQL knows no NUL.
+fn name(text: &str) -> &str {
+    if text.len() > LONGEST_NAME || text.contains('\0') { "" } else { text }
+}
+
+macro_rules! candidates {
+    ($items:literal) => {
+        concat!(
+            "WITH wanted (position, product_id, product_slug, plan_id, plan_slug) AS (",
+            $items,
+            ")
+            SELECT w.position, p.id AS product_id, p.title, d.id AS developer_id, d.is_house, d.commission_bps,
+                   l.id AS plan_id, l.name AS plan_name, l.billing_cycle, l.trial_days, l.license_type, l.limits,
+                   pr.amount AS unit_amount
+            FROM wanted w
+                 JOIN products p ON p.id = COALESCE(w.product_id, (SELECT id FROM products WHERE slug = w.product_slug))
+                      AND p.status = 'published'
+                 JOIN developers d ON d.id = p.developer_id
+                 LEFT JOIN plans l ON l.product_id = p.id AND l.active
+                      AND (w.plan_slug IS NULL OR l.id = w.plan_id OR l.slug = w.plan_slug)
+                 LEFT JOIN plan_prices pr ON pr.plan_id = l.id AND pr.currency = $2"
+        )
+    };
+}
+
+const SQLITE_CANDIDATES: &str =
+    candidates!("SELECT key, unhex(value->>0), value->>1, unhex(value->>2), value->>3 FROM json_each($1)");
+const POSTGRES_CANDIDATES: &str = candidates!(
+    "SELECT r.number - 1, (r.item->>0)::uuid, r.item->>1, (r.item->>2)::uuid, r.item->>3
+     FROM jsonb_array_elements($1::jsonb) WITH ORDINALITY AS r (item, number)"
+);
+
+/// The line of an item, before any discount.
+fn line(wanted: &Wanted, mut fitting: Vec<Candidate>, default_bps: i64) -> Result<Line, ItemProblem> {
+    if !(1..=MAX_QUANTITY).contains(&wanted.quantity) {
+        return Err(ItemProblem::Quantity);
+    }
+    if fitting.len() > 1 {
+        return Err(ItemProblem::PlanNeeded);
+    }
+    let Some(found) = fitting.pop() else { return Err(ItemProblem::NoProduct) };
+    let (Some(plan), Some(plan_name), Some(billing), Some(license_type)) =
+        (found.plan_id, found.plan_name, found.billing_cycle, found.license_type)
+    else {
+        return Err(ItemProblem::NoPlan);
+    };
+    let Some(unit_amount) = found.unit_amount else { return Err(ItemProblem::NoPrice) };
+    let Some(total) = unit_amount.checked_mul(wanted.quantity) else { return Err(ItemProblem::TooMuch) };
+    Ok(Line {
+        product: found.product_id,
+        plan,
+        developer: found.developer_id,
+        title: found.title,
+        plan_name,
+        billing,
+        trial_days: found.trial_days,
+        license_type,
+        // Written by this slice, which writes nothing else.
+        limits: found.limits.and_then(|limits| serde_json::from_str(&limits).ok()).unwrap_or_default(),
+        quantity: wanted.quantity,
+        unit_amount,
+        discount: 0,
+        tax: 0,
+        total,
+        commission_bps: if found.is_house { ALL_BPS } else { found.commission_bps.unwrap_or(default_bps) },
+    })
+}
+
+fn sum(lines: &[Line], amount: impl Fn(&Line) -> i64) -> Option<i64> {
+    lines.iter().try_fold(0_i64, |sum, line| sum.checked_add(amount(line)))
+}
+
+/// Takes the coupon's discount off the lines in its scope.
+async fn apply_coupon(
+    db: &Db,
+    code: &str,
+    request: QuoteRequest<'_>,
+    lines: &mut [Line],
+) -> Result<CouponId, QuoteError> {
+    let products: Vec<ProductId> = lines.iter().map(|line| line.product).collect();
+    let code = name(code.trim()).to_ascii_uppercase();
+    let rows = CouponRow::find(db, &code, request.tenant, &products).await?;
+    let Some(coupon) = rows.first() else { return Err(QuoteError::Coupon(CouponProblem::Unknown)) };
+    coupon.check(db.now(), request.currency).map_err(QuoteError::Coupon)?;
+    let in_scope = |product: ProductId| rows.iter().any(|row| row.in_scope && row.product_id == product);
+    let amounts: Vec<i64> = lines.iter().map(|line| if in_scope(line.product) { line.total } else { 0 }).collect();
+    if !lines.iter().any(|line| in_scope(line.product)) {
+        return Err(QuoteError::Coupon(CouponProblem::NotForThese));
+    }
+    for (line, off) in lines.iter_mut().zip(discount::spread(coupon.worth(), &amounts)) {
+        line.discount = off;
+        line.total -= off;
+    }
+    Ok(coupon.id)
 }

@@ -8,11 +8,13 @@ mod config;
 mod doctor;
 mod flags;
 mod jobs;
+mod licenses;
 mod migrate;
 mod open;
 mod output;
 mod serve;
 mod users;
+mod webhooks;
 
 use std::{os::unix::fs::MetadataExt, path::PathBuf, process::ExitCode};
 
@@ -68,6 +70,12 @@ enum Command {
     /// Make, list and change accounts.
     #[command(subcommand)]
     Users(users::Users),
+    /// Look at what payment providers sent, and have it handled again.
+    #[command(subcommand)]
+    Webhooks(webhooks::Webhooks),
+    /// Look at licences, suspend, resume and revoke them.
+    #[command(subcommand)]
+    Licenses(licenses::Licenses),
     /// Verify, list and export the audit trail.
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -105,6 +113,8 @@ async fn run(cli: Cli, output: Output) -> Result<ExitCode, Failure> {
         Command::Flags(command) => command.run(&loaded?, output).await,
         Command::Jobs(command) => command.run(&loaded?, output).await,
         Command::Users(command) => command.run(&loaded?, output).await,
+        Command::Webhooks(command) => command.run(&loaded?, output).await,
+        Command::Licenses(command) => command.run(&loaded?, output).await,
         Command::Audit(command) => command.run(&loaded?, output).await,
         Command::Doctor => doctor::run(loaded, output).await,
     }

@@ -126,6 +126,8 @@ pub struct Config {
     pub audit: Audit,
     /// Feature flags and kill switches.
     pub flags: Flags,
+    /// Validation of licences.
+    pub licensing: Licensing,
     /// Logs.
     pub telemetry: Telemetry,
     /// Mail.

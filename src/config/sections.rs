@@ -176,6 +176,16 @@ pub struct Flags {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub struct Licensing {
+    pub cache_size: usize,
+    #[serde(with = "values::duration")]
+    pub stale_grace: Duration,
+    pub validations_per_minute_per_key: u32,
+    pub validations_per_minute_per_address: u32,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Telemetry {
     pub log_filter: LogFilter,
     pub log_format: LogFormat,
@@ -228,7 +238,31 @@ pub struct MailSmtp {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Payments {
+    #[serde(with = "values::duration")]
+    pub timeout: Duration,
+    #[serde(with = "values::duration")]
+    pub inbox_retention: Duration,
+    pub stripe: StripeSection,
+    pub paypal: PaypalSection,
     pub sandbox: Sandbox,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StripeSection {
+    pub api_base: String,
+    pub secret_key: Secret<String>,
+    pub webhook_secret: Vec<Secret<String>>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PaypalSection {
+    pub api_base: String,
+    pub client_id: String,
+    pub client_secret: Secret<String>,
+    pub webhook_id: String,
+    pub certificate_roots: PathBuf,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -9,6 +9,7 @@
 
 pub mod api;
 pub mod auth;
+mod checkout;
 mod context;
 mod docs;
 mod extract;
@@ -16,11 +17,11 @@ mod idempotency;
 mod limits;
 mod observe;
 mod page;
-mod pay;
 pub mod probes;
 mod problem;
 mod rate;
 mod routes;
+mod sandbox;
 mod server;
 mod switch;
 mod webhooks;
@@ -36,8 +37,9 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 pub use auth::{Admin, Caller, SameOrigin};
 pub use context::{Context, RequestId, RequestMarker, Trace};
+pub(crate) use extract::unread;
 pub use extract::{Json, Path, Query};
-pub use idempotency::{IdempotencyKey, once};
+pub use idempotency::{IdempotencyKey, Keyed, once};
 pub use page::PageQuery;
 pub use probes::{Check, Readiness, check};
 pub use problem::{FieldError, Kind, Problem};

@@ -48,13 +48,15 @@ pub enum Kind {
     CapabilityDisabled,
     /// Too much is going on at once.
     TemporaryReducedCapacity,
+    /// A payment provider does not answer, or refuses.
+    ProviderUnavailable,
     /// A defect or an outage on this side.
     Internal,
 }
 
 impl Kind {
     /// All of them, in the order of the index page.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::MalformedBody,
@@ -70,6 +72,7 @@ impl Kind {
         Self::QuotaExceeded,
         Self::CapabilityDisabled,
         Self::TemporaryReducedCapacity,
+        Self::ProviderUnavailable,
         Self::Internal,
     ];
 
@@ -126,6 +129,11 @@ impl Kind {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "Too many requests are being answered at the moment",
             ),
+            Self::ProviderUnavailable => (
+                "provider-unavailable",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The payment provider cannot be reached at the moment",
+            ),
             Self::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong on our side"),
         }
     }
@@ -149,6 +157,7 @@ impl Kind {
             | Self::Forbidden
             | Self::Conflict
             | Self::CapabilityDisabled
+            | Self::ProviderUnavailable
             | Self::Internal => format!("{public_url}/docs/problems/{}", self.name()),
         }
     }

@@ -1,6 +1,7 @@
 //! `mintreu serve`: opens everything, runs until told to stop, and leaves nothing half done.
 
 mod lock;
+mod providers;
 mod readiness;
 mod shop;
 mod work;
@@ -23,6 +24,7 @@ use crate::{
     flags::{Registry, RegistryOptions},
     http::{self, Front, FrontOptions, Server},
     kernel::IdSource,
+    licenses::{CacheOptions, CallLimits, KeyMaker, LicenseCache},
     telemetry::{self, Metrics},
     usage::{self, LogPolicy, Usage},
 };
@@ -69,11 +71,31 @@ async fn open_app(config: &Config) -> Result<App, Failure> {
     let options = RegistryOptions { poll: config.flags.poll_interval, ..RegistryOptions::default() };
     let flags = Registry::load(db.clone(), options).await?;
     let usage = open_usage(config, db.ids().clone())?;
-    let sandbox = &config.payments.sandbox;
-    let secrets = sandbox.enabled.then(|| Arc::from(sandbox.webhook_secret.as_slice()));
+    let providers::Parts { providers, webhooks, sandbox } = providers::open(config, &db)?;
+    let license_keys = KeyMaker::new(&keys);
+    let settings = &config.licensing;
+    let options = CacheOptions { size: settings.cache_size, stale_grace: settings.stale_grace };
+    let license_cache = LicenseCache::new(db.clone(), license_keys.clone(), options);
+    let license_limits = CallLimits {
+        per_key: settings.validations_per_minute_per_key,
+        per_address: settings.validations_per_minute_per_address,
+    };
     let shop = Arc::new(shop::shop(config));
-    let (passwords, mailer) = (open::passwords(&keys), open::mailer(config)?);
-    Ok(App { db, flags, usage, keys, sandbox: secrets, shop, passwords, mailer })
+    Ok(App {
+        db,
+        flags,
+        usage,
+        passwords: open::passwords(&keys),
+        mailer: open::mailer(config)?,
+        keys,
+        license_keys,
+        license_cache,
+        license_limits,
+        providers,
+        webhooks,
+        sandbox,
+        shop,
+    })
 }
 
 /// Development brings the schema up to date by itself; production leaves the moment to its operator.

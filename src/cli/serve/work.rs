@@ -5,7 +5,7 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 use tokio::{runtime::Handle, sync::watch};
 use tokio_util::sync::CancellationToken;
 
-use super::Failure;
+use super::{Failure, providers};
 use crate::{
     accounts::Housekeeping,
     actors::{Service, System, accounts, licensing, notifications, payments},
@@ -13,16 +13,17 @@ use crate::{
     audit::{Sealer, SealerOptions},
     config::Config,
     flags::{Registry, Switch},
-    jobs::{self, Consumer, Job, QueueOptions, Schedule, Worker, WorkerOptions, cron::CronError, retention::Retention},
-    licenses::IssueLicense,
+    jobs::{self, Consumer, Job, QueueOptions, Schedule, Worker, WorkerOptions, retention::Retention},
+    licenses::IssueLicenses,
     notifications::Notice,
+    orders::{FetchFees, Reconcile},
     payments::HandleEvent,
     usage::Aggregator,
 };
 
 /// The queues that a server feeds from.
 pub(in crate::cli) const QUEUES: [&str; 4] =
-    [HandleEvent::QUEUE, IssueLicense::QUEUE, Notice::QUEUE, Housekeeping::QUEUE];
+    [HandleEvent::QUEUE, IssueLicenses::QUEUE, Notice::QUEUE, Housekeeping::QUEUE];
 
 /// The running parts.
 pub(super) struct Work {
@@ -43,7 +44,7 @@ pub(super) async fn start(app: &App, config: &Config, sole: bool) -> Result<Work
     let accounts = actors.add(accounts::capability(app)).await.map_err(Failure::failed)?;
     let options =
         WorkerOptions { name: host_name(), lease: config.jobs.lease, poll_interval: config.jobs.poll_interval, sole };
-    let worker = Worker::start(app.db.clone(), options, schedules().map_err(Failure::failed)?).await?;
+    let worker = Worker::start(app.db.clone(), options, schedules(config)?).await?;
     let gates = CancellationToken::new();
     let feed = |queue: &'static str, switch: Option<Switch>, consumer: Arc<dyn Consumer>| {
         let gate = match switch {
@@ -54,7 +55,7 @@ pub(super) async fn start(app: &App, config: &Config, sole: bool) -> Result<Work
         worker.consume(QueueOptions { queue, concurrency, poll_interval, gate }, consumer);
     };
     feed(HandleEvent::QUEUE, Some(Switch::Payments), payments.consumer());
-    feed(IssueLicense::QUEUE, Some(Switch::Licensing), licensing.consumer());
+    feed(IssueLicenses::QUEUE, Some(Switch::Licensing), licensing.consumer());
     // What happened is told, whatever is switched off.
     feed(Notice::QUEUE, None, notifications.consumer());
     feed(Housekeeping::QUEUE, None, accounts.consumer());
@@ -75,6 +76,21 @@ impl Work {
         }
         self.gates.cancel();
     }
+}
+
+/// What the clock sets going.
+fn schedules(config: &Config) -> Result<Vec<Schedule>, Failure> {
+    let mut all = providers::schedules(config)?;
+    all.extend(licensing::schedules().map_err(Failure::failed)?);
+    let schedules = [
+        Schedule::new("payments.reconcile", "* * * * *", Reconcile {}),
+        Schedule::new("accounts.housekeeping", "17 * * * *", Housekeeping {}),
+        Schedule::new("payments.fetch_fees", "*/5 * * * *", FetchFees {}),
+    ];
+    for schedule in schedules {
+        all.push(schedule.map_err(Failure::failed)?);
+    }
+    Ok(all)
 }
 
 /// Open while a kill switch is not flipped.
@@ -99,11 +115,6 @@ fn always_open(stop: CancellationToken) -> watch::Receiver<bool> {
         drop(sender);
     });
     gate
-}
-
-/// What the clock enqueues.
-fn schedules() -> Result<Vec<Schedule>, CronError> {
-    Ok(vec![Schedule::new("accounts.housekeeping", "17 * * * *", Housekeeping {})?])
 }
 
 fn services(app: &App, config: &Config) -> Vec<Service> {
@@ -145,7 +156,15 @@ fn services(app: &App, config: &Config) -> Vec<Service> {
             Ok::<_, Infallible>(())
         }
     });
-    vec![usage, flags, audit, upkeep]
+    let cache = app.license_cache.clone();
+    let licenses = Service::new("licenses", move |stop| {
+        let cache = cache.clone();
+        async move {
+            cache.follow(stop).await;
+            Ok::<_, Infallible>(())
+        }
+    });
+    vec![usage, flags, audit, upkeep, licenses]
 }
 
 /// What operators call this machine.

@@ -7,6 +7,8 @@ mod postgres;
 mod postgres_server;
 mod process;
 mod shop;
+mod till;
+pub(crate) mod sold;
 mod smtp;
 
 use std::{
@@ -29,6 +31,7 @@ pub(crate) use self::{
     shop::{
         Effect, NoFail, QUEUE, Shop, ShopOptions, count, create_effects, effects_once, jobs_in, settled, write_effect,
     },
+    till::{Sells, Till, charge, paid, put_on_sale, refunded},
     smtp::{Received, SmtpServer},
 };
 

@@ -42,6 +42,8 @@ pub(crate) struct Finished {
 impl Mintreu {
     /// An empty directory, free ports, and nothing of this process's environment but what programs need to run.
     pub(crate) fn new() -> Self {
+        // For the clients that ask it. An error means that another test was first.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let (http, metrics) = (free_port(), free_port());
         Self { directory: tempfile::tempdir().expect("a temporary directory"), env: Vec::new(), http, metrics }
             .env("MINTREU__HTTP__LISTEN", format!("127.0.0.1:{http}"))
