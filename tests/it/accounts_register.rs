@@ -27,7 +27,8 @@ on_both!(whoever_registers_confirms_the_address_and_signs_in, |db| async move {
     assert_eq!((&account["email"], &account["name"]), (&json!("ada@example.com"), &json!("Ada Lovelace")));
     assert_eq!((&account["role"], &account["second_factor"]), (&json!("customer"), &json!(false)));
     assert!(account["tenant_id"].as_str().is_some_and(|id| id.starts_with("ten_")), "{account}");
-    assert_eq!(scene.number("SELECT COUNT(*) FROM tenants WHERE kind = 'personal'").await, 1);
+    let own = "SELECT COUNT(*) FROM tenants t JOIN users u ON u.id = t.owner_id WHERE u.email = 'ada@example.com'";
+    assert_eq!(scene.number(own).await, 1);
     assert_eq!(scene.number("SELECT COUNT(*) FROM domain_events WHERE name = 'user.verified'").await, 1);
     for private in [PASSWORD, "ada@example.com", &token, &cookie["mintreu_session=".len()..]] {
         assert!(!scene.server.stderr().contains(private), "{private} is in the log");
