@@ -1,5 +1,7 @@
 //! Notifications: gathers what a notice is about, writes the letter, and sends it.
 
+mod orders;
+
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -10,7 +12,8 @@ use crate::{
     app::{App, Shop},
     db::Db,
     jobs::{Attempt, External, Failure, Handlers},
-    kernel::{LicenseId, OrderId, SubscriptionId, UserId, seal::Keyring},
+    kernel::{LicenseId, SubscriptionId, UserId, seal::Keyring},
+    licenses::KeyMaker,
     notifications::{
         AlreadyRegisteredLetter, ClaimPurchasesLetter, Letter, Letterhead, MailError, Mailer, Notice,
         PasswordChangedLetter, ResetPasswordLetter, Unwritable, VerifyEmailLetter, Write,
@@ -23,6 +26,7 @@ pub struct Notifications {
     mailer: Mailer,
     keys: Keyring,
     shop: Arc<Shop>,
+    license_keys: KeyMaker,
 }
 
 impl Notifications {
@@ -76,12 +80,12 @@ async fn gather(state: &Notifications, db: &Db, notice: &Notice) -> Result<Vec<L
         Notice::ClaimPurchases { proof } => gather_proof(state, db, proof, Purpose::ClaimPurchases).await,
         Notice::AlreadyRegistered { user } => gather_already_registered(state, db, user).await,
         Notice::PasswordChanged { user } => gather_password_changed(state, db, user).await,
-        Notice::OrderFulfilled { order } => gather_order_fulfilled(state, db, order),
-        Notice::OrderRefunded { order, amount } => gather_order_refunded(state, db, order, amount),
+        Notice::OrderFulfilled { order } => orders::fulfilled(state, db, order).await,
+        Notice::OrderRefunded { order, amount } => orders::refunded(state, db, order, amount).await,
         Notice::LicenseExpiring { license, days } => gather_license_expiring(state, db, license, days),
         Notice::RenewalFailed { subscription, step } => gather_renewal_failed(state, db, subscription, step),
         Notice::SubscriptionEnded { subscription } => gather_subscription_ended(state, db, subscription),
-        Notice::OrderNeedsAttention { order } => gather_order_needs_attention(state, db, order),
+        Notice::OrderNeedsAttention { order } => orders::needs_attention(state, db, order).await,
     }
 }
 
@@ -111,17 +115,9 @@ async fn gather_password_changed(state: &Notifications, db: &Db, user: UserId) -
     state.write(email.as_str(), &PasswordChangedLetter { name: Some(name) })
 }
 
-/// What orders, licences and subscriptions have to tell waits for their queries.
+/// What licences and subscriptions have to tell waits for their queries.
 fn not_gathered(what: &str) -> Result<Vec<Letter>, Failure> {
     Err(Failure::dead(format!("nothing gathers what {what} is about yet")))
-}
-
-fn gather_order_fulfilled(_: &Notifications, _: &Db, _: OrderId) -> Result<Vec<Letter>, Failure> {
-    not_gathered("order_fulfilled")
-}
-
-fn gather_order_refunded(_: &Notifications, _: &Db, _: OrderId, _: i64) -> Result<Vec<Letter>, Failure> {
-    not_gathered("order_refunded")
 }
 
 fn gather_license_expiring(_: &Notifications, _: &Db, _: LicenseId, _: i64) -> Result<Vec<Letter>, Failure> {
@@ -136,14 +132,15 @@ fn gather_subscription_ended(_: &Notifications, _: &Db, _: SubscriptionId) -> Re
     not_gathered("subscription_ended")
 }
 
-fn gather_order_needs_attention(_: &Notifications, _: &Db, _: OrderId) -> Result<Vec<Letter>, Failure> {
-    not_gathered("order_needs_attention")
-}
-
 /// The capability and the kinds of jobs that it does.
 #[must_use]
 pub fn capability(app: &App) -> Capability<Notifications> {
-    let state = Notifications { mailer: app.mailer.clone(), keys: app.keys.clone(), shop: Arc::clone(&app.shop) };
+    let state = Notifications {
+        mailer: app.mailer.clone(),
+        keys: app.keys.clone(),
+        shop: Arc::clone(&app.shop),
+        license_keys: app.license_keys.clone(),
+    };
     let handlers = Handlers::new(app.db.clone()).external::<Notice>();
     Capability::new("notifications", move || state.clone(), Arc::new(handlers))
 }

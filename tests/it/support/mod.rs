@@ -7,9 +7,9 @@ mod postgres;
 mod postgres_server;
 mod process;
 mod shop;
-mod till;
-pub(crate) mod sold;
 mod smtp;
+pub(crate) mod sold;
+mod till;
 
 use std::{
     path::{Path, PathBuf},
@@ -31,8 +31,8 @@ pub(crate) use self::{
     shop::{
         Effect, NoFail, QUEUE, Shop, ShopOptions, count, create_effects, effects_once, jobs_in, settled, write_effect,
     },
-    till::{Sells, Till, charge, paid, put_on_sale, refunded},
     smtp::{Received, SmtpServer},
+    till::{Sells, Till, charge, paid, put_on_sale, refunded},
 };
 
 /// A new, empty database that is gone when this is dropped.
