@@ -141,7 +141,8 @@ async fn writer(file: &str) -> mpsc::Sender<Row> {
 }
 
 async fn pool(url: &str) -> PgPool {
-    let pool = PgPoolOptions::new().max_connections(16).min_connections(16).connect(url).await.expect("PostgreSQL answers");
+    let pool =
+        PgPoolOptions::new().max_connections(16).min_connections(16).connect(url).await.expect("PostgreSQL answers");
     sqlx::query("CREATE TABLE limit_inbox (id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, payload TEXT NOT NULL)")
         .execute(&pool)
         .await

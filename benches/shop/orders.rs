@@ -90,7 +90,9 @@ async fn statements(shop: &Shop) -> (f64, f64) {
     let text = String::from_utf8(answer.body).expect("text");
     let of = |kind: &str| -> f64 {
         let name = format!("mintreu_db_statements_total{{kind=\"{kind}\"}}");
-        text.lines().find_map(|line| line.strip_prefix(&name)).map_or(0.0, |value| value.trim().parse().expect("a number"))
+        text.lines()
+            .find_map(|line| line.strip_prefix(&name))
+            .map_or(0.0, |value| value.trim().parse().expect("a number"))
     };
     (of("transaction"), of("read"))
 }

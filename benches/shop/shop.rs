@@ -125,11 +125,13 @@ async fn sign_in(db: &Db) -> (String, TenantId) {
         )?;
         execute!(
             tx,
-            sqlx::query("INSERT INTO tenants (id, kind, owner_id, name, created_at) VALUES ($1, 'personal', $2, $3, $4)")
-                .bind(tenant)
-                .bind(user)
-                .bind(&email)
-                .bind(now)
+            sqlx::query(
+                "INSERT INTO tenants (id, kind, owner_id, name, created_at) VALUES ($1, 'personal', $2, $3, $4)"
+            )
+            .bind(tenant)
+            .bind(user)
+            .bind(&email)
+            .bind(now)
         )?;
         execute!(
             tx,

@@ -7,13 +7,7 @@ use std::{
 
 use mintreu::{fetch_all, kernel::OrderId};
 
-use crate::{
-    http::Connection,
-    orders,
-    report::Report,
-    scene::Scene,
-    shop::Shop,
-};
+use crate::{http::Connection, orders, report::Report, scene::Scene, shop::Shop};
 
 /// Orders a second.
 const RATE: u32 = 100;

@@ -1,5 +1,7 @@
 //! Who changes an account, and at whose request.
 
+use std::fmt::Display;
+
 use crate::audit::{Actor, Entry};
 
 /// Who does something to an account, as the audit trail keeps it.
@@ -20,7 +22,7 @@ impl By {
 
     /// An entry of what they did to the thing of this type and name.
     #[must_use]
-    pub fn did(&self, action: &'static str, object_type: &'static str, object: impl ToString) -> Entry {
-        Entry::new(self.actor.clone(), action, object_type, object.to_string()).request(self.request.clone())
+    pub fn did(&self, action: &'static str, object_type: &'static str, object: impl Display) -> Entry {
+        Entry::new(self.actor.clone(), action, object_type, format!("{object}")).request(self.request.clone())
     }
 }

@@ -64,7 +64,7 @@ impl FromStr for Email {
             && local.len() <= 64
             && !dots
             && labels.len() > 1
-            && labels.iter().all(|label| fine(&label));
+            && labels.iter().all(fine);
         if good { Ok(Self(text)) } else { Err(InvalidEmail) }
     }
 }

@@ -108,10 +108,7 @@ pub async fn check_password(
     if row.disabled {
         return Err(LoginError::Disabled);
     }
-    let rehashed = match checked.outdated {
-        true => Some(passwords.hash(NewPassword::kept(password)).await?),
-        false => None,
-    };
+    let rehashed = if checked.outdated { Some(passwords.hash(NewPassword::kept(password)).await?) } else { None };
     let totp_secret = row.totp_secret.filter(|_| row.second_factor);
     Ok(PasswordShown { user: row.id, role: row.role, password_hash: hash, rehashed, totp_secret })
 }

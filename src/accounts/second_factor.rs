@@ -270,7 +270,7 @@ impl Shown {
     pub(super) async fn use_recovery_code(&self, tx: &mut Tx, user: UserId) -> Result<bool, DbError> {
         let Self::RecoveryHash(hash) = self else { return Ok(true) };
         let now = tx.now();
-        let used = execute!(
+        let done = execute!(
             tx,
             sqlx::query(
                 "UPDATE recovery_codes SET used_at = $1 WHERE user_id = $2 AND code_hash = $3 AND used_at IS NULL"
@@ -279,7 +279,7 @@ impl Shown {
             .bind(user)
             .bind(hash)
         )?;
-        Ok(used == 1)
+        Ok(done == 1)
     }
 }
 

@@ -78,15 +78,15 @@ enum Command {
     /// Look at, retry, cancel, pause and purge background jobs.
     #[command(subcommand)]
     Jobs(jobs::Jobs),
+    /// Make, list and change accounts.
+    #[command(subcommand)]
+    Users(users::Users),
     /// Look at what payment providers sent, and have it handled again.
     #[command(subcommand)]
     Webhooks(webhooks::Webhooks),
     /// Look at licences, suspend, resume and revoke them.
     #[command(subcommand)]
     Licenses(licenses::Licenses),
-    /// Make, list and change accounts.
-    #[command(subcommand)]
-    Users(users::Users),
     /// Verify, list and export the audit trail.
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -124,9 +124,9 @@ async fn run(cli: Cli, output: Output) -> Result<ExitCode, Failure> {
         Command::Config(command) => command.run(loaded, output),
         Command::Flags(command) => command.run(&loaded?, output).await,
         Command::Jobs(command) => command.run(&loaded?, output).await,
+        Command::Users(command) => command.run(&loaded?, output).await,
         Command::Webhooks(command) => command.run(&loaded?, output).await,
         Command::Licenses(command) => command.run(&loaded?, output).await,
-        Command::Users(command) => command.run(&loaded?, output).await,
         Command::Audit(command) => command.run(&loaded?, output).await,
         Command::Doctor => doctor::run(loaded, output).await,
     }

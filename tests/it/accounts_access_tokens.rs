@@ -67,7 +67,7 @@ on_both!(a_revoked_or_expired_token_is_nobody, |db| async move {
     problem(scene.delete(&path, &ada.cookie).await, 404, "not-found").await;
     problem(scene.get("/api/account", &token).await, 401, "unauthorized").await;
 
-    let soon = now() + Duration::from_secs(3600);
+    let soon = now() + Duration::from_hours(1);
     let body = json!({ "name": "b", "scopes": ["account:read"], "expires_at": soon });
     let (token, _) = make(&scene, &ada.cookie, &body).await;
     scene.got("/api/account", &token).await;

@@ -84,6 +84,7 @@ fn schedules(config: &Config) -> Result<Vec<Schedule>, Failure> {
     all.extend(licensing::schedules().map_err(Failure::failed)?);
     let schedules = [
         Schedule::new("payments.reconcile", "* * * * *", Reconcile {}),
+        Schedule::new("accounts.housekeeping", "17 * * * *", Housekeeping {}),
         Schedule::new("payments.fetch_fees", "*/5 * * * *", FetchFees {}),
         Schedule::new("accounts.housekeeping", "17 * * * *", Housekeeping {}),
     ];

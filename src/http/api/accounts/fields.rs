@@ -1,5 +1,7 @@
 //! Texts of bodies, made into what they mean.
 
+use std::fmt::Display;
+
 use crate::{
     accounts::{Email, HashError, Name, NewPassword, WeakPassword},
     http::{Kind, Problem},
@@ -37,8 +39,8 @@ pub(super) fn reason(text: &str) -> Result<String, Problem> {
 }
 
 /// What cannot be accepted, at its place.
-pub(super) fn invalid(pointer: &str, detail: impl ToString) -> Problem {
-    Problem::new(Kind::InvalidInput).error(pointer, detail.to_string())
+pub(super) fn invalid(pointer: &str, detail: impl Display) -> Problem {
+    Problem::new(Kind::InvalidInput).error(pointer, format!("{detail}"))
 }
 
 impl From<WeakPassword> for Problem {
