@@ -32,9 +32,10 @@ impl<T> fmt::Debug for Secret<T> {
     }
 }
 
-impl<T> Serialize for Secret<T> {
+/// What was never set is no secret: it is shown, so that a shown configuration means what the original means.
+impl<T: Serialize + Default + PartialEq> Serialize for Secret<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(REDACTED)
+        if self.0 == T::default() { self.0.serialize(serializer) } else { serializer.serialize_str(REDACTED) }
     }
 }
 
