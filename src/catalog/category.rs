@@ -118,6 +118,12 @@ pub async fn categories(db: &Db, q: Option<&str>, page: PageRequest<CategoryId>)
     Ok(Page::of(rows, &page, |row| row.id).map(Category::from))
 }
 
+/// All categories.
+pub(super) async fn all_categories(db: &Db) -> Result<Vec<Category>, DbError> {
+    let rows: Vec<Row> = fetch_all!(db, sqlx::query_as(select!("")))?;
+    Ok(rows.into_iter().map(Category::from).collect())
+}
+
 /// Lets one at a time change the tree's shape: two moves, each fine alone, could close a circle together. SQLite has one
 /// writer anyway.
 pub(super) async fn hold_tree(tx: &mut Tx) -> Result<(), DbError> {

@@ -106,7 +106,7 @@ impl Checks {
     }
 }
 
-fn is_slug(slug: &str) -> bool {
+pub(super) fn is_slug(slug: &str) -> bool {
     slug.len() <= LONGEST_SLUG
         && slug.split('-').all(|part| {
             !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())

@@ -122,6 +122,12 @@ pub async fn developers(
     Ok(Page::of(rows, &page, |row| row.id).map(Developer::from))
 }
 
+/// All developers.
+pub(super) async fn all_developers(db: &Db) -> Result<Vec<Developer>, DbError> {
+    let rows: Vec<Row> = fetch_all!(db, sqlx::query_as(select!("")))?;
+    Ok(rows.into_iter().map(Developer::from).collect())
+}
+
 /// Adds a developer.
 pub async fn create_developer(tx: &mut Tx, mut fields: DeveloperFields, by: &By) -> Result<Developer, EditError> {
     if fields.slug.is_empty() {

@@ -13,6 +13,7 @@ mod product;
 mod quote;
 mod redeem;
 mod shelve;
+mod transfer;
 
 pub use category::{
     Category, CategoryFields, MAX_DEPTH, categories, category, create_category, delete_category, patch_category,
@@ -28,3 +29,4 @@ pub use product::{Product, ProductArchived, ProductFields, ProductPublished, Pro
 pub use quote::{CouponProblem, ItemProblem, Line, Quote, QuoteError, QuoteRequest, Wanted, quote};
 pub use redeem::{redeem_coupon, release_coupon};
 pub use shelve::{create_product, delete_product, patch_product, product, products};
+pub use transfer::{Counts, ExportError, Format, ImportError, ImportMode, Imported, export, import};

@@ -21,7 +21,7 @@ use crate::{
 /// The most that one of anything costs, in minor units: a full cart of it still fits an order.
 pub const MAX_PRICE: i64 = 1_000_000_000_000;
 /// How many plans a product has at most.
-pub const MAX_PLANS: usize = 50;
+const MAX_PLANS: usize = 50;
 
 /// What can be said about a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -76,6 +76,12 @@ pub async fn products(
     Ok(Page::of(rows, &page, |row| row.id).map(Product::from))
 }
 
+/// All products.
+pub(super) async fn all_products(db: &Db) -> Result<Vec<Product>, DbError> {
+    let rows: Vec<ProductRow> = fetch_all!(db, sqlx::query_as(select_products!("")))?;
+    Ok(rows.into_iter().map(Product::from).collect())
+}
+
 /// Adds a draft.
 pub async fn create_product(tx: &mut Tx, fields: ProductFields, by: &By) -> Result<Product, EditError> {
     if fields.status != ProductStatus::Draft {
