@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     db::Db,
     flags::{Registry, Switch},
-    kernel::{Secret, seal::Keyring},
+    kernel::{Currency, Secret, seal::Keyring},
     usage::Usage,
 };
 
@@ -20,6 +20,8 @@ pub struct App {
     pub usage: Usage,
     /// The keys that seal.
     pub keys: Keyring,
+    /// The currency of prices where none is named.
+    pub currency: Currency,
     /// The sandbox provider's webhook secrets, the first of which signs; `None` when it is off.
     pub sandbox: Option<Arc<[Secret<String>]>>,
 }

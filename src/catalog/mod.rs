@@ -1,5 +1,6 @@
 //! The catalogue: what is for sale, in which plans, for how much.
 
+mod browse;
 mod category;
 mod check;
 mod coupon;
@@ -10,11 +11,15 @@ mod listing;
 mod plan;
 mod plan_edit;
 mod product;
+mod page;
 mod quote;
 mod redeem;
+mod search;
+pub mod seed;
 mod shelve;
 mod transfer;
 
+pub use browse::{Browse, BrowseError, Card, Cursor, CursorError, Named, Rating, Sort, browse};
 pub use category::{
     Category, CategoryFields, MAX_DEPTH, categories, category, create_category, delete_category, patch_category,
 };
@@ -26,7 +31,8 @@ pub use edit::{By, EditError, Flaw};
 pub use plan::{BillingCycle, LicenseType, Limits};
 pub use plan_edit::{MAX_PRICE, Plan, PlanFields, create_plan, delete_plan, patch_plan, plan, plans};
 pub use product::{Product, ProductArchived, ProductFields, ProductPublished, ProductStatus, ProductType};
+pub use page::{CategoryNode, Offered, ProductPage, category_tree, product_page};
 pub use quote::{CouponProblem, ItemProblem, Line, Quote, QuoteError, QuoteRequest, Wanted, quote};
 pub use redeem::{redeem_coupon, release_coupon};
 pub use shelve::{create_product, delete_product, patch_product, product, products};
-pub use transfer::{Counts, ExportError, Format, ImportError, ImportMode, Imported, export, import};
+pub use transfer::{Counts, ExportError, Format, ImportError, ImportMode, Imported, Kind as RecordKind, export, import};

@@ -4,6 +4,11 @@
 mod support;
 
 mod bad_input;
+mod catalog_browse;
+mod catalog_edit;
+mod catalog_quote;
+mod catalog_shop;
+mod catalog_transfer;
 mod child;
 mod cli_audit;
 mod cli_install;

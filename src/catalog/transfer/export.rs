@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{
-    record::{Kind, Record, write_json},
+    Kind,
+    record::{Record, write_json},
     table::write_csv,
 };
 use crate::{

@@ -6,8 +6,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{
-    Format,
-    record::{Kind, Record, read_json},
+    Format, Kind,
+    record::{Record, read_json},
     table::read_csv,
 };
 use crate::{
@@ -183,7 +183,7 @@ fn fresh<T: serde::de::DeserializeOwned>(fields: &Map<String, Value>) -> Result<
 impl Import<'_> {
     async fn run(&mut self, tx: &mut Tx, records: Vec<Record>) -> Result<(), ImportError> {
         hold_tree(tx).await?;
-        let mut by_kind = |kind| records.iter().filter(move |record| record.kind == kind).cloned();
+        let by_kind = |kind| records.iter().filter(move |record| record.kind == kind).cloned();
         let developers: Vec<Record> = by_kind(Kind::Developer).collect();
         let categories: Vec<Record> = by_kind(Kind::Category).collect();
         let products: Vec<Record> = by_kind(Kind::Product).collect();

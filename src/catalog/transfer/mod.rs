@@ -11,3 +11,21 @@ mod table;
 
 pub use export::{ExportError, Format, export};
 pub use import::{Counts, ImportError, ImportMode, Imported, import};
+
+use crate::text_enum;
+
+text_enum! {
+    /// What a record of a file is of.
+    pub enum Kind {
+        /// Who sells.
+        Developer = "developer",
+        /// Where products stand.
+        Category = "category",
+        /// What is sold.
+        Product = "product",
+        /// How it is sold.
+        Plan = "plan",
+        /// What takes something off.
+        Coupon = "coupon",
+    }
+}

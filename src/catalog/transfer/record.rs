@@ -3,30 +3,11 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::ImportError;
-use crate::{
-    catalog::{Flaw, edit::parse},
-    text_enum,
-};
+use super::{ImportError, Kind};
+use crate::catalog::{Flaw, edit::parse};
 
 /// What a JSON file calls itself.
 pub(super) const FORMAT: &str = "mintreu.catalog/1";
-
-text_enum! {
-    /// What a record is of.
-    pub enum Kind {
-        /// Who sells.
-        Developer = "developer",
-        /// Where products stand.
-        Category = "category",
-        /// What is sold.
-        Product = "product",
-        /// How it is sold.
-        Plan = "plan",
-        /// What takes something off.
-        Coupon = "coupon",
-    }
-}
 
 /// One record and where it stands.
 #[derive(Debug, Clone)]

@@ -10,8 +10,8 @@ use csv::{ReaderBuilder, StringRecord, Writer};
 use serde_json::{Map, Value};
 
 use super::{
-    ImportError,
-    record::{Kind, Record},
+    ImportError, Kind,
+    record::Record,
 };
 use crate::catalog::Flaw;
 

@@ -70,7 +70,7 @@ async fn open_app(config: &Config) -> Result<App, Failure> {
     let usage = open_usage(config, db.ids().clone())?;
     let sandbox = &config.payments.sandbox;
     let secrets = sandbox.enabled.then(|| Arc::from(sandbox.webhook_secret.as_slice()));
-    Ok(App { db, flags, usage, keys, sandbox: secrets })
+    Ok(App { db, flags, usage, keys, currency: config.shop.currency, sandbox: secrets })
 }
 
 /// Development brings the schema up to date by itself; production leaves the moment to its operator.

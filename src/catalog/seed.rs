@@ -1,0 +1,21 @@
+//! A shop to look at: the catalogue of the demonstration, imported as any other file would be.
+
+use super::{By, Format, ImportError, ImportMode, Imported, import};
+use crate::{audit::Actor, db::Db};
+
+/// The file.
+const BELIEVABLE: &str = include_str!("seed.json");
+
+/// What there is now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seeded {
+    /// What the import did; nothing when everything was there.
+    pub imported: Imported,
+}
+
+/// Fills the shop with a believable catalogue. What is there already stays, or becomes as the file says.
+pub async fn believable(db: &Db) -> Result<Seeded, ImportError> {
+    let by = By::actor(Actor::system("catalog.seed"));
+    let imported = import(db, Format::Json, BELIEVABLE.as_bytes(), ImportMode::Keep, &by).await?;
+    Ok(Seeded { imported })
+}
