@@ -240,9 +240,11 @@ fn order(sort: Sort, dialect: Dialect) -> Order {
         Sort::PriceUp => number(LAST, false),
         Sort::PriceDown => number("COALESCE(pr.amount, -1)", true),
         // One order of texts on both databases: by code points, letters of ASCII alike in either case.
-        Sort::Title => {
-            Order { number: "0", text: dialect.pick("lower(p.title)", "lower(p.title) COLLATE \"C\""), descending: false }
-        }
+        Sort::Title => Order {
+            number: "0",
+            text: dialect.pick("lower(p.title)", "lower(p.title) COLLATE \"C\""),
+            descending: false,
+        },
         Sort::Rating => {
             number("CASE WHEN p.rating_count = 0 THEN 0 ELSE p.rating_sum * 1000 / p.rating_count END", true)
         }
@@ -347,12 +349,8 @@ pub async fn browse(db: &Db, browse: &Browse, page: PageRequest<Cursor>) -> Resu
             Some(questions) => query.bind(&questions.anywhere),
         }
     })?;
-    let place = |row: &Row| Cursor {
-        tag: tag.clone(),
-        number: row.sort_number,
-        text: row.sort_text.clone(),
-        id: row.id,
-    };
+    let place =
+        |row: &Row| Cursor { tag: tag.clone(), number: row.sort_number, text: row.sort_text.clone(), id: row.id };
     Ok(Page::of(rows, &page, place).map(|row| row.card(browse.currency)))
 }
 

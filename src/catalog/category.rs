@@ -140,11 +140,7 @@ pub async fn create_category(tx: &mut Tx, fields: CategoryFields, by: &By) -> Re
 }
 
 /// The same for who holds the tree.
-pub(super) async fn add_category(
-    tx: &mut Tx,
-    mut fields: CategoryFields,
-    by: &By,
-) -> Result<Category, EditError> {
+pub(super) async fn add_category(tx: &mut Tx, mut fields: CategoryFields, by: &By) -> Result<Category, EditError> {
     if fields.slug.is_empty() {
         fields.slug = fresh_slug(tx, &fields.name).await?;
     }
@@ -177,10 +173,8 @@ async fn fresh_slug(tx: &mut Tx, name: &str) -> Result<String, EditError> {
     if base.is_empty() {
         return Err(EditError::flaw("#/slug", "none can be made of the name; name one"));
     }
-    let taken: Vec<String> = fetch_all!(
-        tx,
-        sqlx::query_scalar("SELECT slug FROM categories WHERE slug LIKE $1").bind(format!("{base}%"))
-    )?;
+    let taken: Vec<String> =
+        fetch_all!(tx, sqlx::query_scalar("SELECT slug FROM categories WHERE slug LIKE $1").bind(format!("{base}%")))?;
     Ok(free_slug(&base, &taken))
 }
 

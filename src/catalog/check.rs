@@ -55,11 +55,7 @@ impl Checks {
     }
 
     pub(super) fn slug(&mut self, field: &str, slug: &str) {
-        self.must(
-            is_slug(slug),
-            field,
-            "1 to 80 of a-z, 0-9 and single hyphens between them, e.g. `night-lamp`",
-        );
+        self.must(is_slug(slug), field, "1 to 80 of a-z, 0-9 and single hyphens between them, e.g. `night-lamp`");
     }
 
     /// An address of the web.
@@ -68,7 +64,11 @@ impl Checks {
         let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
         let sane = host.is_some_and(|host| host.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '['))
             && !url.chars().any(|c| c.is_control() || c.is_whitespace() || matches!(c, '"' | '<' | '>' | '\\'));
-        self.must(sane && url.len() <= LONGEST_URL, field, "an address that begins with https://, 500 characters at most");
+        self.must(
+            sane && url.len() <= LONGEST_URL,
+            field,
+            "an address that begins with https://, 500 characters at most",
+        );
     }
 
     /// An address of the web, or a path of this shop.
@@ -99,7 +99,8 @@ impl Checks {
     pub(super) fn names(&mut self, field: &str, names: &[String], most: usize) {
         self.must(names.len() <= most, field, "too many");
         for (index, name) in names.iter().enumerate().take(most) {
-            let sane = name.len() <= LONGEST_SLUG && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+            let sane =
+                name.len() <= LONGEST_SLUG && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
             self.must(sane, &format!("{field}/{index}"), "a slug or an id");
             self.must(!names[..index].contains(name), &format!("{field}/{index}"), "named twice");
         }
@@ -108,9 +109,9 @@ impl Checks {
 
 pub(super) fn is_slug(slug: &str) -> bool {
     slug.len() <= LONGEST_SLUG
-        && slug.split('-').all(|part| {
-            !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
-        })
+        && slug
+            .split('-')
+            .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()))
 }
 
 /// A slug made from a title; empty if nothing of it can be in one.

@@ -176,11 +176,7 @@ pub async fn coupons(
     );
     let rows: Vec<Row> = fetch_all!(
         db,
-        sqlx::query_as(AssertSqlSafe(text.as_str()))
-            .bind(active)
-            .bind(q.map(pattern))
-            .bind(cursor)
-            .bind(page.fetch())
+        sqlx::query_as(AssertSqlSafe(text.as_str())).bind(active).bind(q.map(pattern)).bind(cursor).bind(page.fetch())
     )?;
     Ok(Page::of(rows, &page, |row| row.id).map(Coupon::from))
 }
@@ -260,10 +256,8 @@ async fn find(
         "WITH asked (place, slug, id) AS ({source})
          SELECT a.place, t.id, t.slug FROM asked a JOIN {table} t ON t.slug = a.slug OR t.id = a.id"
     );
-    let found: Vec<(i64, uuid::Uuid, String)> = fetch_all!(
-        tx,
-        sqlx::query_as(AssertSqlSafe(text.as_str())).bind(Value::Array(asked.clone()).to_string())
-    )?;
+    let found: Vec<(i64, uuid::Uuid, String)> =
+        fetch_all!(tx, sqlx::query_as(AssertSqlSafe(text.as_str())).bind(Value::Array(asked.clone()).to_string()))?;
     let missing = (0_i64..).zip(names).find(|(place, _)| !found.iter().any(|(at, ..)| at == place));
     if let Some((place, _)) = missing {
         return Err(EditError::flaw(format!("#/{table}/{place}"), "there is no such thing in the catalogue"));

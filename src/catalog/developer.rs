@@ -104,11 +104,7 @@ pub async fn developer(db: &Db, id: DeveloperId) -> Result<Option<Developer>, Db
 }
 
 /// Developers whose name or slug contains `q`, newest first.
-pub async fn developers(
-    db: &Db,
-    q: Option<&str>,
-    page: PageRequest<DeveloperId>,
-) -> Result<Page<Developer>, DbError> {
+pub async fn developers(db: &Db, q: Option<&str>, page: PageRequest<DeveloperId>) -> Result<Page<Developer>, DbError> {
     let Listing { text, cursor } = tail(
         select!("WHERE ($1 IS NULL OR lower(name) LIKE $1 ESCAPE '\\' OR slug LIKE $1 ESCAPE '\\')"),
         "id",
@@ -163,10 +159,8 @@ async fn fresh_slug(tx: &mut Tx, name: &str) -> Result<String, EditError> {
     if base.is_empty() {
         return Err(EditError::flaw("#/slug", "none can be made of the name; name one"));
     }
-    let taken: Vec<String> = fetch_all!(
-        tx,
-        sqlx::query_scalar("SELECT slug FROM developers WHERE slug LIKE $1").bind(format!("{base}%"))
-    )?;
+    let taken: Vec<String> =
+        fetch_all!(tx, sqlx::query_scalar("SELECT slug FROM developers WHERE slug LIKE $1").bind(format!("{base}%")))?;
     Ok(free_slug(&base, &taken))
 }
 

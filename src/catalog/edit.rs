@@ -201,11 +201,8 @@ mod tests {
     }
 
     fn patch(patch: &Value) -> Result<Thing, Vec<Flaw>> {
-        let thing = Thing {
-            name: "a".to_owned(),
-            note: Some("b".to_owned()),
-            meta: fields(&json!({"x": 1, "y": {"z": 2}})),
-        };
+        let thing =
+            Thing { name: "a".to_owned(), note: Some("b".to_owned()), meta: fields(&json!({"x": 1, "y": {"z": 2}})) };
         patched(&thing, patch.as_object().expect("an object")).map_err(|error| match error {
             EditError::Invalid(flaws) => flaws,
             other => panic!("{other}"),

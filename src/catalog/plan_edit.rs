@@ -180,12 +180,7 @@ pub(super) async fn plans_of(tx: &mut Tx, product: ProductId) -> Result<Vec<Plan
 }
 
 /// Adds a plan to a product.
-pub async fn create_plan(
-    tx: &mut Tx,
-    product: ProductId,
-    fields: PlanFields,
-    by: &By,
-) -> Result<Plan, EditError> {
+pub async fn create_plan(tx: &mut Tx, product: ProductId, fields: PlanFields, by: &By) -> Result<Plan, EditError> {
     product_for_update(tx, product).await?.ok_or(EditError::NotFound)?;
     let siblings = plans_of(tx, product).await?;
     let plan = add_plan(tx, product, &siblings, fields, by).await?;
@@ -287,13 +282,8 @@ fn check(fields: &PlanFields) -> Result<(), EditError> {
         checks.line(&format!("features/{index}"), feature, 1..=200);
     }
     let Limits { activations, uses, domains, ips, api_calls } = fields.limits;
-    let limits = [
-        ("activations", activations),
-        ("uses", uses),
-        ("domains", domains),
-        ("ips", ips),
-        ("api_calls", api_calls),
-    ];
+    let limits =
+        [("activations", activations), ("uses", uses), ("domains", domains), ("ips", ips), ("api_calls", api_calls)];
     for (name, limit) in limits {
         checks.number(&entry("limits", name), limit, 1..=MAX_PRICE);
     }

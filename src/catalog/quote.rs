@@ -246,9 +246,8 @@ macro_rules! candidates {
     };
 }
 
-const SQLITE_CANDIDATES: &str = candidates!(
-    "SELECT key, unhex(value->>0), value->>1, unhex(value->>2), value->>3 FROM json_each($1)"
-);
+const SQLITE_CANDIDATES: &str =
+    candidates!("SELECT key, unhex(value->>0), value->>1, unhex(value->>2), value->>3 FROM json_each($1)");
 const POSTGRES_CANDIDATES: &str = candidates!(
     "SELECT r.number - 1, (r.item->>0)::uuid, r.item->>1, (r.item->>2)::uuid, r.item->>3
      FROM jsonb_array_elements($1::jsonb) WITH ORDINALITY AS r (item, number)"

@@ -8,12 +8,7 @@ use crate::{
 
 /// Takes one use of the coupon for an order that is being written; the caller has inserted the order. False, and nothing
 /// taken, if another order took the last one, the customer's uses are taken, or the coupon does not count any more.
-pub async fn redeem_coupon(
-    tx: &mut Tx,
-    coupon: CouponId,
-    order: OrderId,
-    tenant: TenantId,
-) -> Result<bool, DbError> {
+pub async fn redeem_coupon(tx: &mut Tx, coupon: CouponId, order: OrderId, tenant: TenantId) -> Result<bool, DbError> {
     let now = tx.now();
     // The update locks the coupon's row: whoever redeems it at the same time waits here, so that what is counted below
     // is still true at the commit.

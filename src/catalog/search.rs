@@ -55,12 +55,7 @@ impl Words {
             };
             self.0.iter().enumerate().map(word).collect::<Vec<_>>().join(" & ")
         };
-        Questions {
-            exact_title: ask("A", "A"),
-            title: ask("A", "*A"),
-            short: ask("AB", "*AB"),
-            anywhere: ask("", "*"),
-        }
+        Questions { exact_title: ask("A", "A"), title: ask("A", "*A"), short: ask("AB", "*AB"), anywhere: ask("", "*") }
     }
 }
 

@@ -181,17 +181,15 @@ async fn fresh_slug(tx: &mut Tx, title: &str) -> Result<String, EditError> {
 
 /// The product as it is in this transaction; nobody else changes it, or its plans, before the end.
 pub(super) async fn product_for_update(tx: &mut Tx, id: ProductId) -> Result<Option<Product>, DbError> {
-    let text = tx
-        .dialect()
-        .pick(select_products!("WHERE p.id = $1"), select_products!("WHERE p.id = $1 FOR UPDATE OF p"));
+    let text =
+        tx.dialect().pick(select_products!("WHERE p.id = $1"), select_products!("WHERE p.id = $1 FOR UPDATE OF p"));
     let row: Option<ProductRow> = fetch_optional!(tx, sqlx::query_as(text).bind(id))?;
     Ok(row.map(Product::from))
 }
 
 pub(super) async fn product_by_slug(tx: &mut Tx, slug: &str) -> Result<Option<Product>, DbError> {
-    let text = tx
-        .dialect()
-        .pick(select_products!("WHERE p.slug = $1"), select_products!("WHERE p.slug = $1 FOR UPDATE OF p"));
+    let text =
+        tx.dialect().pick(select_products!("WHERE p.slug = $1"), select_products!("WHERE p.slug = $1 FOR UPDATE OF p"));
     let row: Option<ProductRow> = fetch_optional!(tx, sqlx::query_as(text).bind(slug))?;
     Ok(row.map(Product::from))
 }

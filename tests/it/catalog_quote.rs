@@ -41,7 +41,10 @@ on_both!(a_cart_costs_what_the_catalogue_says, |test| async move {
     let items = [wanted("lamp", Some("regular"), 3), wanted("candle", None, 1)];
     let quote = priced(&db, request(&items)).await;
     let [lamp, candle] = quote.lines.as_slice() else { panic!("{quote:?}") };
-    assert_eq!((lamp.title.as_str(), lamp.plan_name.as_str(), lamp.unit_amount, lamp.total), ("Lamp", "Regular", 1999, 5997));
+    assert_eq!(
+        (lamp.title.as_str(), lamp.plan_name.as_str(), lamp.unit_amount, lamp.total),
+        ("Lamp", "Regular", 1999, 5997)
+    );
     assert_eq!((lamp.commission_bps, candle.commission_bps), (2000, 10_000), "the vendor's own rate; the house's all");
     assert_eq!(lamp.limits.activations, Some(1));
     assert_eq!((quote.subtotal, quote.discount, quote.tax, quote.total), (6496, 0, 0, 6496));
@@ -106,13 +109,17 @@ on_both!(what_cannot_be_had_is_told_by_position, |test| async move {
             (13, ItemProblem::NoProduct),
         ]
     );
-    let dinar = QuoteRequest { currency: Currency::KWD, ..request(&[wanted("rope", None, 1)]) };
+    let ropes = [wanted("rope", None, 1)];
+    let dinar = QuoteRequest { currency: Currency::KWD, ..request(&ropes) };
     let Err(QuoteError::Items(problems)) = catalog::quote(&db, dinar).await else { panic!("refused") };
     assert_eq!(problems, [(0, ItemProblem::NoPrice)]);
     // Each fits, the sum does not.
     let moons: Vec<_> = (0..2).map(|_| wanted("moon", None, 1)).collect();
     let refused = catalog::quote(&db, request(&moons)).await;
-    assert!(matches!(&refused, Err(QuoteError::Items(problems)) if problems[0].1 == ItemProblem::TooMuch), "{refused:?}");
+    assert!(
+        matches!(&refused, Err(QuoteError::Items(problems)) if problems[0].1 == ItemProblem::TooMuch),
+        "{refused:?}"
+    );
     let many: Vec<_> = (0..51).map(|_| wanted("rope", None, 1)).collect();
     for items in [&many[..], &[]] {
         assert!(matches!(catalog::quote(&db, request(items)).await, Err(QuoteError::ItemCount)));
@@ -214,7 +221,8 @@ async fn raced(db: &Db, code: &str, count: usize, customers: &[TenantId]) -> Vec
 on_both!(the_last_use_of_a_coupon_goes_to_one, |test| async move {
     let db = test.open().await;
     import(&db, &shelf()).await;
-    let (one, two) = (sign_in(&db, "a@example.com", Role::Customer).await, sign_in(&db, "b@example.com", Role::Customer).await);
+    let (one, two) =
+        (sign_in(&db, "a@example.com", Role::Customer).await, sign_in(&db, "b@example.com", Role::Customer).await);
     for (code, count, uses) in [("LAST1", 2, 1), ("LAST5", 20, 5)] {
         let taken = raced(&db, code, count, &[one.tenant, two.tenant]).await;
         assert_eq!(taken.iter().filter(|(_, taken)| *taken).count(), uses, "{code}");
@@ -240,7 +248,8 @@ on_both!(the_last_use_of_a_coupon_goes_to_one, |test| async move {
 on_both!(a_customer_takes_no_more_uses_than_are_theirs, |test| async move {
     let db = test.open().await;
     import(&db, &shelf()).await;
-    let (one, two) = (sign_in(&db, "a@example.com", Role::Customer).await, sign_in(&db, "b@example.com", Role::Customer).await);
+    let (one, two) =
+        (sign_in(&db, "a@example.com", Role::Customer).await, sign_in(&db, "b@example.com", Role::Customer).await);
     let taken = raced(&db, "TWOEACH", 20, &[one.tenant, two.tenant]).await;
     assert_eq!(taken.iter().filter(|(_, taken)| *taken).count(), 4);
     let (id, used, redemptions) = coupon(&db, "TWOEACH").await;

@@ -8,7 +8,10 @@ use super::{
     table::write_csv,
 };
 use crate::{
-    catalog::{coupon::all_coupons, developer::all_developers, category::all_categories, edit::fields, plan_edit::all_plans, shelve::all_products},
+    catalog::{
+        category::all_categories, coupon::all_coupons, developer::all_developers, edit::fields, plan_edit::all_plans,
+        shelve::all_products,
+    },
     db::{Db, DbError},
     text_enum,
 };

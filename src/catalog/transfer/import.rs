@@ -16,7 +16,7 @@ use crate::{
         category::{add_category, category_by_slug, change_category, hold_tree},
         check::is_slug,
         coupon::{change_coupon, coupon_by_code, create_coupon},
-        developer::{change_developer, create_developer, developer_by_slug, developer_for_update, HOUSE},
+        developer::{HOUSE, change_developer, create_developer, developer_by_slug, developer_for_update},
         edit::{parse, patched},
         plan_edit::{add_plan, change_plan, keep_lowest_prices, plans_of},
         shelve::{add_product, change_product, is_sellable, product_by_slug, set_published_at},
@@ -87,13 +87,7 @@ impl From<DbError> for Undone {
 }
 
 /// Makes and changes what the file says.
-pub async fn import(
-    db: &Db,
-    format: Format,
-    bytes: &[u8],
-    mode: ImportMode,
-    by: &By,
-) -> Result<Imported, ImportError> {
+pub async fn import(db: &Db, format: Format, bytes: &[u8], mode: ImportMode, by: &By) -> Result<Imported, ImportError> {
     let records = match format {
         Format::Json => read_json(bytes)?,
         Format::Csv => read_csv(bytes)?,
@@ -213,7 +207,8 @@ impl Import<'_> {
         let stop = match result {
             Ok(value) => return Ok(Some(value)),
             Err(EditError::Invalid(flaws)) => {
-                let placed = |flaw: Flaw| Flaw::new(format!("{place}{}", flaw.pointer.trim_start_matches('#')), flaw.detail);
+                let placed =
+                    |flaw: Flaw| Flaw::new(format!("{place}{}", flaw.pointer.trim_start_matches('#')), flaw.detail);
                 self.flaws.extend(flaws.into_iter().map(placed));
                 self.flaws.len() >= MAX_FLAWS
             }
@@ -398,7 +393,9 @@ impl Import<'_> {
                     }
                 }
                 None => match fresh(&fields) {
-                    Ok(fields) => add_plan(tx, product, &plans, fields, self.by).await.map(|plan| (Outcome::Created, plan)),
+                    Ok(fields) => {
+                        add_plan(tx, product, &plans, fields, self.by).await.map(|plan| (Outcome::Created, plan))
+                    }
                     Err(error) => Err(error),
                 },
             };

@@ -9,10 +9,7 @@ use std::borrow::Cow;
 use csv::{ReaderBuilder, StringRecord, Writer};
 use serde_json::{Map, Value};
 
-use super::{
-    ImportError, Kind,
-    record::Record,
-};
+use super::{ImportError, Kind, record::Record};
 use crate::catalog::Flaw;
 
 /// How a cell is written.
@@ -197,7 +194,10 @@ fn record(row: &StringRecord, columns: &[&'static str], place: String) -> Result
     for (column, cell) in cells().filter(|(column, _)| **column != RECORD) {
         if !columns_of(kind).contains(column) {
             if !cell.is_empty() {
-                flaws.push(Flaw::new(format!("{place}/{column}"), format!("a {kind} has no such field: leave it empty")));
+                flaws.push(Flaw::new(
+                    format!("{place}/{column}"),
+                    format!("a {kind} has no such field: leave it empty"),
+                ));
             }
             continue;
         }
@@ -260,8 +260,8 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_text_comes_back(text: String) {
-            proptest::prop_assert_eq!(original(&neutral(&text)), text.as_str());
             let written = neutral(&text);
+            proptest::prop_assert_eq!(original(&written), text.as_str());
             let formula = ['=', '+', '-', '@'];
             proptest::prop_assert!(!written.starts_with(formula));
         }

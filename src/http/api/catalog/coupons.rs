@@ -59,7 +59,8 @@ pub(super) async fn create(
     Json(fields): Json<CouponFields>,
 ) -> Result<Response, Problem> {
     let (by, scope) = (by(&admin, &context), format!("{} POST /api/admin/coupons", admin.user));
-    let answer = once(&app, key, scope, &fields.clone(), async |tx| {
+    let body = fields.clone();
+    let answer = once(&app, key, scope, &body, async |tx| {
         Ok::<_, catalog::EditError>((StatusCode::CREATED, catalog::create_coupon(tx, fields, &by).await?))
     });
     Ok(created(answer.await?))

@@ -38,15 +38,9 @@ pub fn routes(_app: &App) -> Router<App> {
         .route("/api/products/{slug}", get(browsing::product))
         .route("/api/categories", get(browsing::categories))
         .route("/api/admin/developers", get(developers::list).post(developers::create))
-        .route(
-            "/api/admin/developers/{id}",
-            get(developers::show).patch(developers::change).delete(developers::remove),
-        )
+        .route("/api/admin/developers/{id}", get(developers::show).patch(developers::change).delete(developers::remove))
         .route("/api/admin/categories", get(categories::list).post(categories::create))
-        .route(
-            "/api/admin/categories/{id}",
-            get(categories::show).patch(categories::change).delete(categories::remove),
-        )
+        .route("/api/admin/categories/{id}", get(categories::show).patch(categories::change).delete(categories::remove))
         .route("/api/admin/products", get(products::list).post(products::create))
         .route("/api/admin/products/{id}", get(products::show).patch(products::change).delete(products::remove))
         .route("/api/admin/products/{id}/plans", get(plans::list).post(plans::create))
@@ -54,10 +48,7 @@ pub fn routes(_app: &App) -> Router<App> {
         .route("/api/admin/coupons", get(coupons::list).post(coupons::create))
         .route("/api/admin/coupons/{id}", get(coupons::show).patch(coupons::change).delete(coupons::remove))
         .route("/api/admin/catalog/export", get(transfer::export))
-        .route(
-            "/api/admin/catalog/import",
-            post(transfer::import).layer(DefaultBodyLimit::max(IMPORT_LIMIT)),
-        )
+        .route("/api/admin/catalog/import", post(transfer::import).layer(DefaultBodyLimit::max(IMPORT_LIMIT)))
 }
 
 /// Who edits, and by which request.

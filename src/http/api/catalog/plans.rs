@@ -55,7 +55,8 @@ pub(super) async fn create(
 ) -> Result<Response, Problem> {
     let by = by(&admin, &context);
     let scope = format!("{} POST /api/admin/products/{product}/plans", admin.user);
-    let answer = once(&app, key, scope, &fields.clone(), async |tx| {
+    let body = fields.clone();
+    let answer = once(&app, key, scope, &body, async |tx| {
         Ok::<_, catalog::EditError>((StatusCode::CREATED, catalog::create_plan(tx, product, fields, &by).await?))
     });
     Ok(created(answer.await?))

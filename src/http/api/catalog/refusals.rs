@@ -15,7 +15,9 @@ impl From<EditError> for Problem {
             EditError::NotFound => Self::new(Kind::NotFound).detail("there is no such thing in the catalogue"),
             EditError::Stale => Self::new(Kind::PreconditionFailed).detail("read it again, and send its new `ETag`"),
             EditError::Invalid(flaws) => invalid(flaws),
-            EditError::Taken(field) => Self::new(Kind::Conflict).detail(format!("another one has this {field} already")),
+            EditError::Taken(field) => {
+                Self::new(Kind::Conflict).detail(format!("another one has this {field} already"))
+            }
             EditError::Refused(why) => Self::new(Kind::Conflict).detail(why),
             EditError::Db(error) => error.into(),
         }
