@@ -155,7 +155,11 @@ pub(super) fn parse<T: DeserializeOwned>(value: Value) -> Result<T, Flaw> {
         let text = error.inner().to_string();
         for opening in ["missing field `", "unknown field `"] {
             if let Some(name) = text.strip_prefix(opening).and_then(|rest| rest.split('`').next()) {
-                pointer.push_str(&format!("/{}", token(name)));
+                let last = format!("/{}", token(name));
+                // The path of an unknown field leads to it, that of a missing one to what lacks it.
+                if !pointer.ends_with(&last) {
+                    pointer.push_str(&last);
+                }
             }
         }
         Flaw::new(pointer, shorten(&text))

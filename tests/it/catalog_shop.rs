@@ -102,7 +102,7 @@ pub(crate) async fn patch_plan_price(db: &Db, product: &str, plan: &str, amount:
 /// A shop that serves, with somebody of every kind signed in.
 pub(crate) struct Served {
     pub(crate) shop: Shop,
-    pub(crate) server: Running,
+    _server: Running,
     pub(crate) admin: Person,
     pub(crate) customer: Person,
     pub(crate) vendor: Person,
@@ -117,7 +117,7 @@ impl Served {
         store.close().await;
         let shop = Shop::on(db);
         let server = shop.serve().await;
-        Self { shop, server, admin, customer, vendor }
+        Self { shop, _server: server, admin, customer, vendor }
     }
 
     /// A request of the operator's.
