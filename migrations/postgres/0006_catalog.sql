@@ -8,10 +8,14 @@ CREATE TABLE developers (
     -- The platform's share in hundredths of a percent; none for the configured one. The house keeps all of it.
     commission_bps BIGINT CHECK (commission_bps BETWEEN 0 AND 10000),
     is_house BOOLEAN NOT NULL DEFAULT FALSE,
+    revision BIGINT NOT NULL DEFAULT 1,
     created_at TIMESTAMPTZ NOT NULL,
     updated_at TIMESTAMPTZ NOT NULL
 );
 CREATE UNIQUE INDEX developers_house ON developers (is_house) WHERE is_house;
+-- The house is there from the start, so that nobody has to make it first and no two can.
+INSERT INTO developers (id, slug, name, is_house, revision, created_at, updated_at)
+VALUES ('019b0000-0000-7000-8000-000000000001', 'house', 'House', TRUE, 1, now(), now());
 
 CREATE TABLE categories (
     id UUID NOT NULL PRIMARY KEY,
@@ -50,8 +54,6 @@ CREATE TABLE products (
     version TEXT NOT NULL,
     status TEXT NOT NULL REFERENCES product_statuses (status),
     featured BOOLEAN NOT NULL,
-    -- The lowest price of its active plans in the shop's currency, kept for filters and order; none if it has no such price.
-    price BIGINT,
     downloads BIGINT NOT NULL DEFAULT 0,
     rating_sum BIGINT NOT NULL DEFAULT 0,
     rating_count BIGINT NOT NULL DEFAULT 0,
@@ -71,7 +73,16 @@ CREATE TABLE products (
 CREATE INDEX products_of_developer ON products (developer_id);
 CREATE INDEX products_of_category ON products (category_id);
 CREATE INDEX products_newest ON products (status, published_at, id);
-CREATE INDEX products_by_price ON products (status, price, id);
+
+-- What is searched: words as they are, in no language in particular, a hyphen or a dot between them parting them.
+-- SQLite has the table product_search instead.
+ALTER TABLE products ADD COLUMN search TSVECTOR NOT NULL GENERATED ALWAYS AS (
+    setweight(to_tsvector('simple', translate(title, '-./_@:+', '       ')), 'A')
+    || setweight(to_tsvector('simple', translate(short_description, '-./_@:+', '       ')), 'B')
+    || setweight(to_tsvector('simple', translate(description, '-./_@:+', '       ')), 'C')
+    || setweight(to_tsvector('simple', translate(content, '-./_@:+', '       ')), 'D')
+) STORED;
+CREATE INDEX products_search ON products USING GIN (search);
 
 CREATE TABLE plans (
     id UUID NOT NULL PRIMARY KEY,
@@ -101,6 +112,16 @@ CREATE TABLE plan_prices (
     amount BIGINT NOT NULL CHECK (amount >= 0),
     PRIMARY KEY (plan_id, currency)
 );
+
+-- The lowest price that a product's active plans have in a currency, trials aside: what lists show, filter and sort by.
+-- Kept by whoever writes plans and prices, in the same transaction.
+CREATE TABLE product_prices (
+    product_id UUID NOT NULL REFERENCES products (id),
+    currency TEXT NOT NULL CHECK (length(currency) = 3),
+    amount BIGINT NOT NULL CHECK (amount >= 0),
+    PRIMARY KEY (product_id, currency)
+);
+CREATE INDEX product_prices_by_amount ON product_prices (currency, amount, product_id);
 
 -- Either a percentage or an amount of one currency, off the items in scope.
 CREATE TABLE coupons (

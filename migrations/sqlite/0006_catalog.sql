@@ -8,10 +8,16 @@ CREATE TABLE developers (
     -- The platform's share in hundredths of a percent; none for the configured one. The house keeps all of it.
     commission_bps INTEGER CHECK (commission_bps BETWEEN 0 AND 10000),
     is_house INTEGER NOT NULL DEFAULT 0 CHECK (is_house IN (0, 1)),
+    revision INTEGER NOT NULL DEFAULT 1,
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX developers_house ON developers (is_house) WHERE is_house;
+-- The house is there from the start, so that nobody has to make it first and no two can.
+INSERT INTO developers (id, slug, name, is_house, revision, created_at, updated_at)
+VALUES (x'019b0000000070008000000000000001', 'house', 'House', 1, 1,
+        CAST(strftime('%s', 'now') AS INTEGER) * 1000000,
+        CAST(strftime('%s', 'now') AS INTEGER) * 1000000);
 
 CREATE TABLE categories (
     id BLOB NOT NULL PRIMARY KEY,
@@ -50,8 +56,6 @@ CREATE TABLE products (
     version TEXT NOT NULL,
     status TEXT NOT NULL REFERENCES product_statuses (status),
     featured INTEGER NOT NULL CHECK (featured IN (0, 1)),
-    -- The lowest price of its active plans in the shop's currency, kept for filters and order; none if it has no such price.
-    price INTEGER,
     downloads INTEGER NOT NULL DEFAULT 0,
     rating_sum INTEGER NOT NULL DEFAULT 0,
     rating_count INTEGER NOT NULL DEFAULT 0,
@@ -71,7 +75,33 @@ CREATE TABLE products (
 CREATE INDEX products_of_developer ON products (developer_id);
 CREATE INDEX products_of_category ON products (category_id);
 CREATE INDEX products_newest ON products (status, published_at, id);
-CREATE INDEX products_by_price ON products (status, price, id);
+
+-- What is searched. FTS5 knows rows by number, and a table without a number of its own may be renumbered by VACUUM: the
+-- numbers are kept here. The texts themselves are not kept twice. PostgreSQL has the column products.search instead.
+CREATE TABLE product_search_rows (
+    number INTEGER NOT NULL PRIMARY KEY,
+    product_id BLOB NOT NULL UNIQUE REFERENCES products (id)
+) STRICT;
+CREATE VIRTUAL TABLE product_search USING fts5 (
+    title, short_description, description, content,
+    content = '', contentless_delete = 1, tokenize = 'unicode61 remove_diacritics 0', prefix = '2 3'
+);
+CREATE TRIGGER product_search_insert AFTER INSERT ON products BEGIN
+    INSERT INTO product_search_rows (product_id) VALUES (NEW.id);
+    INSERT INTO product_search (rowid, title, short_description, description, content)
+    SELECT number, NEW.title, NEW.short_description, NEW.description, NEW.content
+    FROM product_search_rows WHERE product_id = NEW.id;
+END;
+CREATE TRIGGER product_search_update AFTER UPDATE OF title, short_description, description, content ON products BEGIN
+    UPDATE product_search
+    SET title = NEW.title, short_description = NEW.short_description, description = NEW.description,
+        content = NEW.content
+    WHERE rowid = (SELECT number FROM product_search_rows WHERE product_id = NEW.id);
+END;
+CREATE TRIGGER product_search_delete BEFORE DELETE ON products BEGIN
+    DELETE FROM product_search WHERE rowid = (SELECT number FROM product_search_rows WHERE product_id = OLD.id);
+    DELETE FROM product_search_rows WHERE product_id = OLD.id;
+END;
 
 CREATE TABLE plans (
     id BLOB NOT NULL PRIMARY KEY,
@@ -101,6 +131,16 @@ CREATE TABLE plan_prices (
     amount INTEGER NOT NULL CHECK (amount >= 0),
     PRIMARY KEY (plan_id, currency)
 ) STRICT;
+
+-- The lowest price that a product's active plans have in a currency, trials aside: what lists show, filter and sort by.
+-- Kept by whoever writes plans and prices, in the same transaction.
+CREATE TABLE product_prices (
+    product_id BLOB NOT NULL REFERENCES products (id),
+    currency TEXT NOT NULL CHECK (length(currency) = 3),
+    amount INTEGER NOT NULL CHECK (amount >= 0),
+    PRIMARY KEY (product_id, currency)
+) STRICT;
+CREATE INDEX product_prices_by_amount ON product_prices (currency, amount, product_id);
 
 -- Either a percentage or an amount of one currency, off the items in scope.
 CREATE TABLE coupons (

@@ -1,11 +1,40 @@
 //! The catalogue: what is for sale, in which plans, for how much.
 
+mod browse;
+mod category;
+mod check;
+mod coupon;
+mod developer;
 mod discount;
+mod edit;
+mod listing;
+mod page;
 mod plan;
+mod plan_edit;
+mod product;
 mod quote;
 mod redeem;
+mod search;
 pub mod seed;
+mod shelve;
+mod transfer;
 
+pub use browse::{Browse, BrowseError, Card, Cursor, CursorError, Named, Rating, Sort, browse};
+pub use category::{
+    Category, CategoryFields, MAX_DEPTH, categories, category, create_category, delete_category, patch_category,
+};
+pub use coupon::{Coupon, CouponFields, coupon, coupons, create_coupon, delete_coupon, patch_coupon};
+pub use developer::{
+    Developer, DeveloperFields, HOUSE, create_developer, delete_developer, developer, developers, patch_developer,
+};
+pub use edit::{By, EditError, Flaw};
+pub use page::{CategoryNode, Offered, ProductPage, category_tree, product_page};
 pub use plan::{BillingCycle, LicenseType, Limits};
+pub use plan_edit::{MAX_PRICE, Plan, PlanFields, create_plan, delete_plan, patch_plan, plan, plans};
+pub use product::{Product, ProductArchived, ProductFields, ProductPublished, ProductStatus, ProductType};
 pub use quote::{CouponProblem, ItemProblem, Line, Quote, QuoteError, QuoteRequest, Wanted, quote};
 pub use redeem::{redeem_coupon, release_coupon};
+pub use shelve::{create_product, delete_product, patch_product, product, products};
+pub use transfer::{
+    Counts, ExportError, Format, ImportError, ImportMode, Imported, Kind as RecordKind, export, import,
+};

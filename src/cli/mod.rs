@@ -4,6 +4,7 @@
 //! something wrong.
 
 mod audit;
+mod catalog;
 mod config;
 mod demo;
 mod doctor;
@@ -90,6 +91,9 @@ enum Command {
     /// Verify, list and export the audit trail.
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Export and import the catalogue.
+    #[command(subcommand)]
+    Catalog(catalog::Catalog),
     /// Tell what is wrong with this installation and how to mend it; changes nothing.
     #[command(
         after_help = "Examples:\n  mintreu doctor\n  mintreu doctor --json   # exit code 3 when something is to be mended"
@@ -128,6 +132,7 @@ async fn run(cli: Cli, output: Output) -> Result<ExitCode, Failure> {
         Command::Webhooks(command) => command.run(&loaded?, output).await,
         Command::Licenses(command) => command.run(&loaded?, output).await,
         Command::Audit(command) => command.run(&loaded?, output).await,
+        Command::Catalog(command) => command.run(&loaded?, output).await,
         Command::Doctor => doctor::run(loaded, output).await,
     }
 }

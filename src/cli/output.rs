@@ -29,6 +29,11 @@ impl Failure {
         Self { code: 1, lines: vec![error.to_string()] }
     }
 
+    /// It could not be done, for each of these reasons.
+    pub(crate) const fn lines(lines: Vec<String>) -> Self {
+        Self { code: 1, lines }
+    }
+
     /// The command line or the configuration is wrong.
     pub(crate) fn usage(error: impl Display) -> Self {
         Self { code: 2, lines: vec![error.to_string()] }

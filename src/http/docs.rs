@@ -53,6 +53,8 @@ pub(super) const fn text(kind: Kind) -> &'static str {
         Kind::Unauthorized => page!("unauthorized"),
         Kind::Forbidden => page!("forbidden"),
         Kind::Conflict => page!("conflict"),
+        Kind::PreconditionFailed => page!("precondition-failed"),
+        Kind::PreconditionRequired => page!("precondition-required"),
         Kind::QuotaExceeded => page!("quota-exceeded"),
         Kind::CapabilityDisabled => page!("capability-disabled"),
         Kind::TemporaryReducedCapacity => page!("temporary-reduced-capacity"),

@@ -42,6 +42,10 @@ pub enum Kind {
     Forbidden,
     /// The request contradicts the present state of the thing.
     Conflict,
+    /// The thing was changed since the client read it.
+    PreconditionFailed,
+    /// The request does not say which state of the thing it is about.
+    PreconditionRequired,
     /// A quota or rate limit is used up.
     QuotaExceeded,
     /// An operator has switched the capability off.
@@ -56,7 +60,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them, in the order of the index page.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::MalformedBody,
@@ -69,6 +73,8 @@ impl Kind {
         Self::Unauthorized,
         Self::Forbidden,
         Self::Conflict,
+        Self::PreconditionFailed,
+        Self::PreconditionRequired,
         Self::QuotaExceeded,
         Self::CapabilityDisabled,
         Self::TemporaryReducedCapacity,
@@ -120,6 +126,14 @@ impl Kind {
             Self::Unauthorized => ("unauthorized", StatusCode::UNAUTHORIZED, "Credentials are missing or not valid"),
             Self::Forbidden => ("forbidden", StatusCode::FORBIDDEN, "This is not allowed to you"),
             Self::Conflict => ("conflict", StatusCode::CONFLICT, "The request conflicts with the present state"),
+            Self::PreconditionFailed => {
+                ("precondition-failed", StatusCode::PRECONDITION_FAILED, "It was changed since you read it")
+            }
+            Self::PreconditionRequired => (
+                "precondition-required",
+                StatusCode::PRECONDITION_REQUIRED,
+                "Say which state you mean to change, with If-Match",
+            ),
             Self::QuotaExceeded => ("quota-exceeded", StatusCode::TOO_MANY_REQUESTS, "A quota is used up"),
             Self::CapabilityDisabled => {
                 ("capability-disabled", StatusCode::SERVICE_UNAVAILABLE, "This is switched off at the moment")
@@ -156,6 +170,8 @@ impl Kind {
             | Self::Unauthorized
             | Self::Forbidden
             | Self::Conflict
+            | Self::PreconditionFailed
+            | Self::PreconditionRequired
             | Self::CapabilityDisabled
             | Self::ProviderUnavailable
             | Self::Internal => format!("{public_url}/docs/problems/{}", self.name()),

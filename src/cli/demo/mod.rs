@@ -74,7 +74,7 @@ fn tell_where(app: &App, config: &Config, password: Option<&str>) {
     let url = &app.shop.public_url;
     println!("\nThe shop is open. Look around:");
     println!("  products     {url}/api/products");
-    println!("  one of them  {url}/api/products/ink-desktop");
+    println!("  one of them  {url}/api/products/fieldnote");
     if let Some(listen) = config.metrics.listen {
         println!("  metrics      http://{listen}/metrics");
     }

@@ -21,7 +21,7 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What is bought.
-const PRODUCT: &str = "ink-desktop";
+const PRODUCT: &str = "fieldnote";
 
 /// One walk through the shop.
 struct Walk<'a> {
@@ -57,7 +57,8 @@ pub(super) async fn walk(app: &App, config: &Config, goods: &Seeded) -> Result<(
     let mailbox = Mailbox::at(&config.mail.file.path);
     let mut walk = Walk { app, buyer: Buyer::new(&url), mailbox, step: 0, began: Instant::now() };
     println!("Mintreu at {url}, database {}", config.database.url);
-    println!("On the shelves: {} products in {} categories.", goods.products, goods.categories);
+    let (products, categories) = (goods.imported.products, goods.imported.categories);
+    println!("On the shelves: {} products in {} categories.", products.all(), categories.all());
     sign_up(&mut walk).await?;
     browse(&mut walk).await?;
     let order = check_out(&mut walk).await?;
@@ -86,9 +87,9 @@ async fn sign_up(walk: &mut Walk<'_>) -> Result<(), Failure> {
 
 async fn browse(walk: &mut Walk<'_>) -> Result<(), Failure> {
     walk.step("Browse");
-    let found = walk.buyer.get("/api/products?q=ink&limit=5").await?;
+    let found = walk.buyer.get("/api/products?q=notes&limit=5").await?;
     let titles: Vec<&str> = list(&found["data"]).iter().filter_map(|product| product["title"].as_str()).collect();
-    walk.tell_timed(&format!("GET /api/products?q=ink    {}", titles.join(", ")));
+    walk.tell_timed(&format!("GET /api/products?q=notes  {}", titles.join(", ")));
     let product = walk.buyer.get(&format!("/api/products/{PRODUCT}")).await?;
     let plans: Vec<String> =
         list(&product["plans"]).iter().filter_map(|plan| plan["name"].as_str()).map(str::to_owned).collect();

@@ -1,0 +1,100 @@
+//! `/api/products` and `/api/categories`: what everybody sees.
+
+use axum::{
+    extract::State,
+    http::HeaderMap,
+    response::{IntoResponse, Response},
+};
+use serde::Deserialize;
+
+use super::etag::{answer, tag_of};
+use crate::{
+    app::App,
+    catalog::{self, Browse, Cursor, ProductType, Sort},
+    http::{Json, Kind, PageQuery, Path, Problem, Query},
+    kernel::{Currency, PageFrom, PageRequest},
+};
+
+/// The most characters of a search.
+const LONGEST_SEARCH: usize = 200;
+/// The most characters of a slug.
+const LONGEST_SLUG: usize = 100;
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Filters {
+    q: Option<String>,
+    category: Option<String>,
+    #[serde(rename = "type")]
+    kind: Option<ProductType>,
+    developer: Option<String>,
+    featured: Option<bool>,
+    min_price: Option<i64>,
+    max_price: Option<i64>,
+    currency: Option<Currency>,
+    sort: Option<Sort>,
+}
+
+impl Filters {
+    fn browse(self, currency: Currency) -> Result<Browse, Problem> {
+        let q = self.q.map(|q| q.trim().to_owned()).filter(|q| !q.is_empty());
+        let texts = [
+            ("q", q.as_deref(), LONGEST_SEARCH),
+            ("category", self.category.as_deref(), LONGEST_SLUG),
+            ("developer", self.developer.as_deref(), LONGEST_SLUG),
+        ];
+        for (name, text, longest) in texts {
+            let long = text.is_some_and(|text| text.chars().count() > longest || text.contains('\0'));
+            if long {
+                let detail = format!("{longest} characters at most, without NUL");
+                return Err(Problem::new(Kind::InvalidParameter).error(format!("#/{name}"), detail));
+            }
+        }
+        if self.sort == Some(Sort::Relevance) && q.is_none() {
+            return Err(Problem::new(Kind::InvalidParameter).error("#/sort", "`relevance` is for searches: say `q`"));
+        }
+        Ok(Browse {
+            q,
+            category: self.category,
+            kind: self.kind,
+            developer: self.developer,
+            featured: self.featured,
+            min_price: self.min_price,
+            max_price: self.max_price,
+            currency: self.currency.unwrap_or(currency),
+            sort: self.sort,
+        })
+    }
+}
+
+/// `GET /api/products`
+pub(super) async fn products(
+    State(app): State<App>,
+    Query(filters): Query<Filters>,
+    Query(page): Query<PageQuery<String>>,
+) -> Result<impl IntoResponse, Problem> {
+    let browse = filters.browse(app.shop.currency)?;
+    let PageRequest { limit, from } = page.request()?;
+    let from = match from {
+        PageFrom::Start => PageFrom::Start,
+        PageFrom::After(cursor) => PageFrom::After(cursor.parse::<Cursor>()?),
+        PageFrom::Before(cursor) => PageFrom::Before(cursor.parse::<Cursor>()?),
+    };
+    Ok(Json(catalog::browse(&app.db, &browse, PageRequest { limit, from }).await?))
+}
+
+/// `GET /api/products/{slug}`
+pub(super) async fn product(
+    State(app): State<App>,
+    Path(slug): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let page = catalog::product_page(&app.db, &slug).await?;
+    let page = page.ok_or_else(|| Problem::new(Kind::NotFound).detail("there is no such product for sale"))?;
+    Ok(answer(&headers, tag_of(&page), page))
+}
+
+/// `GET /api/categories`
+pub(super) async fn categories(State(app): State<App>, headers: HeaderMap) -> Result<Response, Problem> {
+    let tree = serde_json::json!({ "data": catalog::category_tree(&app.db).await? });
+    Ok(answer(&headers, tag_of(&tree), tree))
+}

@@ -1,0 +1,66 @@
+//! `/api/admin/catalog/export` and `/api/admin/catalog/import`
+
+use axum::{
+    body::Bytes,
+    extract::{State, rejection::BytesRejection},
+    http::{HeaderMap, header},
+    response::{IntoResponse, Response},
+};
+use serde::Deserialize;
+
+use super::by;
+use crate::{
+    app::App,
+    catalog::{self, Format, ImportMode},
+    http::{Admin, Context, Json, Kind, Problem, Query, extract::unread},
+};
+
+#[derive(Debug, Deserialize)]
+pub(super) struct ExportQuery {
+    format: Option<Format>,
+}
+
+/// `GET /api/admin/catalog/export?format=json|csv`
+pub(super) async fn export(
+    State(app): State<App>,
+    _: Admin,
+    Query(query): Query<ExportQuery>,
+) -> Result<Response, Problem> {
+    let format = query.format.unwrap_or(Format::Json);
+    let file = catalog::export(&app.db, format).await?;
+    let (media, name) = match format {
+        Format::Json => ("application/json", "attachment; filename=\"catalog.json\""),
+        Format::Csv => ("text/csv; charset=utf-8; header=present", "attachment; filename=\"catalog.csv\""),
+    };
+    Ok(([(header::CONTENT_TYPE, media), (header::CONTENT_DISPOSITION, name)], file).into_response())
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct ImportQuery {
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// `POST /api/admin/catalog/import?dry_run=true`: JSON or CSV, by its content type.
+pub(super) async fn import(
+    State(app): State<App>,
+    admin: Admin,
+    context: Context,
+    Query(query): Query<ImportQuery>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    let body = body.map_err(|rejection| unread(&rejection))?;
+    let media = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let format = match media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
+        "application/json" => Format::Json,
+        "text/csv" => Format::Csv,
+        _ => {
+            return Err(Problem::new(Kind::UnsupportedMediaType)
+                .detail("`Content-Type: application/json` or `text/csv` must say what the file is"));
+        }
+    };
+    let mode = if query.dry_run { ImportMode::DryRun } else { ImportMode::Keep };
+    let imported = catalog::import(&app.db, format, &body, mode, &by(&admin, &context)).await?;
+    Ok(Json(imported).into_response())
+}
