@@ -106,6 +106,8 @@ enum Command {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let output = Output::new(cli.json);
+    // The one cryptography of the whole process; whoever installed one before it meant this one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return output.fail(&Failure::failed(format!("cannot start threads: {error}"))),
@@ -123,7 +125,7 @@ async fn run(cli: Cli, output: Output) -> Result<ExitCode, Failure> {
     let loaded = open::configuration(cli.config.as_deref());
     match cli.command {
         Command::Serve => serve::run(loaded?).await,
-        Command::Demo { exit } => demo::run(loaded?, exit).await,
+        Command::Demo { exit } => Box::pin(demo::run(loaded?, exit)).await,
         Command::Migrate(command) => command.run(&loaded?, output).await,
         Command::Config(command) => command.run(loaded, output),
         Command::Flags(command) => command.run(&loaded?, output).await,

@@ -55,11 +55,12 @@ pub(super) async fn settle(
     let as_ordered = paid.amount == order.total && paid.currency == order.currency;
     let verdict = match order.payment_state {
         _ if !as_ordered => Verdict::Keep("wrong_amount"),
-        PaymentState::Pending | PaymentState::AwaitingPayment => Verdict::Settle,
         PaymentState::Expired | PaymentState::Cancelled if policy.late_payment_refunds => {
             Verdict::GiveBack("paid_too_late")
         }
-        PaymentState::Expired | PaymentState::Cancelled => Verdict::Settle,
+        PaymentState::Pending | PaymentState::AwaitingPayment | PaymentState::Expired | PaymentState::Cancelled => {
+            Verdict::Settle
+        }
         PaymentState::Paid | PaymentState::PartiallyRefunded | PaymentState::Refunded => {
             Verdict::GiveBack("paid_twice")
         }

@@ -40,22 +40,22 @@ impl Mailbox {
     }
 }
 
-/// Takes back what quoted-printable (RFC 2045, 6.7) does to long lines and to signs; other text passes through.
+/// Takes back what quoted-printable (RFC 2045, 6.7) does to long lines and to signs; mails without it are as they are.
 fn unfold(raw: &str) -> String {
+    if !raw.contains("Content-Transfer-Encoding: quoted-printable") {
+        return raw.to_owned();
+    }
     let joined = raw.replace("=\r\n", "").replace("=\n", "");
     let mut bytes = Vec::with_capacity(joined.len());
     let mut rest = joined.as_bytes();
     while let Some((&byte, tail)) = rest.split_first() {
         let code = tail.get(..2).and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
-        match (byte, code) {
-            (b'=', Some(code)) => {
-                bytes.push(code);
-                rest = &tail[2..];
-            }
-            _ => {
-                bytes.push(byte);
-                rest = tail;
-            }
+        if let (b'=', Some(code)) = (byte, code) {
+            bytes.push(code);
+            rest = &tail[2..];
+        } else {
+            bytes.push(byte);
+            rest = tail;
         }
     }
     String::from_utf8_lossy(&bytes).into_owned()
@@ -73,7 +73,9 @@ mod tests {
 
     #[test]
     fn long_lines_and_signs_are_read_back() {
-        assert_eq!(unfold("a=3Db=\r\nc =C3=BC = d"), "a=bc ü = d");
+        let coded = "Content-Transfer-Encoding: quoted-printable\r\n";
+        assert_eq!(unfold(&format!("{coded}a=3Db=\r\nc =C3=BC = d")), format!("{coded}a=bc ü = d"));
+        assert_eq!(unfold("?token=01ab"), "?token=01ab", "what is not coded stays");
         assert_eq!(after("see https://x/?token=abc and", "?token="), Some("abc"));
         assert_eq!(after("nothing", "?token="), None);
     }

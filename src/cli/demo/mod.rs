@@ -28,14 +28,16 @@ pub(super) async fn run(mut config: Config, leave: bool) -> Result<ExitCode, Fai
     }
     let walked = config.clone();
     let next = if leave { serve::Then::Leave } else { serve::Then::Stay };
-    serve::run_with(config, next, async move |app| {
+    let served = serve::run_with(config, next, async move |app| {
         let goods = seed::believable(&app.db).await.map_err(Failure::failed)?;
         let operator = operator(app).await?;
         walk::walk(app, &walked, &goods).await?;
-        tell_where(app, &walked, operator.as_deref());
+        if !leave {
+            tell_where(app, &walked, operator.as_deref());
+        }
         Ok(())
-    })
-    .await
+    });
+    Box::pin(served).await
 }
 
 /// A shop that takes real money is no place to play in.

@@ -17,6 +17,11 @@ use crate::{
     payments::ledger,
 };
 
+/// Says what happened.
+fn tell(what: &str) {
+    println!("   {what}");
+}
+
 /// How long a step may take before the walk gives up.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -40,14 +45,10 @@ impl Walk<'_> {
         println!("\n{}. {title}", self.step);
     }
 
-    /// Says what happened.
-    fn tell(&self, what: &str) {
-        println!("   {what}");
-    }
-
-    /// Says what happened, and how long it took since the step began.
-    fn tell_timed(&self, what: &str) {
-        println!("   {what}  ({:.1} ms)", self.began.elapsed().as_secs_f64() * 1_000.0);
+    /// Says what happened, and how long it took since what was told before.
+    fn tell_timed(&mut self, what: &str) {
+        println!("   {what:<92} {:>7.1} ms", self.began.elapsed().as_secs_f64() * 1_000.0);
+        self.began = Instant::now();
     }
 }
 
@@ -124,7 +125,7 @@ async fn pay(walk: &mut Walk<'_>, order: &str) -> Result<(), Failure> {
     let session = walk.buyer.get(&format!("/pay/{order}")).await?;
     let page = text(&session["url"])?;
     let session = page.rsplit('/').next().unwrap_or_default().to_owned();
-    walk.tell_timed(&format!("GET /pay/{order}  the provider's session {session}"));
+    walk.tell_timed(&format!("GET /pay/{order}  session {session}"));
     let outcome = json!({ "outcome": "paid", "copies": 3 });
     walk.buyer.post(&format!("/sandbox/sessions/{session}/complete"), &outcome).await?;
     walk.tell_timed("the buyer pays             the provider sends its signed event three times");
@@ -149,13 +150,14 @@ async fn receive(walk: &mut Walk<'_>, order: &str) -> Result<String, Failure> {
     for event in list(&view["timeline"]) {
         let at: Time = text(&event["at"])?.parse().map_err(Failure::failed)?;
         let after = before.map_or(Duration::ZERO, |before| at.since(before));
-        walk.tell(&format!("{at}  +{:>8.1} ms  {}", after.as_secs_f64() * 1_000.0, text(&event["event"])?));
+        tell(&format!("{at}  +{:>8.1} ms  {}", after.as_secs_f64() * 1_000.0, text(&event["event"])?));
         before = Some(at);
     }
     let licenses = list(&view["licenses"]);
     let [license] = licenses else { return Err(missing(&format!("exactly one licence, not {}", licenses.len()))) };
     let key = text(&license["license_key"])?.to_owned();
-    walk.tell(&format!("{}  {key}", text(&license["id"])?));
+    tell(&format!("{}  {key}", text(&license["id"])?));
+    walk.began = Instant::now();
     walk.mailbox.wait_for(text(&view["email"])?, &key).await?;
     walk.tell_timed("a mail came                with the receipt and the key");
     Ok(key)
@@ -183,13 +185,13 @@ async fn account_for(walk: &mut Walk<'_>, order: &str) -> Result<(), Failure> {
     let entries = ledger::entries_of_order(&walk.app.db, order).await?;
     for entry in &entries {
         let amount = Money::new(entry.amount, entry.currency).to_string();
-        walk.tell(&format!("{amount:>14}  {}", entry.account));
+        tell(&format!("{amount:>14}  {}", entry.account));
     }
     let sum: i64 = entries.iter().map(|entry| entry.amount).sum();
     if sum != 0 || entries.is_empty() {
         return Err(missing("a ledger that balances"));
     }
-    walk.tell("          0.00  in all: every transaction balances");
+    tell("          0.00  in all: every transaction balances");
     Ok(())
 }
 
