@@ -3,9 +3,15 @@
 use std::sync::Arc;
 
 use crate::{
+    accounts::Passwords,
+    config::Profile,
     db::Db,
     flags::{Registry, Switch},
-    kernel::{Currency, Secret, seal::Keyring},
+    kernel::{Currency, seal::Keyring},
+    licenses::{CallLimits, KeyMaker, LicenseCache},
+    notifications::Mailer,
+    orders::Policy,
+    payments::{Intake, Providers, sandbox::Sandbox},
     usage::Usage,
 };
 
@@ -20,10 +26,24 @@ pub struct App {
     pub usage: Usage,
     /// The keys that seal.
     pub keys: Keyring,
-    /// The currency of prices where none is named.
-    pub currency: Currency,
-    /// The sandbox provider's webhook secrets, the first of which signs; `None` when it is off.
-    pub sandbox: Option<Arc<[Secret<String>]>>,
+    /// Hashes and checks passwords, so many at a time.
+    pub passwords: Passwords,
+    /// Sends mail.
+    pub mailer: Mailer,
+    /// Makes and recognises licence keys.
+    pub license_keys: KeyMaker,
+    /// Licences in memory, for validation.
+    pub license_cache: LicenseCache,
+    /// How often programs may ask about licences.
+    pub license_limits: CallLimits,
+    /// The payment providers that are on, the preferred first.
+    pub providers: Providers,
+    /// What verifies and stores their events.
+    pub webhooks: Intake,
+    /// The provider that only pretends, if it is on.
+    pub sandbox: Option<Sandbox>,
+    /// The shop's rules.
+    pub shop: Arc<Shop>,
 }
 
 impl App {
@@ -31,5 +51,44 @@ impl App {
     #[must_use]
     pub fn is_on(&self, switch: Switch) -> bool {
         self.flags.is_on(switch)
+    }
+}
+
+/// The shop, as its operator set it up.
+#[derive(Debug, Clone)]
+pub struct Shop {
+    /// What customers read in mails and on pages.
+    pub name: String,
+    /// How customers reach this server, without a slash at the end.
+    pub public_url: String,
+    /// The currency of prices where none is named.
+    pub currency: Currency,
+    /// What the operator decided about selling.
+    pub policy: Policy,
+    /// Who is told of what a person has to look at.
+    pub operators: Vec<String>,
+    /// How strict it is with operators.
+    pub profile: Profile,
+}
+
+impl Shop {
+    /// Whether customers reach it over TLS.
+    #[must_use]
+    pub fn is_https(&self) -> bool {
+        self.public_url.starts_with("https://")
+    }
+
+    /// The site's origin (RFC 6454), as browsers write it: scheme, host and port, without a path.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        let host = self.public_url.find("://").map_or(0, |at| at + 3);
+        let end = self.public_url[host..].find('/').map_or(self.public_url.len(), |at| host + at);
+        &self.public_url[..end]
+    }
+
+    /// Whether operators must sign in with a second factor before they may do anything.
+    #[must_use]
+    pub fn operators_need_second_factor(&self) -> bool {
+        self.profile == Profile::Production
     }
 }

@@ -3,6 +3,8 @@
 //! Promise: under one key a request's work is done once. Its answer is kept, sealed, in the transaction of the work
 //! itself: a crash leaves both or neither, so there is nothing in between to resume.
 
+use std::time::Duration;
+
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use sqlx::FromRow;
 
@@ -101,5 +103,33 @@ impl Request {
             .bind(now)
         )?;
         Ok(kept == 1)
+    }
+}
+
+/// How many rows one transaction deletes, so that it never holds others up for long.
+const BATCH: i64 = 1000;
+
+/// Forgets answers that were given longer ago than `kept`. Says how many.
+pub async fn purge(db: &Db, kept: Duration) -> Result<u64, DbError> {
+    let before = db.now() - kept;
+    let mut deleted = 0;
+    loop {
+        let batch = db
+            .write(async |tx| {
+                execute!(
+                    tx,
+                    sqlx::query(
+                        "DELETE FROM idempotency_keys WHERE (scope, idempotency_key) IN
+                            (SELECT scope, idempotency_key FROM idempotency_keys WHERE created_at < $1 LIMIT $2)"
+                    )
+                    .bind(before)
+                    .bind(BATCH)
+                )
+            })
+            .await?;
+        deleted += batch;
+        if batch < BATCH.unsigned_abs() {
+            return Ok(deleted);
+        }
     }
 }

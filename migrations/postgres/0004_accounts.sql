@@ -7,7 +7,7 @@ CREATE TABLE users (
     -- In lower case; one account an address.
     email TEXT NOT NULL UNIQUE,
     name TEXT NOT NULL,
-    -- Argon2id in PHC form; none for an account that has no password yet.
+    -- Argon2id in PHC form; none for an account that has no password yet, as every one whose address is not proven.
     password_hash TEXT,
     role TEXT NOT NULL REFERENCES user_roles (role),
     email_verified_at TIMESTAMPTZ,
@@ -17,6 +17,7 @@ CREATE TABLE users (
     totp_enabled_at TIMESTAMPTZ,
     -- The last time step that was accepted: a code is good once.
     totp_last_step BIGINT,
+    last_login_at TIMESTAMPTZ,
     created_at TIMESTAMPTZ NOT NULL,
     updated_at TIMESTAMPTZ NOT NULL
 );
@@ -31,6 +32,8 @@ CREATE TABLE tenants (
     owner_id UUID REFERENCES users (id),
     name TEXT NOT NULL,
     guest_email TEXT,
+    -- Whose a guest's purchases became, once the address was proven.
+    merged_into UUID REFERENCES tenants (id),
     created_at TIMESTAMPTZ NOT NULL,
     CHECK ((owner_id IS NULL) = (kind = 'guest'))
 );
@@ -60,6 +63,8 @@ CREATE TABLE access_tokens (
     hint TEXT NOT NULL,
     -- Names separated by spaces.
     scopes TEXT NOT NULL,
+    -- Given at a login in place of a session: ends with the sessions when the password changes.
+    from_login BOOLEAN NOT NULL DEFAULT FALSE,
     created_at TIMESTAMPTZ NOT NULL,
     expires_at TIMESTAMPTZ,
     last_used_at TIMESTAMPTZ,
@@ -85,10 +90,15 @@ CREATE TABLE mail_proofs (
     user_id UUID REFERENCES users (id),
     tenant_id UUID REFERENCES tenants (id),
     email TEXT NOT NULL,
+    -- What a registration chose. It comes into force with the proof that was mailed for it and with no other, so that
+    -- nobody can slip a password of theirs under an address that somebody else proves.
+    name TEXT,
+    password_hash TEXT,
     created_at TIMESTAMPTZ NOT NULL,
     expires_at TIMESTAMPTZ NOT NULL,
     used_at TIMESTAMPTZ
 );
+CREATE INDEX mail_proofs_of_user ON mail_proofs (user_id);
 CREATE INDEX mail_proofs_expiry ON mail_proofs (expires_at);
 
 -- Answers to requests that carried an Idempotency-Key; the answers are sealed.

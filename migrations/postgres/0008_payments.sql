@@ -33,6 +33,8 @@ CREATE TABLE payments (
     amount BIGINT NOT NULL CHECK (amount >= 0),
     currency TEXT NOT NULL CHECK (length(currency) = 3),
     refunded BIGINT NOT NULL DEFAULT 0,
+    -- Whether it settles nothing (another amount, paid twice, paid too late) and waits in suspense.
+    unmatched BOOLEAN NOT NULL DEFAULT FALSE,
     -- What the provider kept, once it told.
     fee BIGINT,
     created_at TIMESTAMPTZ NOT NULL,
@@ -43,6 +45,8 @@ CREATE TABLE payments (
 );
 CREATE INDEX payments_of_order ON payments (order_id);
 CREATE INDEX payments_of_charge ON payments (provider, charge_ref) WHERE charge_ref IS NOT NULL;
+
+CREATE INDEX payments_without_fee ON payments (settled_at) WHERE fee IS NULL AND state = 'succeeded';
 
 CREATE TABLE refund_states (state TEXT NOT NULL PRIMARY KEY);
 INSERT INTO refund_states (state) VALUES ('requested'), ('pending'), ('succeeded'), ('failed');
@@ -117,3 +121,55 @@ BEGIN
 END $$;
 CREATE TRIGGER ledger_entries_are_never_changed BEFORE UPDATE OR DELETE ON ledger_entries
     FOR EACH ROW EXECUTE FUNCTION refuse_ledger_change();
+
+-- The sandbox provider's side of the world: what a real one would remember of its sessions, charges and refunds. It knows
+-- of the shop's orders by name alone, as a real one does.
+CREATE TABLE sandbox_sessions (
+    id TEXT NOT NULL PRIMARY KEY,
+    order_id UUID NOT NULL,
+    description TEXT NOT NULL,
+    amount BIGINT NOT NULL CHECK (amount >= 0),
+    currency TEXT NOT NULL CHECK (length(currency) = 3),
+    -- How often it is charged again.
+    recurring TEXT CHECK (recurring IN ('month', 'year')),
+    email TEXT NOT NULL,
+    success_url TEXT NOT NULL,
+    cancel_url TEXT NOT NULL,
+    idempotency_key TEXT NOT NULL UNIQUE,
+    state TEXT NOT NULL CHECK (state IN ('open', 'pending', 'paid', 'expired')),
+    created_at TIMESTAMPTZ NOT NULL,
+    expires_at TIMESTAMPTZ NOT NULL
+);
+
+CREATE TABLE sandbox_subscriptions (
+    id TEXT NOT NULL PRIMARY KEY,
+    session_id TEXT NOT NULL UNIQUE REFERENCES sandbox_sessions (id),
+    state TEXT NOT NULL CHECK (state IN ('active', 'past_due', 'cancelled')),
+    period_end TIMESTAMPTZ NOT NULL,
+    cancel_at_period_end BOOLEAN NOT NULL DEFAULT FALSE,
+    -- What could not be charged last.
+    unpaid_invoice TEXT UNIQUE
+);
+
+CREATE TABLE sandbox_charges (
+    id TEXT NOT NULL PRIMARY KEY,
+    session_id TEXT NOT NULL REFERENCES sandbox_sessions (id),
+    -- Of which invoice of a subscription.
+    invoice TEXT UNIQUE,
+    amount BIGINT NOT NULL CHECK (amount >= 0),
+    currency TEXT NOT NULL CHECK (length(currency) = 3),
+    fee BIGINT NOT NULL,
+    refunded BIGINT NOT NULL DEFAULT 0 CHECK (refunded BETWEEN 0 AND amount),
+    dispute TEXT,
+    dispute_state TEXT CHECK (dispute_state IN ('open', 'won', 'lost')),
+    created_at TIMESTAMPTZ NOT NULL
+);
+CREATE INDEX sandbox_charges_of_session ON sandbox_charges (session_id);
+
+CREATE TABLE sandbox_refunds (
+    id TEXT NOT NULL PRIMARY KEY,
+    charge_id TEXT NOT NULL REFERENCES sandbox_charges (id),
+    amount BIGINT NOT NULL CHECK (amount > 0),
+    idempotency_key TEXT NOT NULL UNIQUE
+);
+CREATE INDEX sandbox_refunds_of_charge ON sandbox_refunds (charge_id);

@@ -79,6 +79,8 @@ CREATE INDEX license_log_of_license ON license_log (license_id, id);
 CREATE TABLE license_changes (
     seq BIGINT NOT NULL PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
     license_id UUID NOT NULL,
+    -- What caches know it by.
+    key_hash TEXT NOT NULL,
     -- The writing transaction on PostgreSQL, where numbers are not taken in the order of commits; 0 on SQLite, where they are.
     transaction_id BIGINT NOT NULL DEFAULT (pg_current_xact_id()::text::bigint),
     created_at TIMESTAMPTZ NOT NULL

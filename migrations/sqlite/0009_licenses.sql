@@ -79,6 +79,8 @@ CREATE INDEX license_log_of_license ON license_log (license_id, id);
 CREATE TABLE license_changes (
     seq INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     license_id BLOB NOT NULL,
+    -- What caches know it by.
+    key_hash TEXT NOT NULL,
     -- The writing transaction on PostgreSQL, where numbers are not taken in the order of commits; 0 on SQLite, where they are.
     transaction_id INTEGER NOT NULL DEFAULT 0,
     created_at INTEGER NOT NULL

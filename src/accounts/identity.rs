@@ -1,13 +1,15 @@
 //! Who a credential speaks for.
 
+use std::time::Duration;
+
 use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::{Role, Scopes, token_hash};
 use crate::{
     db::{Db, DbError},
-    fetch_optional,
-    kernel::{TenantId, UserId},
+    execute, fetch_optional,
+    kernel::{TenantId, Time, UserId},
 };
 
 /// How somebody proved who they are.
@@ -36,6 +38,8 @@ pub struct Identity {
     pub second_factor: bool,
     /// How they proved it.
     pub credential: Credential,
+    /// When the credential was used before, to the minute.
+    pub seen_at: Option<Time>,
 }
 
 #[derive(FromRow)]
@@ -48,6 +52,7 @@ struct Row {
     second_factor: bool,
     credential_id: Uuid,
     scopes: String,
+    seen_at: Option<Time>,
 }
 
 impl Row {
@@ -60,6 +65,7 @@ impl Row {
             role: self.role,
             second_factor: self.second_factor,
             credential: credential(self.credential_id, &self.scopes),
+            seen_at: self.seen_at,
         }
     }
 }
@@ -70,7 +76,8 @@ pub async fn identify_session(db: &Db, token: &str) -> Result<Option<Identity>, 
         db,
         sqlx::query_as(
             "SELECT u.id AS user_id, t.id AS tenant_id, u.email, u.email_verified_at IS NOT NULL AS email_verified,
-                    u.role, u.totp_enabled_at IS NOT NULL AS second_factor, s.id AS credential_id, '' AS scopes
+                    u.role, u.totp_enabled_at IS NOT NULL AS second_factor, s.id AS credential_id, '' AS scopes,
+                    s.last_seen_at AS seen_at
              FROM sessions s JOIN users u ON u.id = s.user_id
                   JOIN tenants t ON t.owner_id = u.id AND t.kind = 'personal'
              WHERE s.token_hash = $1 AND s.expires_at > $2 AND u.disabled_at IS NULL"
@@ -87,7 +94,8 @@ pub async fn identify_token(db: &Db, token: &str) -> Result<Option<Identity>, Db
         db,
         sqlx::query_as(
             "SELECT u.id AS user_id, t.id AS tenant_id, u.email, u.email_verified_at IS NOT NULL AS email_verified,
-                    u.role, u.totp_enabled_at IS NOT NULL AS second_factor, a.id AS credential_id, a.scopes
+                    u.role, u.totp_enabled_at IS NOT NULL AS second_factor, a.id AS credential_id, a.scopes,
+                    a.last_used_at AS seen_at
              FROM access_tokens a JOIN users u ON u.id = a.user_id
                   JOIN tenants t ON t.owner_id = u.id AND t.kind = 'personal'
              WHERE a.token_hash = $1 AND a.revoked_at IS NULL AND (a.expires_at IS NULL OR a.expires_at > $2)
@@ -97,4 +105,39 @@ pub async fn identify_token(db: &Db, token: &str) -> Result<Option<Identity>, Db
         .bind(db.now())
     )?;
     Ok(row.map(|row| row.identity(|id, scopes| Credential::Token(id, Scopes::parse(scopes)))))
+}
+
+/// How exactly the last use of a credential is kept: a write for every request would be dear.
+const SEEN_EVERY: Duration = Duration::from_mins(1);
+
+/// Keeps that a credential is used, unless that was kept within the last minute.
+pub async fn note_use(db: &Db, identity: &Identity) -> Result<(), DbError> {
+    let now = db.now();
+    if identity.seen_at.is_some_and(|seen| now.since(seen) < SEEN_EVERY) {
+        return Ok(());
+    }
+    let (id, before) = match &identity.credential {
+        Credential::Session(id) | Credential::Token(id, _) => (*id, now - SEEN_EVERY),
+    };
+    db.write(async |tx| match identity.credential {
+        Credential::Session(_) => execute!(
+            tx,
+            sqlx::query("UPDATE sessions SET last_seen_at = $1 WHERE id = $2 AND last_seen_at <= $3")
+                .bind(now)
+                .bind(id)
+                .bind(before)
+        ),
+        Credential::Token(..) => execute!(
+            tx,
+            sqlx::query(
+                "UPDATE access_tokens SET last_used_at = $1
+                 WHERE id = $2 AND (last_used_at IS NULL OR last_used_at <= $3)"
+            )
+            .bind(now)
+            .bind(id)
+            .bind(before)
+        ),
+    })
+    .await?;
+    Ok(())
 }

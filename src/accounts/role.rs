@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Serialize, Serializer};
+
 use crate::text_enum;
 
 text_enum! {
@@ -23,6 +25,8 @@ text_enum! {
     pub enum Scope {
         /// See the account.
         AccountRead = "account:read",
+        /// Change the account's particulars. What proves who one is, is changed with a session only.
+        AccountWrite = "account:write",
         /// See orders, subscriptions and payments.
         OrdersRead = "orders:read",
         /// Order, cancel.
@@ -41,10 +45,13 @@ text_enum! {
 pub struct Scopes(Vec<Scope>);
 
 impl Scopes {
-    /// These.
+    /// These, each once.
     #[must_use]
     pub fn new(scopes: impl IntoIterator<Item = Scope>) -> Self {
-        Self(scopes.into_iter().collect())
+        let mut scopes: Vec<_> = scopes.into_iter().collect();
+        scopes.sort_unstable();
+        scopes.dedup();
+        Self(scopes)
     }
 
     /// As stored; names that this program does not know grant nothing.
@@ -69,5 +76,17 @@ impl fmt::Display for Scopes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.0.iter().map(|scope| scope.as_str()).collect();
         f.write_str(&names.join(" "))
+    }
+}
+
+impl From<String> for Scopes {
+    fn from(text: String) -> Self {
+        Self::parse(&text)
+    }
+}
+
+impl Serialize for Scopes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
     }
 }

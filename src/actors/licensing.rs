@@ -1,30 +1,78 @@
-//! Licensing: gives what paid orders owe.
+//! Licensing: gives what paid orders owe, and ends what has run its time.
 
 use std::sync::Arc;
 
 use super::Capability;
 use crate::{
+    accounts::AttachPurchases,
     app::App,
-    db::Tx,
-    jobs::{Attempt, Failure, Handlers, Transactional},
-    licenses::IssueLicense,
+    db::{Db, Tx},
+    jobs::{Attempt, External, Failure, Handlers, Schedule, Transactional, cron::CronError},
+    licenses::{self, ExpireLicenses, IssueLicenses, KeyMaker, PurgeLicenseChanges, REMINDERS, RemindOfExpiry},
     orders,
 };
 
-/// What a licensing shard owns: nothing yet; the signer and hot caches belong here.
-#[derive(Debug, Default)]
-pub struct Licensing {}
+/// What a licensing shard owns: what makes keys.
+#[derive(Debug)]
+pub struct Licensing {
+    keys: KeyMaker,
+}
 
-impl Transactional<Licensing> for IssueLicense {
-    async fn run(self, _: &mut Licensing, tx: &mut Tx, _: Attempt) -> Result<(), Failure> {
-        orders::fulfil(tx, &self).await?;
+impl Transactional<Licensing> for IssueLicenses {
+    async fn run(self, licensing: &mut Licensing, tx: &mut Tx, _: Attempt) -> Result<(), Failure> {
+        orders::fulfil(tx, &licensing.keys, self.order).await?;
         Ok(())
     }
+}
+
+impl Transactional<Licensing> for AttachPurchases {
+    async fn run(self, _: &mut Licensing, tx: &mut Tx, _: Attempt) -> Result<(), Failure> {
+        Ok(orders::attach_purchases(tx, &self).await?)
+    }
+}
+
+/// In many short transactions, so that nobody waits for a long one; each row is guarded, so repeating does no harm.
+impl External<Licensing> for ExpireLicenses {
+    async fn run(self, _: &mut Licensing, db: &Db, _: Attempt) -> Result<(), Failure> {
+        while db.write(async |tx| licenses::expire(tx).await).await? == licenses::BATCH {}
+        Ok(())
+    }
+}
+
+impl External<Licensing> for RemindOfExpiry {
+    async fn run(self, _: &mut Licensing, db: &Db, _: Attempt) -> Result<(), Failure> {
+        for days in REMINDERS {
+            while db.write(async |tx| licenses::remind(tx, days).await).await? == licenses::BATCH {}
+        }
+        Ok(())
+    }
+}
+
+impl External<Licensing> for PurgeLicenseChanges {
+    async fn run(self, _: &mut Licensing, db: &Db, _: Attempt) -> Result<(), Failure> {
+        db.write(async |tx| licenses::purge_changes(tx).await).await?;
+        Ok(())
+    }
+}
+
+/// When the sweeps run.
+pub fn schedules() -> Result<Vec<Schedule>, CronError> {
+    Ok(vec![
+        Schedule::new("licenses.expire", "* * * * *", ExpireLicenses {})?,
+        Schedule::new("licenses.remind", "7 * * * *", RemindOfExpiry {})?,
+        Schedule::new("licenses.purge_changes", "23 * * * *", PurgeLicenseChanges {})?,
+    ])
 }
 
 /// The capability and the kinds of jobs that it does.
 #[must_use]
 pub fn capability(app: &App) -> Capability<Licensing> {
-    let handlers = Handlers::new(app.db.clone()).transactional::<IssueLicense>();
-    Capability::new("licensing", Licensing::default, Arc::new(handlers))
+    let handlers = Handlers::new(app.db.clone())
+        .transactional::<IssueLicenses>()
+        .transactional::<AttachPurchases>()
+        .external::<ExpireLicenses>()
+        .external::<RemindOfExpiry>()
+        .external::<PurgeLicenseChanges>();
+    let keys = app.license_keys.clone();
+    Capability::new("licensing", move || Licensing { keys: keys.clone() }, Arc::new(handlers))
 }

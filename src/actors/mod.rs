@@ -45,9 +45,13 @@
 //! # }
 //! ```
 
+pub mod accounts;
 mod capability;
+mod inbox;
 pub mod licensing;
 mod mailbox;
+pub mod notifications;
+mod order_letters;
 pub mod payments;
 mod policy;
 mod root;

@@ -1,31 +1,174 @@
-//! Payments: handles what providers told us.
+//! Payments: handles what providers told us, and does with them what takes time.
 
 use std::sync::Arc;
 
-use super::Capability;
+use super::{Capability, inbox};
 use crate::{
     app::App,
-    db::Tx,
-    jobs::{Attempt, Failure, Handlers, Transactional},
-    orders,
-    payments::HandleEvent,
+    db::{Db, Tx},
+    jobs::{Attempt, External, Failure, Handlers, Transactional},
+    kernel::OrderId,
+    orders::{
+        self, CapturePayment, FetchFees, MakeRefund, Policy, Reconcile, ReconcileOrder,
+        subscriptions::{self, EndSubscription, RetryRenewal},
+    },
+    payments::{self, HandleEvent, Provider, ProviderError, ProviderName, Providers, SessionState, sandbox::Sandbox},
 };
 
-/// What a payments shard owns: nothing yet; provider clients and their circuit breakers belong here.
-#[derive(Debug, Default)]
-pub struct Payments {}
+/// What a payments shard owns: the providers, behind their circuit breakers, and the shop's rules.
+#[derive(Debug, Clone)]
+pub struct Payments {
+    providers: Providers,
+    policy: Policy,
+    /// The provider that only pretends delivers its own events.
+    pub(super) sandbox: Option<Sandbox>,
+}
+
+impl Payments {
+    fn provider(&self, name: ProviderName) -> Result<&dyn Provider, Failure> {
+        let off = || Failure::retry(format!("the provider {name} is switched off in the configuration"));
+        self.providers.get(name).map(AsRef::as_ref).ok_or_else(off)
+    }
+}
+
+/// A call that failed is made again when another could go better.
+impl From<ProviderError> for Failure {
+    fn from(error: ProviderError) -> Self {
+        match error {
+            ProviderError::Unavailable(_) => Self::retry(error),
+            ProviderError::Refused(_) | ProviderError::NotFound | ProviderError::Unsupported => Self::dead(error),
+        }
+    }
+}
 
 impl Transactional<Payments> for HandleEvent {
-    async fn run(self, _: &mut Payments, tx: &mut Tx, _: Attempt) -> Result<(), Failure> {
-        let settlement = orders::settle(tx, self.event).await?;
-        tracing::debug!(event = %self.event, ?settlement, "event handled");
+    async fn run(self, actor: &mut Payments, tx: &mut Tx, _: Attempt) -> Result<(), Failure> {
+        let Some(event) = payments::take_arrived(tx, self.event).await? else { return Ok(()) };
+        let provider = event.provider.parse().map_err(Failure::dead)?;
+        let (outcome, detail) = match actor.provider(provider)?.read(&event.event_type, &event.payload) {
+            Ok(event) => (orders::handle(tx, provider, event, &actor.policy).await?.as_str(), None),
+            Err(unreadable) => ("unreadable", Some(unreadable.0)),
+        };
+        tracing::debug!(event = %self.event, outcome, "event handled");
+        metrics::counter!("mintreu_webhooks_handled_total", "provider" => provider.as_str(), "outcome" => outcome)
+            .increment(1);
+        payments::record_with(tx, self.event, outcome, detail.as_deref()).await?;
         Ok(())
+    }
+}
+
+impl External<Payments> for CapturePayment {
+    async fn run(self, actor: &mut Payments, db: &Db, _: Attempt) -> Result<(), Failure> {
+        let answer = actor.provider(self.provider)?.capture(&self.session).await?;
+        if answer == SessionState::Approved {
+            return Err(Failure::retry("the provider has not captured the payment yet"));
+        }
+        let session = orders::OpenSession { provider: self.provider, provider_ref: self.session };
+        note(db, self.order, &session, &answer, &actor.policy).await
+    }
+}
+
+impl Transactional<Payments> for Reconcile {
+    async fn run(self, _: &mut Payments, tx: &mut Tx, _: Attempt) -> Result<(), Failure> {
+        orders::sweep(tx).await
+    }
+}
+
+impl External<Payments> for ReconcileOrder {
+    async fn run(self, actor: &mut Payments, db: &Db, _: Attempt) -> Result<(), Failure> {
+        let sessions = orders::sessions_of(db, self.order).await?;
+        for session in &sessions {
+            let answer = match actor.provider(session.provider)?.look_up(&session.provider_ref).await {
+                Err(ProviderError::NotFound) => SessionState::Ended,
+                answer => answer?,
+            };
+            note(db, self.order, session, &answer, &actor.policy).await?;
+        }
+        if sessions.is_empty() {
+            db.write(async |tx| orders::expire_unpaid(tx, self.order).await).await?;
+        }
+        Ok(())
+    }
+}
+
+async fn note(
+    db: &Db,
+    order: OrderId,
+    session: &orders::OpenSession,
+    answer: &SessionState,
+    policy: &Policy,
+) -> Result<(), Failure> {
+    let handled = db.write(async |tx| orders::reconciled(tx, order, session, answer, policy).await).await?;
+    tracing::debug!(%order, %handled, "the provider was asked");
+    Ok(())
+}
+
+impl External<Payments> for MakeRefund {
+    async fn run(self, actor: &mut Payments, db: &Db, _: Attempt) -> Result<(), Failure> {
+        let Some((provider, request)) = orders::planned(db, self.refund).await? else { return Ok(()) };
+        match actor.provider(provider)?.refund(&request).await {
+            Ok(accepted) => db.write(async |tx| orders::made(tx, self.refund, &accepted, &actor.policy).await).await,
+            Err(error @ ProviderError::Unavailable(_)) => Err(error.into()),
+            Err(error) => {
+                let why = error.to_string();
+                Ok(db.write(async |tx| orders::refused(tx, self.refund, &why).await).await?)
+            }
+        }
+    }
+}
+
+impl External<Payments> for FetchFees {
+    async fn run(self, actor: &mut Payments, db: &Db, _: Attempt) -> Result<(), Failure> {
+        for (payment, provider, charge) in orders::fees_wanted(db).await? {
+            match actor.provider(provider)?.fee(&charge).await {
+                Ok(Some(fee)) => _ = db.write(async |tx| orders::record_fee(tx, payment, fee).await).await?,
+                // Not told yet: the next run asks again.
+                Ok(None) | Err(ProviderError::Unsupported) => {}
+                Err(error @ ProviderError::Unavailable(_)) => return Err(error.into()),
+                Err(error @ (ProviderError::Refused(_) | ProviderError::NotFound)) => {
+                    tracing::warn!(%payment, %error, "a payment's fee cannot be had");
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl External<Payments> for RetryRenewal {
+    async fn run(self, actor: &mut Payments, db: &Db, _: Attempt) -> Result<(), Failure> {
+        let Some((provider, invoice)) = subscriptions::unpaid(db, self.subscription).await? else { return Ok(()) };
+        match actor.provider(provider)?.retry_invoice(&invoice).await {
+            Err(error @ ProviderError::Unavailable(_)) => return Err(error.into()),
+            // A charge that fails again is what the next step is for.
+            Ok(()) | Err(ProviderError::Refused(_) | ProviderError::NotFound | ProviderError::Unsupported) => {}
+        }
+        Ok(db.write(async |tx| subscriptions::retried(tx, self.subscription).await).await?)
+    }
+}
+
+impl External<Payments> for EndSubscription {
+    async fn run(self, actor: &mut Payments, db: &Db, _: Attempt) -> Result<(), Failure> {
+        let Some((provider, reference)) = subscriptions::ending(db, self.subscription).await? else { return Ok(()) };
+        match actor.provider(provider)?.cancel_subscription(&reference, self.end.into()).await {
+            // Ended there already.
+            Ok(()) | Err(ProviderError::NotFound) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 
 /// The capability and the kinds of jobs that it does.
 #[must_use]
 pub fn capability(app: &App) -> Capability<Payments> {
-    let handlers = Handlers::new(app.db.clone()).transactional::<HandleEvent>();
-    Capability::new("payments", Payments::default, Arc::new(handlers))
+    let handlers = inbox::handlers(Handlers::new(app.db.clone()))
+        .transactional::<HandleEvent>()
+        .transactional::<Reconcile>()
+        .external::<CapturePayment>()
+        .external::<ReconcileOrder>()
+        .external::<MakeRefund>()
+        .external::<FetchFees>()
+        .external::<RetryRenewal>()
+        .external::<EndSubscription>();
+    let state = Payments { providers: app.providers.clone(), policy: app.shop.policy, sandbox: app.sandbox.clone() };
+    Capability::new("payments", move || state.clone(), Arc::new(handlers))
 }

@@ -6,13 +6,17 @@
 mod audit;
 mod catalog;
 mod config;
+mod demo;
 mod doctor;
 mod flags;
 mod jobs;
+mod licenses;
 mod migrate;
 mod open;
 mod output;
 mod serve;
+mod users;
+mod webhooks;
 
 use std::{os::unix::fs::MetadataExt, path::PathBuf, process::ExitCode};
 
@@ -27,6 +31,7 @@ pub(crate) use output::{Failure, Output};
     version,
     max_term_width = 110,
     after_help = "Examples:
+  mintreu demo                                   # see it work, in an empty directory
   mintreu serve                                  # an empty directory will do
   mintreu config show                            # what is in effect, and where it comes from
   mintreu flags kill payments --reason \"provider is down\"
@@ -51,6 +56,15 @@ enum Command {
         after_help = "Examples:\n  mintreu serve\n  MINTREU__DATABASE__URL=postgres://shop@db/shop mintreu serve"
     )]
     Serve,
+    /// Open a shop with goods on its shelves and walk through a purchase, step by step; then go on serving.
+    #[command(after_help = "Examples:
+  mintreu demo          # in an empty directory
+  mintreu demo --exit   # walk and leave; the exit code tells whether all went well")]
+    Demo {
+        /// Leave after the walk.
+        #[arg(long)]
+        exit: bool,
+    },
     /// Bring the database's schema up to date.
     #[command(
         after_help = "Examples:\n  mintreu migrate\n  mintreu migrate --check   # exit code 3 when something is to do"
@@ -65,6 +79,15 @@ enum Command {
     /// Look at, retry, cancel, pause and purge background jobs.
     #[command(subcommand)]
     Jobs(jobs::Jobs),
+    /// Look at what payment providers sent, and have it handled again.
+    #[command(subcommand)]
+    Webhooks(webhooks::Webhooks),
+    /// Look at licences, suspend, resume and revoke them.
+    #[command(subcommand)]
+    Licenses(licenses::Licenses),
+    /// Make, list and change accounts.
+    #[command(subcommand)]
+    Users(users::Users),
     /// Verify, list and export the audit trail.
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -100,10 +123,14 @@ async fn run(cli: Cli, output: Output) -> Result<ExitCode, Failure> {
     let loaded = open::configuration(cli.config.as_deref());
     match cli.command {
         Command::Serve => serve::run(loaded?).await,
+        Command::Demo { exit } => demo::run(loaded?, exit).await,
         Command::Migrate(command) => command.run(&loaded?, output).await,
         Command::Config(command) => command.run(loaded, output),
         Command::Flags(command) => command.run(&loaded?, output).await,
         Command::Jobs(command) => command.run(&loaded?, output).await,
+        Command::Webhooks(command) => command.run(&loaded?, output).await,
+        Command::Licenses(command) => command.run(&loaded?, output).await,
+        Command::Users(command) => command.run(&loaded?, output).await,
         Command::Audit(command) => command.run(&loaded?, output).await,
         Command::Catalog(command) => command.run(&loaded?, output).await,
         Command::Doctor => doctor::run(loaded, output).await,

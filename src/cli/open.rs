@@ -4,9 +4,11 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use super::Failure;
 use crate::{
-    config::{Config, ConfigError, KEY_FILE, Sources},
+    accounts::Passwords,
+    config::{Config, ConfigError, KEY_FILE, MailKind, Profile, Sources},
     db::{Db, DbError, DbOptions, GroupLimits, OpenError, SchemaState},
     kernel::{IdSource, SystemClock, seal::Keyring},
+    notifications::{MailTo, Mailer},
 };
 
 /// The configuration of this process.
@@ -105,4 +107,28 @@ pub(super) fn describe(state: &SchemaState) -> String {
 /// The keys that seal.
 pub(super) fn keyring(config: &Config) -> Result<Keyring, Failure> {
     config.keyring(Path::new(KEY_FILE)).map_err(Failure::failed)
+}
+
+/// What hashes and checks passwords.
+pub(super) fn passwords(keys: &Keyring) -> Passwords {
+    Passwords::new(keys.random().clone())
+}
+
+/// What sends mail.
+pub(super) fn mailer(config: &Config) -> Result<Mailer, Failure> {
+    let mail = &config.mail;
+    let to = match (mail.kind, &mail.smtp.url) {
+        (MailKind::Smtp, Some(url)) => MailTo::Server(url.expose().to_owned()),
+        (MailKind::Smtp, None) => return Err(Failure::usage("mail.smtp.url is empty")),
+        (MailKind::File, _) => {
+            if config.profile == Profile::Production {
+                tracing::warn!(
+                    path = %mail.file.path.display(),
+                    "mail.kind is \"file\": nobody gets the mails; set it to \"smtp\""
+                );
+            }
+            MailTo::Directory(mail.file.path.clone())
+        }
+    };
+    Mailer::new(mail.smtp.from.as_str(), to).map_err(Failure::usage)
 }

@@ -1,11 +1,12 @@
 //! What a type cannot say: ranges, values that contradict each other, and what production refuses.
 
-use std::{fmt, ops::RangeInclusive, time::Duration};
+use std::{fmt, net::IpAddr, ops::RangeInclusive, time::Duration};
 
 use super::{
-    Config, Profile,
+    Config, MailKind, Profile,
     layers::Layers,
     problem::{Origin, Problem, env_name},
+    urls::PublicUrl,
     values::{Bytes, show_duration},
 };
 
@@ -75,6 +76,10 @@ fn ranges(config: &Config, found: &mut Found<'_>) {
     found.duration("usage.fsync_interval", usage.fsync_interval, millis(1)..=minute);
     found.duration("audit.seal_interval", config.audit.seal_interval, millis(10)..=minute);
     found.duration("flags.poll_interval", config.flags.poll_interval, millis(10)..=minute);
+    found.duration("payments.timeout", config.payments.timeout, millis(100)..=secs(25));
+    found.duration("payments.inbox_retention", config.payments.inbox_retention, day * 7..=day * 3_650);
+    found.range("licensing.cache_size", config.licensing.cache_size, 1..=10_000_000, number);
+    found.duration("licensing.stale_grace", config.licensing.stale_grace, millis(0)..=day * 30);
     found.duration("shutdown.grace", config.shutdown.grace, millis(0)..=hour);
     if !(usage.sample_rate > 0.0 && usage.sample_rate <= 1.0) {
         let what = format!(
@@ -93,10 +98,18 @@ fn contradictions(config: &Config, found: &mut Found<'_>) {
     if config.usage.journal_dir.as_os_str().is_empty() {
         found.add("usage.journal_dir", r#"is empty; name a directory, for example "var/usage""#.to_owned());
     }
+    if config.mail.kind == MailKind::Smtp && config.mail.smtp.url.is_none() {
+        let what = r#"is empty while mail.kind is "smtp"; write for example "smtps://USER:PASSWORD@mail.example.com""#;
+        found.add("mail.smtp.url", what.to_owned());
+    }
+    if config.mail.file.path.as_os_str().is_empty() {
+        found.add("mail.file.path", r#"is empty; name a directory, for example "var/mail""#.to_owned());
+    }
     let keys = &config.secrets.key;
     if keys.iter().enumerate().any(|(place, key)| keys[..place].contains(key)) {
         found.add("secrets.key", "names the same key twice; keep the first".to_owned());
     }
+    providers(config, found);
     let sandbox = &config.payments.sandbox;
     if sandbox.enabled && !sandbox.webhook_secret.iter().any(|secret| !secret.expose().is_empty()) {
         let what = "is empty while the sandbox is enabled; set a text that its webhooks are signed with";
@@ -105,6 +118,44 @@ fn contradictions(config: &Config, found: &mut Found<'_>) {
     if sandbox.webhook_secret.len() > 1 && sandbox.webhook_secret.iter().any(|secret| secret.expose().is_empty()) {
         found.add("payments.sandbox.webhook_secret", "holds an empty text; take it out of the list".to_owned());
     }
+}
+
+/// A provider that is on lacks nothing, and is somewhere.
+fn providers(config: &Config, found: &mut Found<'_>) {
+    let (stripe, paypal) = (&config.payments.stripe, &config.payments.paypal);
+    for (key, url) in [("payments.stripe.api_base", &stripe.api_base), ("payments.paypal.api_base", &paypal.api_base)] {
+        if url.parse::<PublicUrl>().is_err() {
+            let what = format!(r#"{url:?} is not the URL of an API; write for example "https://api.example.com""#);
+            found.add(key, what);
+        }
+    }
+    if !stripe.secret_key.expose().is_empty() {
+        let secrets = &stripe.webhook_secret;
+        if secrets.is_empty() || secrets.iter().any(|secret| secret.expose().is_empty()) {
+            let what =
+                "is empty while payments.stripe.secret_key is set; set what Stripe shows for the webhook's endpoint";
+            found.add("payments.stripe.webhook_secret", what.to_owned());
+        }
+    }
+    if !paypal.client_id.is_empty() {
+        let empty = "is empty while payments.paypal.client_id is set; set what PayPal shows for the application";
+        if paypal.client_secret.expose().is_empty() {
+            found.add("payments.paypal.client_secret", empty.to_owned());
+        }
+        if paypal.webhook_id.is_empty() || paypal.webhook_id.contains('|') {
+            found.add("payments.paypal.webhook_id", empty.to_owned());
+        }
+    }
+}
+
+/// Keys and payments travel to it: in the clear only within the machine.
+fn is_safe_base(url: &str) -> bool {
+    let host = url.strip_prefix("http://").map(|rest| rest.split('/').next().unwrap_or_default());
+    let name = |host: &str| match host.strip_prefix('[') {
+        Some(six) => six.split(']').next().unwrap_or_default().to_owned(),
+        None => host.split(':').next().unwrap_or_default().to_owned(),
+    };
+    host.is_none_or(|host| name(host).parse::<IpAddr>().is_ok_and(|address| address.is_loopback()))
 }
 
 /// What is convenient for development and dangerous for everyone else.
@@ -120,6 +171,16 @@ fn production(config: &Config, found: &mut Found<'_>) {
     if config.payments.sandbox.enabled {
         let what = "is true; production takes no pretended payments: set it to false";
         found.add("payments.sandbox.enabled", what.to_owned());
+    }
+    let (stripe, paypal) = (&config.payments.stripe, &config.payments.paypal);
+    for (key, url) in [("payments.stripe.api_base", &stripe.api_base), ("payments.paypal.api_base", &paypal.api_base)] {
+        if !is_safe_base(url) {
+            found.add(key, format!("{url:?} is not https; production sends keys and payments there"));
+        }
+    }
+    if !paypal.certificate_roots.as_os_str().is_empty() {
+        let what = "names other authorities for PayPal's webhooks; that is for tests: set it to \"\"";
+        found.add("payments.paypal.certificate_roots", what.to_owned());
     }
     if !config.http.public_url.is_https() {
         let what = format!(

@@ -8,6 +8,7 @@ mod check;
 mod de;
 mod key_file;
 mod layers;
+mod mail;
 mod problem;
 mod sections;
 mod show;
@@ -28,6 +29,7 @@ use serde::{Deserialize, Serialize};
 use self::layers::{Layers, Raw};
 pub use self::{
     key_file::KeyFileError,
+    mail::{Sender, SmtpUrl},
     problem::{ConfigError, Origin, Problem, env_name},
     sections::*,
     show::Setting,
@@ -124,8 +126,12 @@ pub struct Config {
     pub audit: Audit,
     /// Feature flags and kill switches.
     pub flags: Flags,
+    /// Validation of licences.
+    pub licensing: Licensing,
     /// Logs.
     pub telemetry: Telemetry,
+    /// Mail.
+    pub mail: Mail,
     /// Payment providers.
     pub payments: Payments,
     /// Keys.

@@ -7,6 +7,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    mail::{Sender, SmtpUrl},
     urls::{DatabaseUrl, PublicUrl, RedisUrl},
     values::{self, Bytes, LogFilter},
 };
@@ -175,6 +176,16 @@ pub struct Flags {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub struct Licensing {
+    pub cache_size: usize,
+    #[serde(with = "values::duration")]
+    pub stale_grace: Duration,
+    pub validations_per_minute_per_key: u32,
+    pub validations_per_minute_per_address: u32,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Telemetry {
     pub log_filter: LogFilter,
     pub log_format: LogFormat,
@@ -194,8 +205,66 @@ pub enum LogFormat {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub struct Mail {
+    pub kind: MailKind,
+    pub file: MailFile,
+    pub smtp: MailSmtp,
+}
+
+text_enum! {
+    /// Where mails go.
+    pub enum MailKind {
+        /// Into a directory.
+        File = "file",
+        /// To a server that sends them.
+        Smtp = "smtp",
+    }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MailFile {
+    pub path: PathBuf,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MailSmtp {
+    #[serde(with = "values::optional")]
+    pub url: Option<SmtpUrl>,
+    pub from: Sender,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Payments {
+    #[serde(with = "values::duration")]
+    pub timeout: Duration,
+    #[serde(with = "values::duration")]
+    pub inbox_retention: Duration,
+    pub stripe: StripeSection,
+    pub paypal: PaypalSection,
     pub sandbox: Sandbox,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StripeSection {
+    pub api_base: String,
+    #[serde(with = "values::secret_text")]
+    pub secret_key: Secret<String>,
+    pub webhook_secret: Vec<Secret<String>>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PaypalSection {
+    pub api_base: String,
+    pub client_id: String,
+    #[serde(with = "values::secret_text")]
+    pub client_secret: Secret<String>,
+    pub webhook_id: String,
+    pub certificate_roots: PathBuf,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

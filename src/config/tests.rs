@@ -186,6 +186,11 @@ fn a_value_of_the_wrong_kind_is_told_with_its_place_and_the_right_form() {
         ),
         ("jobs.concurrency = -1", "jobs.concurrency: -1 is out of range: wanted is a whole number, not negative"),
         ("jobs.concurrency = 0", "jobs.concurrency: 0 is out of range: from 1 to 10000 is allowed"),
+        ("licensing.cache_size = 0", "licensing.cache_size: 0 is out of range: from 1 to 10000000 is allowed"),
+        (
+            "licensing.stale_grace = '31d'",
+            r#"licensing.stale_grace: "31d" is out of range: from "0s" to "30d" is allowed"#,
+        ),
         ("usage.log = 'some'", r#"usage.log: "some" is not one of "off", "sample", "all""#),
         (
             "usage.sample_rate = 2.0",
@@ -296,6 +301,38 @@ fn the_listing_shows_every_key_in_the_built_in_order_and_can_be_read_again() {
     assert_eq!(names(&shown), names(DEFAULT));
     let again = load(&shown.replace("[\"<redacted>\"]", "['x']"), &[]);
     assert_eq!(again.jobs.lease, config.jobs.lease);
+}
+
+#[test]
+fn a_provider_that_is_on_lacks_nothing() {
+    let lines = refused("payments.stripe.secret_key = 'sk_1'\npayments.paypal.client_id = 'c'", &[]).join("\n");
+    for key in ["stripe.webhook_secret", "paypal.client_secret", "paypal.webhook_id"] {
+        assert!(lines.contains(&format!("payments.{key}")), "{lines}");
+    }
+    let config = load("payments.stripe.secret_key = 'sk_1'\npayments.stripe.webhook_secret = ['a', 'b']", &[]);
+    assert_eq!(config.payments.stripe.webhook_secret.len(), 2);
+    assert!(!config.show().contains("sk_1") && config.show().contains("client_secret = \"\""), "{}", config.show());
+    let lines = refused("payments.stripe.api_base = 'api.stripe.com'\npayments.inbox_retention = '1d'", &[]);
+    assert_eq!(lines.len(), 2, "{lines:?}");
+}
+
+#[test]
+fn production_speaks_to_providers_over_https_unless_they_are_on_this_machine() {
+    for (base, is_safe) in [
+        ("https://api.stripe.com", true),
+        ("http://127.0.0.1:12111", true),
+        ("http://[::1]:12111", true),
+        ("http://api.stripe.com", false),
+        ("http://127.0.0.1.example.com", false),
+        ("http://localhost:1", false),
+        ("http://10.0.0.1", false),
+    ] {
+        let sources = sources(&format!("payments.stripe.api_base = '{base}'"), &PRODUCTION);
+        assert_eq!(Config::load(&sources).is_ok(), is_safe, "{base}");
+        load(&format!("payments.stripe.api_base = '{base}'"), &[]);
+    }
+    let lines = refused("payments.paypal.certificate_roots = 'roots.pem'", &PRODUCTION);
+    assert!(lines[0].contains("payments.paypal.certificate_roots"), "{lines:?}");
 }
 
 proptest::proptest! {

@@ -132,7 +132,7 @@ impl fmt::Display for RedisUrl {
 }
 
 /// The URL with `***` for its password, whether it stands before the host or among the parameters.
-fn hide_password(url: &str) -> String {
+pub(super) fn hide_password(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
     let (address, parameters) = rest.split_once('?').map_or((rest, None), |(a, p)| (a, Some(p)));
     let address = match address.rsplit_once('@') {

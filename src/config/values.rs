@@ -64,6 +64,20 @@ pub(super) mod duration {
     }
 }
 
+/// A secret that may be left empty, which a listing shows.
+pub(super) mod secret_text {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::kernel::Secret;
+
+    pub(crate) fn serialize<S: Serializer>(value: &Secret<String>, serializer: S) -> Result<S::Ok, S::Error> {
+        if value.expose().is_empty() { serializer.serialize_str("") } else { value.serialize(serializer) }
+    }
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret<String>, D::Error> {
+        Secret::deserialize(deserializer)
+    }
+}
+
 /// Reads a text, or a whole number as the text it is written as.
 struct TextOrNumber<T>(&'static str, fn(&str) -> Result<T, String>);
 

@@ -16,6 +16,9 @@ use crate::kernel::Time;
 pub struct AppendTable {
     name: &'static str,
     columns: &'static [(&'static str, Column)],
+    refers: bool,
+    /// Whether rows that are there already are left out, instead of failing the commit.
+    ignores_duplicates: bool,
     /// The statement for each database, its rows in parameter `$1`; made once.
     sqlite: OnceLock<String>,
     postgres: OnceLock<String>,
@@ -40,7 +43,29 @@ impl AppendTable {
     /// A table with these columns, in the order in which [`RowWriter`] is called.
     #[must_use]
     pub const fn new(name: &'static str, columns: &'static [(&'static str, Column)]) -> Self {
-        Self { name, columns, sqlite: OnceLock::new(), postgres: OnceLock::new() }
+        Self {
+            name,
+            columns,
+            refers: false,
+            ignores_duplicates: false,
+            sqlite: OnceLock::new(),
+            postgres: OnceLock::new(),
+        }
+    }
+
+    /// The same table, whose rows refer to appended rows of other tables and so are written after them.
+    #[must_use]
+    pub const fn referring(mut self) -> Self {
+        self.refers = true;
+        self
+    }
+
+    /// The same, where a row whose key is there already is left out. Nobody is told which: what is owed for a row must
+    /// find out for itself whether the row came to be.
+    #[must_use]
+    pub const fn ignoring_duplicates(mut self) -> Self {
+        self.ignores_duplicates = true;
+        self
     }
 
     /// `INSERT … SELECT` from the rows in parameter `$parameter`.
@@ -77,7 +102,14 @@ impl AppendTable {
 
     fn insert_from(&self, values: &[String], rows: &str) -> String {
         let columns: Vec<_> = self.columns.iter().map(|(name, _)| *name).collect();
-        format!("INSERT INTO {} ({}) SELECT {} FROM {rows}", self.name, columns.join(", "), values.join(", "))
+        // SQLite takes `ON` for a join's unless a WHERE stands between.
+        let conflicts = if self.ignores_duplicates { " WHERE true ON CONFLICT DO NOTHING" } else { "" };
+        format!(
+            "INSERT INTO {} ({}) SELECT {} FROM {rows}{conflicts}",
+            self.name,
+            columns.join(", "),
+            values.join(", ")
+        )
     }
 }
 
@@ -133,7 +165,7 @@ impl Appends {
     /// The tables and, for each, all its rows as one JSON array.
     pub(super) fn take(&mut self) -> Vec<(&'static AppendTable, String)> {
         // A stable order keeps the statement's text one of few.
-        self.0.sort_by_key(|batch| batch.table.name);
+        self.0.sort_by_key(|batch| (batch.table.refers, batch.table.name));
         std::mem::take(&mut self.0).into_iter().map(|batch| (batch.table, format!("[{}]", batch.rows))).collect()
     }
 }

@@ -21,6 +21,7 @@ pub struct Tx {
     pub(super) appends: Appends,
     after_commit: Vec<AfterCommit>,
     began: Instant,
+    statements: u64,
 }
 
 pub(super) enum Conn {
@@ -44,11 +45,13 @@ impl Tx {
             appends: Appends::default(),
             after_commit: Vec::new(),
             began: Instant::now(),
+            statements: 0,
         }
     }
 
     /// The connection; for [`on!`](crate::on).
     pub fn on(&mut self) -> On<&mut sqlite::GroupConn, &mut PgConnection> {
+        self.statements += 1;
         match &mut self.conn {
             Conn::Sqlite(tx) => On::Sqlite(tx.conn()),
             Conn::Postgres(tx) => On::Postgres(tx.conn()),
@@ -102,6 +105,7 @@ impl Tx {
 
     pub(super) async fn commit(mut self) -> Result<(), DbError> {
         let held = self.began.elapsed();
+        metrics::counter!("mintreu_db_statements_total", "kind" => "transaction").increment(self.statements);
         if !self.topics.is_empty() {
             let (signals, topics) = (self.signals.clone(), std::mem::take(&mut self.topics));
             self.after_commit(move || signals.raise(topics));

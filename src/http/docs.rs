@@ -58,6 +58,7 @@ pub(super) const fn text(kind: Kind) -> &'static str {
         Kind::QuotaExceeded => page!("quota-exceeded"),
         Kind::CapabilityDisabled => page!("capability-disabled"),
         Kind::TemporaryReducedCapacity => page!("temporary-reduced-capacity"),
+        Kind::ProviderUnavailable => page!("provider-unavailable"),
         Kind::Internal => page!("internal"),
     }
 }

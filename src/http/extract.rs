@@ -56,7 +56,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// What a body that was not received comes to.
-pub(super) fn unread(rejection: &BytesRejection) -> Problem {
+pub(crate) fn unread(rejection: &BytesRejection) -> Problem {
     match rejection {
         BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => {
             Problem::new(Kind::BodyTooLarge).detail("the body is larger than this route takes")

@@ -68,50 +68,76 @@ impl<E: From<DbError>> From<DbError> for Stopped<E> {
     }
 }
 
-/// Runs `work` in a transaction and answers with what it gives; under a key, once.
-///
-/// `scope` is the caller and the route, e.g. `usr_… POST /api/orders`; `body` is what the request said.
-pub async fn once<B, T, E, F>(
+/// A request that may carry a key.
+#[derive(Debug)]
+pub struct Keyed(Option<Request>);
+
+impl Keyed {
+    /// `scope` is the caller and the route, e.g. `usr_… POST /api/orders`; `body` is what the request said.
+    pub fn new(key: IdempotencyKey, scope: String, body: &impl Serialize) -> Result<Self, Problem> {
+        let Some(key) = key.0 else { return Ok(Self(None)) };
+        let body = serde_json::to_vec(body).map_err(Problem::internal)?;
+        Ok(Self(Some(Request::new(scope, key, &body))))
+    }
+
+    /// The answer that was given before: to be asked before anything is looked up that may have changed since.
+    pub async fn recall(&self, app: &App) -> Result<Option<Response>, Problem> {
+        let Some(request) = &self.0 else { return Ok(None) };
+        Ok(request.recall(&app.db, &app.keys).await?.map(replayed))
+    }
+
+    /// Runs `work` in a transaction and answers with what it gives; under a key, once.
+    pub async fn once<T, E, F>(self, app: &App, work: F) -> Result<Response, Problem>
+    where
+        T: Serialize,
+        E: From<DbError> + Into<Problem>,
+        F: AsyncFnOnce(&mut Tx) -> Result<(StatusCode, T), E>,
+    {
+        let Some(request) = self.0 else {
+            let (status, value) = app.db.write(work).await.map_err(Into::into)?;
+            return Ok((status, Json(value)).into_response());
+        };
+        let written = app
+            .db
+            .write(async |tx| {
+                let (status, value) = work(tx).await.map_err(Stopped::Refused)?;
+                // Answers are texts, numbers and lists of them, which always serialise.
+                let answer = Answer { status: status.as_u16(), body: serde_json::to_vec(&value).unwrap_or_default() };
+                let kept = request.keep(tx, &app.keys, &answer).await.map_err(Stopped::Kept)?;
+                if kept { Ok(answer) } else { Err(Stopped::<E>::Overtaken) }
+            })
+            .await;
+        match written {
+            Ok(answer) => Ok(response(answer)),
+            Err(Stopped::Refused(error)) => Err(error.into()),
+            Err(Stopped::Kept(error)) => Err(error.into()),
+            Err(Stopped::Overtaken) => {
+                let gone =
+                    || Problem::new(Kind::Conflict).detail("a request with this Idempotency-Key is being answered");
+                request.recall(&app.db, &app.keys).await?.map(replayed).ok_or_else(gone)
+            }
+        }
+    }
+}
+
+/// The whole of it, for work that looks nothing up before its transaction.
+pub async fn once<T, E, F>(
     app: &App,
     key: IdempotencyKey,
     scope: String,
-    body: &B,
+    body: &impl Serialize,
     work: F,
 ) -> Result<Response, Problem>
 where
-    B: Serialize,
     T: Serialize,
     E: From<DbError> + Into<Problem>,
     F: AsyncFnOnce(&mut Tx) -> Result<(StatusCode, T), E>,
 {
-    let Some(key) = key.0 else {
-        let (status, value) = app.db.write(work).await.map_err(Into::into)?;
-        return Ok((status, Json(value)).into_response());
-    };
-    let body = serde_json::to_vec(body).map_err(Problem::internal)?;
-    let request = Request::new(scope, key, &body);
-    if let Some(answer) = request.recall(&app.db, &app.keys).await? {
-        return Ok(replayed(answer));
+    let keyed = Keyed::new(key, scope, body)?;
+    if let Some(answer) = keyed.recall(app).await? {
+        return Ok(answer);
     }
-    let written = app
-        .db
-        .write(async |tx| {
-            let (status, value) = work(tx).await.map_err(Stopped::Refused)?;
-            // Answers are texts, numbers and lists of them, which always serialise.
-            let answer = Answer { status: status.as_u16(), body: serde_json::to_vec(&value).unwrap_or_default() };
-            let kept = request.keep(tx, &app.keys, &answer).await.map_err(Stopped::Kept)?;
-            if kept { Ok(answer) } else { Err(Stopped::<E>::Overtaken) }
-        })
-        .await;
-    match written {
-        Ok(answer) => Ok(response(answer)),
-        Err(Stopped::Refused(error)) => Err(error.into()),
-        Err(Stopped::Kept(error)) => Err(error.into()),
-        Err(Stopped::Overtaken) => {
-            let gone = || Problem::new(Kind::Conflict).detail("a request with this Idempotency-Key is being answered");
-            request.recall(&app.db, &app.keys).await?.map(replayed).ok_or_else(gone)
-        }
-    }
+    keyed.once(app, work).await
 }
 
 fn response(answer: Answer) -> Response {

@@ -52,13 +52,15 @@ pub enum Kind {
     CapabilityDisabled,
     /// Too much is going on at once.
     TemporaryReducedCapacity,
+    /// A payment provider does not answer, or refuses.
+    ProviderUnavailable,
     /// A defect or an outage on this side.
     Internal,
 }
 
 impl Kind {
     /// All of them, in the order of the index page.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::MalformedBody,
@@ -76,6 +78,7 @@ impl Kind {
         Self::QuotaExceeded,
         Self::CapabilityDisabled,
         Self::TemporaryReducedCapacity,
+        Self::ProviderUnavailable,
         Self::Internal,
     ];
 
@@ -140,6 +143,11 @@ impl Kind {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "Too many requests are being answered at the moment",
             ),
+            Self::ProviderUnavailable => (
+                "provider-unavailable",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The payment provider cannot be reached at the moment",
+            ),
             Self::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong on our side"),
         }
     }
@@ -165,6 +173,7 @@ impl Kind {
             | Self::PreconditionFailed
             | Self::PreconditionRequired
             | Self::CapabilityDisabled
+            | Self::ProviderUnavailable
             | Self::Internal => format!("{public_url}/docs/problems/{}", self.name()),
         }
     }

@@ -6,22 +6,24 @@ use axum::{
     routing::{get, post},
 };
 
-use super::{api, api::orders, pay, switch::under_switch, webhooks};
+use super::{api, checkout, sandbox, switch::under_switch, webhooks};
 use crate::{app::App, flags::Switch};
 
 /// All routes, with their state.
 pub fn routes(app: App) -> Router {
     let flags = app.flags.clone();
-    let begins_payments =
-        Router::new().route("/api/orders", post(orders::create)).route("/pay/{order}", post(pay::pay_in_sandbox));
-    let begins_payments =
-        under_switch(begins_payments, Switch::Payments.as_str(), move || !flags.is_on(Switch::Payments));
+    let pay = Router::new().route("/pay/{order}", get(checkout::pay));
+    let pay = under_switch(pay, Switch::Payments.as_str(), move || !flags.is_on(Switch::Payments));
     Router::new()
-        .merge(begins_payments)
+        .merge(pay)
+        .route("/pay/{order}/return", get(checkout::returned))
+        .route("/pay/{order}/cancelled", get(checkout::turned_back))
         .merge(api::accounts::routes(&app))
         .merge(api::catalog::routes(&app))
         .merge(api::licenses::routes(&app))
-        .route("/api/orders/{order}", get(orders::show))
-        .route("/webhooks/sandbox", post(webhooks::sandbox))
+        .merge(api::orders::routes(&app))
+        .merge(api::webhooks::routes(&app))
+        .merge(sandbox::routes(&app))
+        .route("/webhooks/{provider}", post(webhooks::receive))
         .with_state(app)
 }

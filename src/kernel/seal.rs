@@ -251,6 +251,11 @@ impl PurposeKeys {
         (*id, key)
     }
 
+    /// All of them, the one that signs first, each with the name of its root.
+    pub fn all(&self) -> impl Iterator<Item = (KeyId, &SubKey)> {
+        self.0.iter().map(|(id, key)| (*id, key))
+    }
+
     /// The keys of the root whose id is written `id`: none, one, or (rarely) two of the same name.
     pub fn named(&self, id: &str) -> impl Iterator<Item = &SubKey> {
         self.0.iter().filter(move |(known, _)| known.to_string() == id).map(|(_, key)| key)

@@ -55,6 +55,19 @@ impl Time {
         })
     }
 
+    /// The same time of day `days` later, or earlier for a negative number.
+    #[must_use]
+    pub const fn plus_days(self, days: i64) -> Self {
+        Self(self.0.saturating_add(days.saturating_mul(86_400_000_000)))
+    }
+
+    /// The same day and time of day `months` later; the month's last day where it has no such day.
+    #[must_use]
+    pub fn plus_months(self, months: u32) -> Self {
+        let moved = self.to_datetime().checked_add_months(chrono::Months::new(months));
+        moved.map_or(self, Self::from)
+    }
+
     /// How long `self` is after `earlier`; zero if it is not after it.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {

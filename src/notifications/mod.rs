@@ -1,8 +1,22 @@
 //! Notifications: what people are told by mail.
 //!
 //! A slice that has something to tell enqueues a [`Notice`] in its transaction. Who it goes to and what it says is
-//! gathered when it is written, so a notice holds identifiers only: no key, no token, no address.
+//! gathered when it is written, so a notice holds identifiers only: no key, no token, no address. What was gathered
+//! becomes a [`Letter`], and the [`Mailer`] sends it.
 
+mod account_letters;
+mod letter;
+mod mailer;
 mod notice;
+mod order_letters;
 
+pub use account_letters::{
+    AlreadyRegisteredLetter, ClaimPurchasesLetter, PasswordChangedLetter, ResetPasswordLetter, VerifyEmailLetter,
+};
+pub use letter::{Letter, Letterhead, Unwritable, Write};
+pub use mailer::{MailError, MailTo, Mailer};
 pub use notice::Notice;
+pub use order_letters::{
+    LicenseExpiringLetter, OrderFulfilledLetter, OrderLine, OrderNeedsAttentionLetter, OrderRefundedLetter,
+    RenewalFailedLetter, SubscriptionEndedLetter,
+};

@@ -1,10 +1,48 @@
-//! Orders: opened by a buyer, settled by a payment, fulfilled by a licence.
+//! Orders: opened by a buyer, settled by a payment, fulfilled by licences, taken back by refunds and disputes.
+//!
+//! Promise: whatever providers send, however often and in whatever order, a paid order gives its entitlements exactly
+//! once, and every cent is in the ledger. What is independent (payment, fulfilment, dispute) is kept apart; the status
+//! that people see is derived from it.
 
+mod attach;
+mod cancel;
+mod dispute;
+mod event;
+mod expire;
+mod fees;
+mod fulfil;
+mod guest;
+mod list;
+mod locked;
 mod open;
 mod order;
+mod pay;
+mod policy;
+mod reconcile;
+mod refund;
 mod settle;
+pub mod subscriptions;
+mod timeline;
 
 pub use crate::kernel::OrderId;
-pub use open::{NewOrder, Offer, OpenError, open};
-pub use order::{Order, find_any};
-pub use settle::{OrderPaid, Settlement, fulfil, settle};
+pub use attach::attach_purchases;
+pub use cancel::{CancelError, cancel};
+pub use dispute::OrderDisputed;
+pub use event::{Handled, handle};
+pub use expire::expire_unpaid;
+pub use fees::{FetchFees, fees_wanted, record_fee};
+pub use fulfil::{OrderFulfilled, fulfil};
+pub use guest::{guest_token, is_guest_token};
+pub use list::{AnyOrders, ListedOrder, list, list_any};
+pub use locked::explain_attention;
+pub use open::{Buyer, NewOrder, OpenError, Opening, check, open};
+pub use order::{
+    DisputeState, FulfilmentState, Item, Order, PaymentRow, PaymentState, RefundRow, Status, find, find_any, items,
+    payments, refunds,
+};
+pub use pay::{CapturePayment, PayError, Payable, open_session, payable};
+pub use policy::Policy;
+pub use reconcile::{OpenSession, Reconcile, ReconcileOrder, attended, nominate, reconciled, sessions_of, sweep};
+pub use refund::{MakeRefund, OrderRefunded, RefundError, made, planned, refused, request_refund};
+pub use settle::OrderPaid;
+pub use timeline::{TimelineEvent, timeline};

@@ -69,9 +69,37 @@ pub const METRICS: &[Metric] = &[
     count("mintreu_http_refused_by_switch_total", "Requests refused because an operator switched the capability off."),
     level("mintreu_http_connections", "Open connections."),
     level("mintreu_ready", "1 when the named readiness check passed last, else 0."),
+    count("mintreu_http_rate_limited_total", "Requests refused by a rate limit, by limit."),
+    // Accounts and mail.
+    count("mintreu_logins_total", "Tries to sign in, by what became of them."),
+    count("mintreu_mails_total", "Mails, by outcome: sent, refused for good, or failed and tried again."),
     // Payments.
     count("mintreu_webhooks_total", "Deliveries of payment providers, by provider and by what became of them."),
+    count("mintreu_webhooks_duplicates_total", "Handlings that found their event known or handled already."),
+    count("mintreu_webhooks_purged_total", "Events deleted after their retention."),
+    count("mintreu_webhooks_handled_total", "Events of payment providers handled, by provider and outcome."),
+    count("mintreu_provider_calls_total", "Calls to payment providers, by provider, operation and outcome."),
+    seconds("mintreu_provider_duration_seconds", "How long a call to a payment provider took, by operation."),
+    level(
+        "mintreu_provider_breaker_open",
+        "1 while a provider that failed several times in a row is left alone, else 0.",
+    ),
+    // Orders.
+    count("mintreu_orders_opened_total", "Orders opened, by provider."),
+    count("mintreu_orders_paid_total", "Orders that became paid, by provider."),
+    count("mintreu_orders_reconciled_total", "Orders that became paid because the provider was asked, by provider."),
+    count("mintreu_orders_flagged_total", "Orders marked for a person to look at."),
+    seconds("mintreu_orders_fulfilment_seconds", "From an order's payment to its licences."),
+    // Licences.
+    count("mintreu_license_validations_total", "Answered questions about licences, by code."),
+    count("mintreu_license_lookups_total", "Licences looked up, by where they were found."),
+    gauge(
+        "mintreu_license_cache_age_seconds",
+        Unit::Seconds,
+        "How long ago all licences in memory were known to be true.",
+    ),
     // The database.
+    count("mintreu_db_statements_total", "Statements sent, by whether a transaction sent them or a reader."),
     seconds("mintreu_db_wait_seconds", "How long a transaction waited for its connection."),
     seconds("mintreu_db_hold_seconds", "How long a transaction was held."),
     seconds("mintreu_db_commit_seconds", "How long a group's COMMIT took."),

@@ -17,7 +17,7 @@ async fn shop_with_a_trail(db: &TestDb) -> (Shop, String) {
     shop.run(&["flags", "kill", "support", "--reason", "a holiday"]);
     until("all entries are sealed", async || {
         let trail = shop.json(&["audit", "verify"]);
-        if trail["unsealed"] == 0 && trail["verified"] == 4 { Ok(()) } else { Err(trail) }
+        if trail["unsealed"] == 0 && trail["verified"] == 5 { Ok(()) } else { Err(trail) }
     })
     .await;
     server.terminate();
@@ -37,11 +37,11 @@ on_both!(the_trail_is_listed_and_exported_and_proved, |db| async move {
     let (shop, order) = shop_with_a_trail(&db).await;
     let listed = shop.json(&["audit", "list", "--object-type", "order", "--object", &order]);
     let actions: Vec<_> = listed["data"].as_array().expect("a list").iter().map(|it| &it["action"]).collect();
-    assert_eq!(actions, ["license.issued", "order.paid", "order.opened"], "newest first");
+    assert_eq!(actions, ["order.fulfilled", "order.paid", "order.opened"], "newest first");
     let page = shop.json(&["audit", "list", "--limit", "1"]);
     assert_eq!((&page["has_more"], &page["data"][0]["action"]), (&json!(true), &json!("switch.killed")));
     let next = page["next_cursor"].as_str().expect("a cursor");
-    assert_eq!(shop.json(&["audit", "list", "--after", next])["data"].as_array().map(Vec::len), Some(3));
+    assert_eq!(shop.json(&["audit", "list", "--after", next])["data"].as_array().map(Vec::len), Some(4));
     let table = shop.run(&["audit", "list"]);
     assert!(table.starts_with("TIME") && table.contains("a holiday"), "{table}");
     assert_eq!(shop.run(&["audit", "list", "--action", "nothing.like.this"]), "no entries\n");
@@ -49,7 +49,7 @@ on_both!(the_trail_is_listed_and_exported_and_proved, |db| async move {
     let printed = shop.run(&["audit", "export"]);
     let lines: Vec<Value> = printed.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     let sequences: Vec<_> = lines.iter().filter_map(|line| line["sequence"].as_i64()).collect();
-    assert_eq!(sequences, [1, 2, 3, 4]);
+    assert_eq!(sequences, [1, 2, 3, 4, 5]);
     let head = &lines.last().expect("a head")["head"];
     let published = format!("{}:{}", head["sequence"], head["mac"].as_str().expect("a hash"));
     shop.run(&["audit", "export", "--output", "trail.jsonl"]);
@@ -58,10 +58,10 @@ on_both!(the_trail_is_listed_and_exported_and_proved, |db| async move {
     let refused = shop.refused(&["audit", "export", "--output", "no/such/directory/trail.jsonl"], 1);
     assert!(refused.stderr.contains("no/such/directory/trail.jsonl"), "{refused:?}");
 
-    assert!(shop.run(&["audit", "verify"]).starts_with("whole: 4 entries verified"));
+    assert!(shop.run(&["audit", "verify"]).starts_with("whole: 5 entries verified"));
     shop.run(&["audit", "verify", "--head", &published]);
-    let forged = published.replace("4:", "3:");
-    assert_eq!(shop.refused(&["audit", "verify", "--head", &forged], 3).status.code(), Some(3));
+    let forged = published.replace("5:", "4:");
+    assert_eq!(shop.refused(&["audit", "verify", "--head", &forged], 3).status.code(), Some(4));
 });
 
 on_both!(an_edited_entry_is_found_and_named, |db| async move {
@@ -87,8 +87,8 @@ on_both!(a_trail_that_was_cut_with_its_head_is_found_by_a_head_kept_elsewhere, |
     let (shop, _) = shop_with_a_trail(&db).await;
     let head = shop.json(&["audit", "verify"])["head"].clone();
     let published = format!("{}:{}", head["sequence"], head["mac"].as_str().expect("a hash"));
-    tamper(&shop, "UPDATE audit_head SET seq = 3, mac = (SELECT mac FROM audit_entries WHERE seq = 3)").await;
-    tamper(&shop, "DELETE FROM audit_entries WHERE seq = 4").await;
+    tamper(&shop, "UPDATE audit_head SET seq = 4, mac = (SELECT mac FROM audit_entries WHERE seq = 4)").await;
+    tamper(&shop, "DELETE FROM audit_entries WHERE seq = 5").await;
     shop.run(&["audit", "verify"]);
     assert!(shop.refused(&["audit", "verify", "--head", &published], 3).stdout.contains("cut"));
 });

@@ -58,7 +58,8 @@ fn the_configuration_is_checked_and_shown_without_its_secrets() {
 fn what_is_shown_is_a_configuration() {
     let mintreu = Mintreu::new();
     let shown = mintreu.run(&["config", "show"]).stdout;
-    let redacted = |line: &str| line.starts_with("webhook_secret");
+    let redacted =
+        |line: &str| ["webhook_secret", "secret_key", "client_secret"].iter().any(|key| line.starts_with(key));
     let file: Vec<_> = shown.lines().filter(|line| !redacted(line)).collect();
     std::fs::write(mintreu.directory().join("shown.toml"), file.join("\n")).expect("a file");
     let checked = mintreu.run(&["config", "check", "--config", "shown.toml"]);

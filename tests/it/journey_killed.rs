@@ -13,9 +13,10 @@ use std::{
 
 use futures::future::join_all;
 use mintreu::usage::{self, Count, Usage};
-use reqwest::StatusCode;
+use reqwest::{Response, StatusCode};
+use serde_json::{Value, json};
 
-use crate::journey_shop::{Shop, ids, new_order, now, until};
+use crate::journey_shop::{Shop, ids, new_order, now, session_in, until};
 
 const CLIENTS: usize = 8;
 const ORDERS: usize = 25;
@@ -31,29 +32,40 @@ struct Told {
     answers: AtomicUsize,
 }
 
-/// Sends a POST until it is answered with this status, however often the server dies meanwhile.
-async fn insist(shop: &Shop, told: &Told, path: &str, status: StatusCode) -> String {
-    let what = format!("POST {path} is answered with {status}");
-    let text = until(&what, async || {
-        let answer = shop.client.post(shop.mintreu.url(path)).json(&new_order()).send().await;
-        let answer = answer.map_err(|error| error.to_string())?;
-        if answer.status() != status {
-            return Err(answer.status().to_string());
+/// Sends a request until it is answered well, however often the server dies meanwhile. What was done by a try whose
+/// answer was lost cannot be done again: that is an answer too.
+async fn insist(told: &Told, what: &str, send: impl AsyncFn() -> reqwest::Result<Response>) -> Option<Value> {
+    let answer = until(what, async || {
+        let answer = send().await.map_err(|error| error.to_string())?;
+        match answer.status() {
+            StatusCode::CONFLICT => Ok(None),
+            status if status.is_success() => answer.json().await.map(Some).map_err(|error| error.to_string()),
+            status => Err(status.to_string()),
         }
-        answer.text().await.map_err(|error| error.to_string())
     })
     .await;
     told.answers.fetch_add(1, Ordering::Relaxed);
-    text
+    answer
 }
 
 async fn buy(shop: &Shop, told: &Told) {
     for _ in 0..ORDERS {
-        let text = insist(shop, told, "/api/orders", StatusCode::CREATED).await;
-        let opened: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        // With a key, a try whose answer was lost is answered again and does nothing twice.
+        let key = ids().next_uuid().to_string();
+        let opened = insist(told, "an order is opened", async || {
+            let request = shop.client.post(shop.mintreu.url("/api/orders")).header("idempotency-key", &key);
+            request.header("cookie", &shop.buyer().await.cookie).json(&new_order()).send().await
+        });
+        let opened = opened.await.expect("an order");
         let order = opened["id"].as_str().expect("an identifier").to_owned();
         told.opened.lock().expect("a lock").insert(order.clone());
-        insist(shop, told, &format!("/pay/{order}"), StatusCode::ACCEPTED).await;
+        let pay = shop.mintreu.url(&format!("/pay/{order}"));
+        let session = insist(told, "a session is opened", async || {
+            shop.client.get(&pay).header("accept", "application/json").send().await
+        });
+        let session = session_in(&session.await.expect("a session"));
+        let complete = shop.mintreu.url(&format!("/sandbox/sessions/{session}/complete"));
+        insist(told, "it is paid", async || shop.post_at(&complete, &json!({ "outcome": "paid" })).await).await;
         told.paid.lock().expect("a lock").insert(order);
     }
 }
@@ -71,7 +83,7 @@ fn count_and_die(shop: &Shop) {
 /// Kills the server at random moments, spread over all that the clients do.
 async fn kill_again_and_again(shop: &Shop, told: &Told) {
     let random = || RandomState::new().build_hasher().finish();
-    let all_answers = CLIENTS * ORDERS * 2;
+    let all_answers = CLIENTS * ORDERS * 3;
     let mut server = shop.serve().await;
     for kill in 1..=KILLS {
         let moment = all_answers * kill / (KILLS + 1);
@@ -109,8 +121,9 @@ on_both!(killed_again_and_again_it_loses_no_order_and_gives_each_one_license, |d
     }
     let outcomes = shop.outcomes().await;
     let settled = outcomes.iter().filter(|outcome| *outcome == "settled").count();
-    assert_eq!(settled, opened.len(), "each is settled once; an answer that was lost may have opened or paid another");
-    assert!(outcomes.iter().all(|outcome| outcome == "settled" || outcome == "already_paid"), "{outcomes:?}");
+    assert!(settled <= opened.len(), "each is settled once: {outcomes:?}");
+    let known = ["settled", "already_paid", "fee_booked", "no_change", "ignored"];
+    assert!(outcomes.iter().all(|outcome| known.contains(&outcome.as_str())), "{outcomes:?}");
 
     let all_paid = i64::try_from(opened.len()).expect("a few");
     for (count, query) in [
@@ -119,7 +132,7 @@ on_both!(killed_again_and_again_it_loses_no_order_and_gives_each_one_license, |d
         (all_paid, "SELECT COUNT(*) FROM orders WHERE paid_at IS NOT NULL AND fulfilled_at IS NOT NULL"),
         (0, "SELECT COUNT(*) FROM orders WHERE (paid_at IS NULL) != (fulfilled_at IS NULL)"),
         (all_paid, "SELECT COUNT(*) FROM audit_entries WHERE action = 'order.paid'"),
-        (all_paid, "SELECT COUNT(*) FROM audit_entries WHERE action = 'license.issued'"),
+        (all_paid, "SELECT COUNT(*) FROM audit_entries WHERE action = 'order.fulfilled'"),
         (all_paid, "SELECT COUNT(*) FROM domain_events WHERE name = 'license.created'"),
     ] {
         assert_eq!(shop.number(query).await, count, "{query}");
@@ -140,7 +153,10 @@ on_both!(killed_again_and_again_it_loses_no_order_and_gives_each_one_license, |d
     })
     .await;
     until("the queue is empty", async || {
-        let left = shop.number("SELECT COUNT(*) FROM jobs WHERE state != 'completed'").await;
+        // What is for later, such as mail that no one takes here, is not waited for.
+        let left = shop
+            .number("SELECT COUNT(*) FROM jobs WHERE state != 'completed' AND queue IN ('payments', 'licensing')")
+            .await;
         if left == 0 { Ok(()) } else { Err(left) }
     })
     .await;

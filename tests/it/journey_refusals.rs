@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{
-    journey_shop::{Shop, problem},
+    journey_shop::{PRODUCT, Shop, new_order, problem},
     support::TestDb,
 };
 
@@ -21,7 +21,12 @@ fn post(kind: &'static str, body: impl Into<Vec<u8>>, met: (u16, &'static str, O
 fn bodies() -> Vec<Case> {
     let malformed = |pointer| (400, "malformed-body", pointer);
     let invalid = |pointer| (422, "invalid-input", Some(pointer));
-    let with_email = |email: &str| json!({ "email": email, "product": "sandbox-license" }).to_string();
+    let with = |name: &str, value: Value| {
+        let mut body = json!({ "items": [{ "product": PRODUCT }] });
+        body[name] = value;
+        body.to_string()
+    };
+    let item = |item: Value| json!({ "items": [item] }).to_string();
     let long = "x".repeat(300);
     vec![
         post(JSON, "", malformed(None)),
@@ -30,16 +35,25 @@ fn bodies() -> Vec<Case> {
         post(JSON, b"\xff\xff".as_slice(), malformed(None)),
         post(JSON, "[]", malformed(Some("#"))),
         post(JSON, "null", malformed(Some("#"))),
-        post(JSON, r#"{"email":"a@b.c"}"#, malformed(Some("#/product"))),
-        post(JSON, r#"{"email":1,"product":"sandbox-license"}"#, malformed(Some("#/email"))),
-        post(JSON, r#"{"email":"a@b.c","product":"sandbox-license","price":1}"#, malformed(Some("#/price"))),
-        post(JSON, with_email("nobody"), invalid("#/email")),
-        post(JSON, with_email("a b@example.com"), invalid("#/email")),
-        post(JSON, with_email("nul\0@example.com"), invalid("#/email")),
-        post(JSON, with_email(&format!("{long}@example.com")), invalid("#/email")),
-        post(JSON, json!({ "email": "a@b.c", "product": long }).to_string(), invalid("#/product")),
-        post(JSON, json!({ "email": "a@b.c", "product": "\0" }).to_string(), invalid("#/product")),
-        post("text/plain", with_email("a@b.c"), (415, "unsupported-media-type", None)),
+        post(JSON, r#"{"email":"a@b.c"}"#, malformed(Some("#/items"))),
+        post(JSON, with("price", json!(1)), malformed(Some("#/price"))),
+        post(JSON, with("currency", json!("ZZZ")), malformed(Some("#/currency"))),
+        post(JSON, with("provider", json!("cash")), malformed(Some("#/provider"))),
+        post(JSON, with("provider", json!("stripe")), invalid("#/provider")),
+        post(JSON, with("currency", json!("EUR")), invalid("#/items/0")),
+        post(JSON, with("coupon", json!("NONE")), invalid("#/coupon")),
+        post(JSON, with("coupon", json!("\0")), invalid("#/coupon")),
+        post(JSON, with("items", json!([])), invalid("#/items")),
+        post(JSON, with("items", json!(vec![json!({ "product": PRODUCT }); 51])), invalid("#/items")),
+        post(JSON, item(json!({ "product": PRODUCT, "quantity": 0 })), invalid("#/items/0")),
+        post(JSON, item(json!({ "product": PRODUCT, "quantity": -1 })), invalid("#/items/0")),
+        post(JSON, item(json!({ "product": PRODUCT, "quantity": i64::MAX })), invalid("#/items/0")),
+        post(JSON, item(json!({ "product": PRODUCT, "quantity": 1.5 })), malformed(Some("#/items/0/quantity"))),
+        post(JSON, item(json!({ "product": PRODUCT, "plan": "none" })), invalid("#/items/0")),
+        post(JSON, item(json!({ "product": long })), invalid("#/items/0")),
+        post(JSON, item(json!({ "product": "\0" })), invalid("#/items/0")),
+        post(JSON, item(json!({ "product": "prd_01kae41rr5f71r9kjywk21ja4c" })), invalid("#/items/0")),
+        post("text/plain", new_order().to_string(), (415, "unsupported-media-type", None)),
         post("application/x-www-form-urlencoded", "email=a", (415, "unsupported-media-type", None)),
         post(JSON, format!("\"{}\"", "x".repeat(1 << 20)), (413, "body-too-large", None)),
         Case(Method::POST, "/webhooks/sandbox", JSON, vec![b'x'; (1 << 20) + 1], (413, "body-too-large", None)),
@@ -57,13 +71,15 @@ fn paths() -> Vec<Case> {
         case(Method::GET, "/api/orders/%00", parameter),
         case(Method::GET, "/api/orders/%ff", parameter),
         case(Method::GET, "/api/orders/lic_01kae41rr5f71r9kjywk21ja4c", parameter),
-        case(Method::POST, "/pay/nothing", parameter),
+        case(Method::GET, "/pay/nothing", parameter),
         case(Method::GET, "/api/orders/ord_01kae41rr5f71r9kjywk21ja4c", nowhere),
-        case(Method::POST, "/pay/ord_01kae41rr5f71r9kjywk21ja4c", nowhere),
+        case(Method::GET, "/pay/ord_01kae41rr5f71r9kjywk21ja4c", nowhere),
+        case(Method::GET, "/pay/ord_01kae41rr5f71r9kjywk21ja4c/return", nowhere),
+        case(Method::POST, "/pay/ord_01kae41rr5f71r9kjywk21ja4c", wrong_method),
         case(Method::POST, "/webhooks/unknown", nowhere),
         case(Method::GET, "/api/orders/", nowhere),
         case(Method::GET, "/no/such/path", nowhere),
-        case(Method::GET, ORDERS, wrong_method),
+        case(Method::PUT, ORDERS, wrong_method),
         case(Method::DELETE, "/api/orders/ord_01kae41rr5f71r9kjywk21ja4c", wrong_method),
         case(Method::GET, "/webhooks/sandbox", wrong_method),
         case(Method::PUT, "/readyz", wrong_method),
@@ -76,6 +92,7 @@ on_both!(every_refusal_is_a_problem_that_points_at_the_fault, |db| async move {
     for Case(method, path, kind, body, (status, name, pointer)) in bodies().into_iter().chain(paths()) {
         let told = format!("{method} {path} {}", String::from_utf8_lossy(&body[..body.len().min(80)]));
         let request = shop.client.request(method, shop.mintreu.url(path)).header("content-type", kind).body(body);
+        let request = request.header("cookie", &shop.buyer().await.cookie);
         let answer = request.send().await.unwrap_or_else(|error| panic!("{told}: {error}"));
         let allow = answer.headers().get("allow").cloned();
         assert_eq!(answer.status(), status, "{told}");
@@ -88,7 +105,7 @@ on_both!(every_refusal_is_a_problem_that_points_at_the_fault, |db| async move {
         assert!(problem.to_string().len() < 1_000, "{told}: what the client sent is not sent back whole");
         assert_eq!(allow.is_some(), status == 405, "{told}: the methods that are allowed");
     }
-    for table in ["SELECT COUNT(*) FROM orders", "SELECT COUNT(*) FROM webhook_inbox", "SELECT COUNT(*) FROM jobs"] {
+    for table in ["SELECT COUNT(*) FROM orders", "SELECT COUNT(*) FROM webhook_inbox"] {
         assert_eq!(shop.number(table).await, 0, "{table}");
     }
 });

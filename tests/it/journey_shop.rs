@@ -3,14 +3,17 @@
 use std::{sync::Arc, time::Duration};
 
 use mintreu::{
+    accounts::Role,
     db::{Db, DbOptions},
     kernel::{Clock, IdSource, SystemClock, Time},
-    payments::sandbox,
+    payments::signature,
 };
 use reqwest::{Client, Response};
 use serde_json::{Value, json};
 
-use crate::support::{Finished, Mintreu, Running, TestDb};
+use tokio::sync::OnceCell;
+
+use crate::support::{Finished, Mintreu, Person, Running, Sells, TestDb, crypto, put_on_sale, sign_in};
 
 /// How long anything may take on a busy machine before a test gives up.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -24,6 +27,7 @@ pub(crate) struct Shop {
     pub(crate) mintreu: Mintreu,
     pub(crate) client: Client,
     url: String,
+    buyer: OnceCell<Person>,
 }
 
 impl Shop {
@@ -35,7 +39,8 @@ impl Shop {
     /// An installation with an environment of its own, not started.
     pub(crate) fn of(mintreu: Mintreu, url: &str) -> Self {
         let mintreu = mintreu.env("MINTREU__DATABASE__URL", url);
-        Self { mintreu, client: Client::new(), url: url.to_owned() }
+        crypto();
+        Self { mintreu, client: Client::new(), url: url.to_owned(), buyer: OnceCell::new() }
     }
 
     /// Starts the server again: other tests' connections may hold its port for a moment.
@@ -51,11 +56,31 @@ impl Shop {
                 }
                 let answer = self.client.get(&ready).timeout(PATIENCE).send().await;
                 if answer.is_ok_and(|answer| answer.status().is_success()) {
+                    self.buyer().await;
                     return running;
                 }
                 tokio::time::sleep(TICK).await;
             }
         }
+    }
+
+    /// Somebody signed in who buys what is on sale; both are made when they are first needed.
+    pub(crate) async fn buyer(&self) -> &Person {
+        let make = async || {
+            let db = self.db().await;
+            db.migrate().await.expect("the schema is brought up to date");
+            let on_sale: i64 =
+                mintreu::fetch_one!(&db, sqlx::query_scalar("SELECT COUNT(*) FROM products")).expect("a number");
+            if on_sale == 0 {
+                put_on_sale(&db, PRODUCT, Sells::default()).await;
+            }
+            // Another client of the same database may have made one.
+            let email = format!("buyer-{}@example.com", ids().next_uuid().simple());
+            let person = sign_in(&db, &email, Role::Customer).await;
+            db.close().await;
+            person
+        };
+        self.buyer.get_or_init(make).await
     }
 
     /// The database, as another process opens it.
@@ -92,11 +117,17 @@ impl Shop {
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Response {
-        self.client.post(self.mintreu.url(path)).json(body).send().await.expect("an answer")
+        self.post_at(&self.mintreu.url(path), body).await.expect("an answer")
+    }
+
+    /// The same at any address, by a server that may die.
+    pub(crate) async fn post_at(&self, url: &str, body: &Value) -> reqwest::Result<Response> {
+        self.client.post(url).header("cookie", &self.buyer().await.cookie).json(body).send().await
     }
 
     pub(crate) async fn get(&self, path: &str) -> Response {
-        self.client.get(self.mintreu.url(path)).send().await.expect("an answer")
+        let request = self.client.get(self.mintreu.url(path)).header("cookie", &self.buyer().await.cookie);
+        request.send().await.expect("an answer")
     }
 
     /// Opens an order and gives its identifier.
@@ -107,10 +138,24 @@ impl Shop {
         order["id"].as_str().expect("an identifier").to_owned()
     }
 
-    /// Pays an order.
+    /// Pays an order, as its buyer does on the sandbox's page.
     pub(crate) async fn pay(&self, order: &str) {
-        let answer = self.client.post(self.mintreu.url(&format!("/pay/{order}"))).send().await.expect("an answer");
-        assert_eq!(answer.status(), 202);
+        self.complete(order, &json!({ "outcome": "paid" })).await;
+    }
+
+    /// Does this on the sandbox's page of an order.
+    pub(crate) async fn complete(&self, order: &str, what: &Value) {
+        let session = self.session(order).await;
+        let answer = self.post(&format!("/sandbox/sessions/{session}/complete"), what).await;
+        assert_eq!(answer.status(), 200, "{what}");
+    }
+
+    /// The name of the session in which an order is paid; opens it.
+    pub(crate) async fn session(&self, order: &str) -> String {
+        let request = self.client.get(self.mintreu.url(&format!("/pay/{order}"))).header("accept", "application/json");
+        let answer = request.send().await.expect("an answer");
+        assert_eq!(answer.status(), 200);
+        session_in(&answer.json().await.expect("JSON"))
     }
 
     /// An order as its buyer sees it.
@@ -131,7 +176,7 @@ impl Shop {
 
     /// Delivers a body as the provider would, signed now.
     pub(crate) async fn deliver(&self, body: &[u8]) -> Response {
-        self.deliver_signed(body, &sandbox::sign(SECRET, body, now())).await
+        self.deliver_signed(body, &signature::sign(SECRET, body, now())).await
     }
 
     /// Delivers a body with this signature.
@@ -162,14 +207,24 @@ impl Shop {
     }
 }
 
+/// What is on sale.
+pub(crate) const PRODUCT: &str = "sandbox-license";
+
 /// What buyers send.
 pub(crate) fn new_order() -> Value {
-    json!({ "email": "buyer@example.com", "product": "sandbox-license" })
+    json!({ "items": [{ "product": PRODUCT }] })
+}
+
+/// The session that an answer of `/pay/{order}` leads to.
+pub(crate) fn session_in(answer: &Value) -> String {
+    let url = answer["url"].as_str().expect("an address");
+    url.rsplit('/').next().expect("a last part").to_owned()
 }
 
 /// What the sandbox sends when `order` was paid; `change` is laid over the session.
 pub(crate) fn paid_event(id: &str, order: &str, change: &Value) -> Vec<u8> {
     let mut session = json!({
+        "id": format!("cs_test_{order}"),
         "object": "checkout.session",
         "client_reference_id": order,
         "amount_total": 1999,

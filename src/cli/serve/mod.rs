@@ -1,7 +1,9 @@
 //! `mintreu serve`: opens everything, runs until told to stop, and leaves nothing half done.
 
 mod lock;
+mod providers;
 mod readiness;
+mod shop;
 mod work;
 
 pub(super) use work::QUEUES;
@@ -22,12 +24,31 @@ use crate::{
     flags::{Registry, RegistryOptions},
     http::{self, Front, FrontOptions, Server},
     kernel::IdSource,
+    licenses::{CacheOptions, CallLimits, KeyMaker, LicenseCache},
     telemetry::{self, Metrics},
     usage::{self, LogPolicy, Usage},
 };
 
+/// What a server does after what was to be done while it serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Then {
+    /// Serves until it is told to stop.
+    Stay,
+    /// Stops.
+    Leave,
+}
+
 /// Runs the server until SIGTERM or SIGINT.
 pub(super) async fn run(config: Config) -> Result<ExitCode, Failure> {
+    run_with(config, Then::Stay, async |_| Ok(())).await
+}
+
+/// Runs the server and, as soon as it answers, `errand`; a failed errand ends it.
+pub(super) async fn run_with(
+    config: Config,
+    then: Then,
+    errand: impl AsyncFnOnce(&App) -> Result<(), Failure>,
+) -> Result<ExitCode, Failure> {
     telemetry::init(config.telemetry.log_filter.as_str(), config.telemetry.log_format).map_err(Failure::usage)?;
     let metrics = Metrics::install().map_err(Failure::failed)?;
     // Everything that a wrong setting can break is tried before work begins.
@@ -44,10 +65,11 @@ pub(super) async fn run(config: Config) -> Result<ExitCode, Failure> {
     let listeners = Listeners { shop, operators };
     // Before the first answer, so that whoever saw the server ready can end it well.
     let told_to_stop = Signals::listen()?;
+    let mut run = Ok(());
     serve(&app, &config, listeners, Serving { metrics, ready: ready.clone() }, async {
         tell_service_manager(&[sd_notify::NotifyState::Ready]);
         tracing::info!(%listen, public_url = %config.http.public_url, database = %config.database.url, "ready");
-        told_to_stop.wait().await;
+        run = errand_or_signal(errand(&app), then, told_to_stop).await;
         tell_service_manager(&[sd_notify::NotifyState::Stopping]);
         tracing::info!("stopping");
         ready.drain();
@@ -57,7 +79,25 @@ pub(super) async fn run(config: Config) -> Result<ExitCode, Failure> {
     app.db.close().await;
     drop(lock);
     tracing::info!("stopped");
-    Ok(ExitCode::SUCCESS)
+    run.map(|()| ExitCode::SUCCESS)
+}
+
+/// Waits for the errand, then for the signal; a signal amid the errand ends both.
+async fn errand_or_signal(
+    errand: impl Future<Output = Result<(), Failure>>,
+    then: Then,
+    told_to_stop: Signals,
+) -> Result<(), Failure> {
+    let stop = told_to_stop.wait();
+    tokio::pin!(stop);
+    tokio::select! {
+        () = &mut stop => return Ok(()),
+        done = errand => done?,
+    }
+    if then == Then::Stay {
+        stop.await;
+    }
+    Ok(())
 }
 
 /// Opens the database, at this program's schema, and what is read from it.
@@ -68,9 +108,29 @@ async fn open_app(config: &Config) -> Result<App, Failure> {
     let options = RegistryOptions { poll: config.flags.poll_interval, ..RegistryOptions::default() };
     let flags = Registry::load(db.clone(), options).await?;
     let usage = open_usage(config, db.ids().clone())?;
-    let sandbox = &config.payments.sandbox;
-    let secrets = sandbox.enabled.then(|| Arc::from(sandbox.webhook_secret.as_slice()));
-    Ok(App { db, flags, usage, keys, currency: config.shop.currency, sandbox: secrets })
+    let providers::Parts { providers, webhooks, sandbox } = providers::open(config, &db)?;
+    let license_keys = KeyMaker::new(&keys);
+    let settings = &config.licensing;
+    let options = CacheOptions { size: settings.cache_size, stale_grace: settings.stale_grace };
+    let license_limits = CallLimits {
+        per_key: settings.validations_per_minute_per_key,
+        per_address: settings.validations_per_minute_per_address,
+    };
+    Ok(App {
+        license_cache: LicenseCache::new(db.clone(), license_keys.clone(), options),
+        passwords: open::passwords(&keys),
+        mailer: open::mailer(config)?,
+        shop: Arc::new(shop::shop(config)),
+        db,
+        flags,
+        usage,
+        keys,
+        license_keys,
+        license_limits,
+        providers,
+        webhooks,
+        sandbox,
+    })
 }
 
 /// Development brings the schema up to date by itself; production leaves the moment to its operator.

@@ -5,21 +5,25 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 use tokio::{runtime::Handle, sync::watch};
 use tokio_util::sync::CancellationToken;
 
-use super::Failure;
+use super::{Failure, providers};
 use crate::{
-    actors::{Service, System, licensing, payments},
+    accounts::Housekeeping,
+    actors::{Service, System, accounts, licensing, notifications, payments},
     app::App,
     audit::{Sealer, SealerOptions},
     config::Config,
     flags::{Registry, Switch},
-    jobs::{self, Consumer, Job, QueueOptions, Worker, WorkerOptions, retention::Retention},
-    licenses::IssueLicense,
+    jobs::{self, Consumer, Job, QueueOptions, Schedule, Worker, WorkerOptions, retention::Retention},
+    licenses::IssueLicenses,
+    notifications::Notice,
+    orders::{FetchFees, Reconcile},
     payments::HandleEvent,
     usage::Aggregator,
 };
 
 /// The queues that a server feeds from.
-pub(in crate::cli) const QUEUES: [&str; 2] = [HandleEvent::QUEUE, IssueLicense::QUEUE];
+pub(in crate::cli) const QUEUES: [&str; 4] =
+    [HandleEvent::QUEUE, IssueLicenses::QUEUE, Notice::QUEUE, Housekeeping::QUEUE];
 
 /// The running parts.
 pub(super) struct Work {
@@ -36,17 +40,25 @@ pub(super) async fn start(app: &App, config: &Config, sole: bool) -> Result<Work
     }
     let payments = actors.add(payments::capability(app)).await.map_err(Failure::failed)?;
     let licensing = actors.add(licensing::capability(app)).await.map_err(Failure::failed)?;
+    let notifications = actors.add(notifications::capability(app)).await.map_err(Failure::failed)?;
+    let accounts = actors.add(accounts::capability(app)).await.map_err(Failure::failed)?;
     let options =
         WorkerOptions { name: host_name(), lease: config.jobs.lease, poll_interval: config.jobs.poll_interval, sole };
-    let worker = Worker::start(app.db.clone(), options, Vec::new()).await?;
+    let worker = Worker::start(app.db.clone(), options, schedules(config)?).await?;
     let gates = CancellationToken::new();
-    let feed = |queue: &'static str, switch: Switch, consumer: Arc<dyn Consumer>| {
-        let gate = gate(&app.flags, switch, gates.clone());
+    let feed = |queue: &'static str, switch: Option<Switch>, consumer: Arc<dyn Consumer>| {
+        let gate = match switch {
+            Some(switch) => gate(&app.flags, switch, gates.clone()),
+            None => always_open(gates.clone()),
+        };
         let (concurrency, poll_interval) = (config.jobs.concurrency, config.jobs.poll_interval);
         worker.consume(QueueOptions { queue, concurrency, poll_interval, gate }, consumer);
     };
-    feed(HandleEvent::QUEUE, Switch::Payments, payments.consumer());
-    feed(IssueLicense::QUEUE, Switch::Licensing, licensing.consumer());
+    feed(HandleEvent::QUEUE, Some(Switch::Payments), payments.consumer());
+    feed(IssueLicenses::QUEUE, Some(Switch::Licensing), licensing.consumer());
+    // What happened is told, whatever is switched off.
+    feed(Notice::QUEUE, None, notifications.consumer());
+    feed(Housekeeping::QUEUE, None, accounts.consumer());
     Ok(Work { actors: Arc::new(actors), worker, gates })
 }
 
@@ -66,6 +78,21 @@ impl Work {
     }
 }
 
+/// What the clock sets going.
+fn schedules(config: &Config) -> Result<Vec<Schedule>, Failure> {
+    let mut all = providers::schedules(config)?;
+    all.extend(licensing::schedules().map_err(Failure::failed)?);
+    let schedules = [
+        Schedule::new("payments.reconcile", "* * * * *", Reconcile {}),
+        Schedule::new("payments.fetch_fees", "*/5 * * * *", FetchFees {}),
+        Schedule::new("accounts.housekeeping", "17 * * * *", Housekeeping {}),
+    ];
+    for schedule in schedules {
+        all.push(schedule.map_err(Failure::failed)?);
+    }
+    Ok(all)
+}
+
 /// Open while a kill switch is not flipped.
 fn gate(flags: &Registry, switch: Switch, stop: CancellationToken) -> watch::Receiver<bool> {
     let mut changes = flags.watch();
@@ -76,6 +103,17 @@ fn gate(flags: &Registry, switch: Switch, stop: CancellationToken) -> watch::Rec
             sender.send_if_modified(|was| std::mem::replace(was, open) != open);
         }
     }));
+    gate
+}
+
+/// For work that no kill switch stops.
+fn always_open(stop: CancellationToken) -> watch::Receiver<bool> {
+    let (sender, gate) = watch::channel(true);
+    // A gate whose sender is gone would look like one that has just changed.
+    tokio::spawn(async move {
+        stop.cancelled().await;
+        drop(sender);
+    });
     gate
 }
 
@@ -118,7 +156,15 @@ fn services(app: &App, config: &Config) -> Vec<Service> {
             Ok::<_, Infallible>(())
         }
     });
-    vec![usage, flags, audit, upkeep]
+    let cache = app.license_cache.clone();
+    let licenses = Service::new("licenses", move |stop| {
+        let cache = cache.clone();
+        async move {
+            cache.follow(stop).await;
+            Ok::<_, Infallible>(())
+        }
+    });
+    vec![usage, flags, audit, upkeep, licenses]
 }
 
 /// What operators call this machine.

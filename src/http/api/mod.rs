@@ -4,3 +4,4 @@ pub mod accounts;
 pub mod catalog;
 pub mod licenses;
 pub mod orders;
+pub mod webhooks;

@@ -2,11 +2,16 @@
 
 #![allow(dead_code, unused_imports, reason = "not every helper has a journey yet")]
 
+mod paypal;
 mod people;
 mod postgres;
 mod postgres_server;
 mod process;
 mod shop;
+mod smtp;
+pub(crate) mod sold;
+mod stripe;
+mod till;
 
 use std::{
     path::{Path, PathBuf},
@@ -21,6 +26,7 @@ use mintreu::{
 use tempfile::TempDir;
 
 pub(crate) use self::{
+    paypal::{Forged, PAYPAL_CLIENT, PAYPAL_WEBHOOK, PaypalServer},
     people::{Person, sign_in},
     postgres::PostgresDb,
     postgres_server::{PostgresServer, is_root},
@@ -28,6 +34,9 @@ pub(crate) use self::{
     shop::{
         Effect, NoFail, QUEUE, Shop, ShopOptions, count, create_effects, effects_once, jobs_in, settled, write_effect,
     },
+    smtp::{Received, SmtpServer},
+    stripe::{STRIPE_KEY, StripeServer},
+    till::{Sells, Till, charge, paid, put_on_sale, refunded},
 };
 
 /// A new, empty database that is gone when this is dropped.
@@ -42,11 +51,13 @@ pub(crate) enum TestDb {
 impl TestDb {
     /// An empty directory for a SQLite file.
     pub(crate) fn sqlite() -> Self {
+        crypto();
         Self::Sqlite(tempfile::tempdir().expect("a temporary directory"))
     }
 
     /// A new database; none if no server is there to test with, which [`required`] forbids.
     pub(crate) async fn postgres() -> Option<Self> {
+        crypto();
         PostgresDb::create().await.map(Self::Postgres)
     }
 
@@ -74,6 +85,12 @@ pub(crate) async fn open_with(options: &DbOptions, clock: Arc<dyn Clock>) -> Db 
     let db = Db::open(options, IdSource::new(clock)).await.expect("the database opens");
     db.migrate().await.expect("the schema is brought up to date");
     db
+}
+
+/// Names the cryptography that tests' own clients use; the program names its own.
+pub(crate) fn crypto() {
+    // Whoever comes second finds it done.
+    let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
 /// How long anything may take on a busy machine before a test gives up.

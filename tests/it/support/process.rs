@@ -42,6 +42,7 @@ pub(crate) struct Finished {
 impl Mintreu {
     /// An empty directory, free ports, and nothing of this process's environment but what programs need to run.
     pub(crate) fn new() -> Self {
+        super::crypto();
         let (http, metrics) = (free_port(), free_port());
         Self { directory: tempfile::tempdir().expect("a temporary directory"), env: Vec::new(), http, metrics }
             .env("MINTREU__HTTP__LISTEN", format!("127.0.0.1:{http}"))
@@ -89,11 +90,28 @@ impl Mintreu {
         Finished { status, stdout: running.stdout(), stderr: running.stderr() }
     }
 
+    /// Runs a command to its end with this on its standard input.
+    ///
+    /// # Panics
+    /// If it does not end in time.
+    pub(crate) fn run_with(&self, arguments: &[&str], input: &str) -> Finished {
+        let file = self.directory.path().join("stdin");
+        fs::write(&file, input).expect("the input is written");
+        let input = File::open(&file).expect("the input is read");
+        let mut running = self.spawn_with(arguments, input.into());
+        let status = running.wait();
+        Finished { status, stdout: running.stdout(), stderr: running.stderr() }
+    }
+
     /// Starts a command. Its output goes to files, so that it never waits for a reader.
     pub(crate) fn spawn(&self, arguments: &[&str]) -> Running {
+        self.spawn_with(arguments, Stdio::null())
+    }
+
+    fn spawn_with(&self, arguments: &[&str], input: Stdio) -> Running {
         let outputs = tempfile::tempdir().expect("a temporary directory");
         let create = |name| File::create(outputs.path().join(name)).expect("a file for the output");
-        let child = self.command(arguments).stdout(create("stdout")).stderr(create("stderr")).spawn();
+        let child = self.command(arguments).stdin(input).stdout(create("stdout")).stderr(create("stderr")).spawn();
         Running { child: child.expect("the binary starts"), outputs, status: None }
     }
 
@@ -157,6 +175,7 @@ impl Running {
     /// # Panics
     /// If the process ends before, or if it does not answer in time.
     pub(crate) async fn wait_until_answers(&mut self, url: &str) {
+        super::crypto();
         let (began, client) = (Instant::now(), reqwest::Client::new());
         loop {
             let answer = client.get(url).timeout(PATIENCE).send().await;

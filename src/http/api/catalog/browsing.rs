@@ -72,7 +72,7 @@ pub(super) async fn products(
     Query(filters): Query<Filters>,
     Query(page): Query<PageQuery<String>>,
 ) -> Result<impl IntoResponse, Problem> {
-    let browse = filters.browse(app.currency)?;
+    let browse = filters.browse(app.shop.currency)?;
     let PageRequest { limit, from } = page.request()?;
     let from = match from {
         PageFrom::Start => PageFrom::Start,

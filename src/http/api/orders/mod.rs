@@ -1,59 +1,37 @@
-//! `/api/orders`
+//! Orders, subscriptions, and their management.
+
+mod admin;
+mod create;
+mod show;
+mod subscriptions;
+mod view;
 
 use axum::{
-    extract::State,
-    http::{StatusCode, header},
-    response::IntoResponse,
-};
-use serde::Serialize;
-
-use crate::{
-    app::App,
-    http::{Json, Kind, Path, Problem},
-    kernel::OrderId,
-    licenses::{self, License},
-    orders::{self, NewOrder, OpenError, Order},
+    Extension, Router,
+    routing::{get, post},
 };
 
-/// An order as its buyer sees it.
-#[derive(Debug, Serialize)]
-struct OrderView {
-    #[serde(flatten)]
-    order: Order,
-    status: &'static str,
-    pay: String,
-    license: Option<License>,
-}
+use crate::{app::App, flags::Switch, http::under_switch};
 
-impl OrderView {
-    async fn find(app: &App, id: OrderId) -> Result<Self, Problem> {
-        let order = orders::find_any(&app.db, id)
-            .await?
-            .ok_or_else(|| Problem::new(Kind::NotFound).detail("there is no such order"))?;
-        let license = licenses::of_order(&app.db, id).await?;
-        Ok(Self { status: order.status(), pay: format!("/pay/{id}"), license, order })
-    }
-}
-
-/// `POST /api/orders`
-pub async fn create(State(app): State<App>, Json(new): Json<NewOrder>) -> Result<impl IntoResponse, Problem> {
-    let id = orders::open(&app.db, new).await?;
-    let view = OrderView::find(&app, id).await?;
-    Ok((StatusCode::CREATED, [(header::LOCATION, format!("/api/orders/{id}"))], Json(view)))
-}
-
-/// `GET /api/orders/{order}`
-pub async fn show(State(app): State<App>, Path(id): Path<OrderId>) -> Result<impl IntoResponse, Problem> {
-    OrderView::find(&app, id).await.map(Json)
-}
-
-impl From<OpenError> for Problem {
-    fn from(error: OpenError) -> Self {
-        let pointer = match &error {
-            OpenError::UnknownProduct => "#/product",
-            OpenError::Email => "#/email",
-            OpenError::Db(error) => return error.clone().into(),
-        };
-        Self::new(Kind::InvalidInput).error(pointer, error.to_string())
-    }
+/// The routes. Those that begin payments are behind the kill switch; looking and calling off are not.
+pub fn routes(app: &App) -> Router<App> {
+    let flags = app.flags.clone();
+    let begins = Router::new()
+        .route("/api/orders", post(create::create).layer(Extension(create::GuestLimit::new())))
+        .route("/api/quotes", post(create::quote));
+    let begins = under_switch(begins, Switch::Payments.as_str(), move || !flags.is_on(Switch::Payments));
+    Router::new()
+        .merge(begins)
+        .route("/api/orders", get(show::list))
+        .route("/api/orders/{order}", get(show::show))
+        .route("/api/orders/{order}/cancel", post(show::cancel))
+        .route("/api/subscriptions", get(subscriptions::list))
+        .route("/api/subscriptions/{subscription}", get(subscriptions::show))
+        .route("/api/subscriptions/{subscription}/cancel", post(subscriptions::cancel))
+        .route("/api/admin/orders", get(admin::list))
+        .route("/api/admin/orders/{order}", get(admin::show))
+        .route("/api/admin/orders/{order}/cancel", post(admin::cancel))
+        .route("/api/admin/orders/{order}/refunds", post(admin::refund))
+        .route("/api/admin/orders/{order}/attended", post(admin::attended))
+        .route("/api/admin/ledger/balances", get(admin::balances))
 }

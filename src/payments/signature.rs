@@ -1,13 +1,9 @@
-//! The sandbox provider: signs like Stripe, so that the path of a real payment is exercised without one.
+//! Signatures of deliveries, as Stripe makes them; the sandbox signs alike, so that one path serves both.
 //!
 //! Header `Stripe-Signature: t=<unix>,v1=<hex>[,v1=…]`, HMAC-SHA256 over `{t}.{raw body}` under the whole secret
 //! (<https://docs.stripe.com/webhooks#verify-manually>).
 
-use serde::Deserialize;
-use serde_json::json;
-
-use super::EventRow;
-use crate::kernel::{IdSource, OrderId, Secret, Time, seal};
+use crate::kernel::{Secret, Time, seal};
 
 /// How far the time in a signature may be from ours, in seconds, either way.
 const TOLERANCE: i64 = 300;
@@ -75,49 +71,6 @@ fn signature(secret: &str, time: i64, body: &[u8]) -> String {
     let mut message = format!("{time}.").into_bytes();
     message.extend_from_slice(body);
     seal::to_hex(&seal::hmac_sha256(secret.as_bytes(), &message))
-}
-
-#[derive(Deserialize)]
-struct Event<'a> {
-    id: &'a str,
-    #[serde(rename = "type")]
-    kind: &'a str,
-}
-
-/// The longest identifier or type of an event, in bytes; real ones are a tenth of it.
-const LONGEST_NAME: usize = 255;
-
-/// Reads the envelope of a verified body; none if it is no event.
-#[must_use]
-pub fn event(body: &[u8]) -> Option<EventRow> {
-    let body = std::str::from_utf8(body).ok()?;
-    let event: Event<'_> = serde_json::from_str(body).ok()?;
-    let named = |name: &str| !name.is_empty() && name.len() <= LONGEST_NAME;
-    (named(event.id) && named(event.kind)).then(|| EventRow {
-        event_id: event.id.to_owned(),
-        event_type: event.kind.to_owned(),
-        payload: body.to_owned(),
-    })
-}
-
-/// The event that a provider sends when `order` was paid in full; `amount` in minor units.
-#[must_use]
-pub fn paid_event(ids: &IdSource, order: OrderId, amount: i64, currency: &str) -> String {
-    json!({
-        "id": format!("evt_{}", ids.next_uuid().simple()),
-        "object": "event",
-        "type": "checkout.session.completed",
-        "created": ids.clock().now().as_secs(),
-        "data": { "object": {
-            "object": "checkout.session",
-            "client_reference_id": order,
-            "metadata": { "order_id": order },
-            "amount_total": amount,
-            "currency": currency.to_ascii_lowercase(),
-            "payment_status": "paid",
-        }},
-    })
-    .to_string()
 }
 
 #[cfg(test)]

@@ -1,0 +1,94 @@
+//! The payment providers that the configuration switches on.
+
+use std::{path::Path, sync::Arc};
+
+use super::Failure;
+use crate::{
+    config::{Config, PaypalSection, StripeSection},
+    db::Db,
+    jobs::Schedule,
+    kernel::Secret,
+    payments::{
+        Client, ClientOptions, Guarded, Intake, Provider, Providers, PurgeInbox,
+        paypal::{CertificateOptions, Paypal, PaypalOptions, Verifier},
+        sandbox::Sandbox,
+        stripe::{Stripe, StripeOptions},
+    },
+};
+
+/// What `App` holds of them.
+pub(super) struct Parts {
+    pub(super) providers: Providers,
+    pub(super) webhooks: Intake,
+    pub(super) sandbox: Option<Sandbox>,
+}
+
+/// Makes the clients, and what verifies their webhooks.
+pub(super) fn open(config: &Config, db: &Db) -> Result<Parts, Failure> {
+    let options = ClientOptions { timeout: config.payments.timeout, ..ClientOptions::default() };
+    let client = Client::new(options, db.ids().clone()).map_err(Failure::failed)?;
+    let clock = Arc::clone(db.ids().clock());
+    let (mut providers, mut webhooks) = (Vec::<Arc<dyn Provider>>::new(), Intake::default());
+    let StripeSection { api_base, secret_key, webhook_secret } = &config.payments.stripe;
+    if !secret_key.expose().is_empty() {
+        let options = StripeOptions { api_base: base(api_base), secret_key: secret_key.clone() };
+        let stripe = Stripe::new(client.clone(), options, Arc::clone(&clock));
+        providers.push(Arc::new(Guarded::new(stripe, Arc::clone(&clock))));
+        webhooks.stripe = Some(secrets(webhook_secret));
+    }
+    if !config.payments.paypal.client_id.is_empty() {
+        let paypal = paypal(config, client.clone(), db);
+        providers.push(Arc::new(Guarded::new(paypal, clock)));
+        webhooks.paypal = Some(Arc::new(verifier(&config.payments.paypal, client)?));
+    }
+    let mut sandbox = None;
+    if config.payments.sandbox.enabled {
+        webhooks.sandbox = Some(secrets(&config.payments.sandbox.webhook_secret));
+        let pretended = Sandbox::new(db.clone(), webhooks.clone(), config.http.public_url.as_str());
+        providers.push(Arc::new(pretended.clone()));
+        sandbox = Some(pretended);
+    }
+    Ok(Parts { providers: Providers::new(providers), webhooks, sandbox })
+}
+
+/// What of the payments is done by the clock.
+pub(super) fn schedules(config: &Config) -> Result<Vec<Schedule>, Failure> {
+    let purge = PurgeInbox { keep_seconds: config.payments.inbox_retention.as_secs() };
+    let nightly = Schedule::new("payments.purge_inbox", "23 3 * * *", purge).map_err(Failure::failed)?;
+    Ok(vec![nightly])
+}
+
+fn paypal(config: &Config, client: Client, db: &Db) -> Paypal {
+    let PaypalSection { api_base, client_id, client_secret, .. } = &config.payments.paypal;
+    let options = PaypalOptions {
+        api_base: base(api_base),
+        client_id: client_id.clone(),
+        client_secret: client_secret.clone(),
+        shop_name: config.shop.name.clone(),
+    };
+    Paypal::new(client, options, Arc::clone(db.ids().clock()))
+}
+
+fn verifier(section: &PaypalSection, client: Client) -> Result<Verifier, Failure> {
+    let roots = match &*section.certificate_roots {
+        path if path.as_os_str().is_empty() => None,
+        path => Some(read(path)?),
+    };
+    let options = CertificateOptions { api_base: base(&section.api_base), roots };
+    Verifier::new(client, section.webhook_id.clone(), &options)
+        .map_err(|error| Failure::failed(format!("payments.paypal.certificate_roots: {error}")))
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path).map_err(|error| {
+        Failure::failed(format!("payments.paypal.certificate_roots: cannot read {}: {error}", path.display()))
+    })
+}
+
+fn base(url: &str) -> String {
+    url.trim_end_matches('/').to_owned()
+}
+
+fn secrets(list: &[Secret<String>]) -> Arc<[Secret<String>]> {
+    list.iter().filter(|secret| !secret.expose().is_empty()).cloned().collect()
+}

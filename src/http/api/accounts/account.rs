@@ -1,0 +1,43 @@
+//! `/api/account`
+
+use axum::{extract::State, response::IntoResponse};
+use serde::Deserialize;
+
+use super::fields;
+use crate::{
+    accounts::{self, Account, Scope},
+    app::App,
+    http::{Caller, Context, Json, Problem},
+};
+
+/// `GET /api/account`
+pub async fn show(State(app): State<App>, caller: Caller) -> Result<impl IntoResponse, Problem> {
+    caller.require(Scope::AccountRead)?;
+    own(&app, &caller).await.map(Json)
+}
+
+/// What changes.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeBody {
+    name: Option<String>,
+}
+
+/// `PATCH /api/account`
+pub async fn change(
+    State(app): State<App>,
+    caller: Caller,
+    context: Context,
+    Json(body): Json<ChangeBody>,
+) -> Result<impl IntoResponse, Problem> {
+    caller.require(Scope::AccountWrite)?;
+    if let Some(name) = body.name.as_deref().map(fields::name).transpose()? {
+        accounts::rename(&app.db, caller.user, &name, &caller.by(&context)).await?;
+    }
+    own(&app, &caller).await.map(Json)
+}
+
+async fn own(app: &App, caller: &Caller) -> Result<Account, Problem> {
+    let account = accounts::find_any_account(&app.db, caller.user).await?;
+    account.ok_or_else(|| Problem::internal("a caller without an account"))
+}

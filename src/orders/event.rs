@@ -1,0 +1,102 @@
+//! What a provider's event does to orders: every kind of event, and what became of it.
+
+use serde_json::json;
+
+use super::{Policy, dispute, fees, refund, settle, subscriptions, timeline};
+use crate::{
+    db::Tx,
+    jobs::Failure,
+    payments::{Event, ProviderName},
+    text_enum,
+};
+
+text_enum! {
+    /// What became of an event.
+    pub enum Handled {
+        /// The order is paid now.
+        Settled = "settled",
+        /// It was paid before, by the same payment.
+        AlreadyPaid = "already_paid",
+        /// The amount or the currency is another than the order's: kept for an operator, nothing settled.
+        WrongAmount = "wrong_amount",
+        /// The money goes back: paid twice, or too late.
+        GivenBack = "given_back",
+        /// The event names no order of ours.
+        UnknownOrder = "unknown_order",
+        /// Approved by the buyer; the money is being captured.
+        Capturing = "capturing",
+        /// The payment failed; the buyer may try again.
+        Failed = "payment_failed",
+        /// The session ended unpaid.
+        SessionEnded = "session_ended",
+        /// Money went back.
+        Refunded = "refunded",
+        /// Kept until the payment that it refunds is known.
+        Waiting = "waiting_for_payment",
+        /// A dispute began.
+        Disputed = "disputed",
+        /// A dispute ended well.
+        DisputeWon = "dispute_won",
+        /// A dispute ended badly.
+        DisputeLost = "dispute_lost",
+        /// The provider's fee is in the ledger.
+        FeeBooked = "fee_booked",
+        /// A subscription goes on.
+        Renewed = "renewed",
+        /// A subscription's period is unpaid.
+        PastDue = "past_due",
+        /// A subscription was changed.
+        SubscriptionChanged = "subscription_changed",
+        /// A subscription ended.
+        SubscriptionEnded = "subscription_ended",
+        /// Known already.
+        NoChange = "no_change",
+        /// The event is of a type that changes nothing here.
+        Ignored = "ignored",
+    }
+}
+
+/// Does what an event says, in the transaction that marks it handled.
+pub async fn handle(tx: &mut Tx, provider: ProviderName, event: Event, policy: &Policy) -> Result<Handled, Failure> {
+    match event {
+        Event::Paid(paid) => settle::settle(tx, provider, &paid, policy).await,
+        Event::Approved { order, session } => {
+            tx.enqueue(&super::CapturePayment { order, provider, session }).await?;
+            Ok(Handled::Capturing)
+        }
+        Event::PaymentFailed { order, session, reason } => {
+            if let Some(session) = session {
+                settle::session_ended(tx, provider, &session, "failed").await?;
+            }
+            // The provider's words are for its own page; here it is enough that it failed.
+            tracing::info!(%order, %provider, reason, "a payment failed");
+            if super::expire::exists(tx, order).await? {
+                timeline::note(tx, order, "payment_failed", json!({ "provider": provider }));
+            }
+            Ok(Handled::Failed)
+        }
+        Event::SessionExpired { session, .. } => {
+            let ended = settle::session_ended(tx, provider, &session, "cancelled").await?;
+            Ok(if ended { Handled::SessionEnded } else { Handled::NoChange })
+        }
+        Event::Refunded(refunded) => refund::refunded(tx, provider, &refunded, policy).await,
+        Event::DisputeOpened(news) => dispute::opened(tx, provider, &news).await,
+        Event::DisputeClosed { dispute, won: true } => dispute::won(tx, provider, &dispute).await,
+        Event::DisputeClosed { dispute, won: false } => dispute::lost(tx, provider, &dispute).await,
+        Event::FeeKnown { charge, fee } => fees::told(tx, provider, &charge, fee).await,
+        Event::Renewed(renewed) => subscriptions::renewed(tx, provider, &renewed, policy).await,
+        Event::RenewalFailed { subscription, invoice } => {
+            subscriptions::renewal_failed(tx, provider, &subscription, &invoice).await
+        }
+        Event::SubscriptionChanged { subscription, cancel_at_period_end, .. } => {
+            subscriptions::changed(tx, provider, &subscription, cancel_at_period_end).await
+        }
+        Event::SubscriptionEnded { subscription } => {
+            subscriptions::ended_by_provider(tx, provider, &subscription).await
+        }
+        Event::Ignored(why) => {
+            tracing::debug!(why, %provider, "an event that concerns nothing here");
+            Ok(Handled::Ignored)
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! Subscriptions: a plan that is charged again every period, what happens when a charge fails, and how it ends.
+
+mod begin;
+mod dunning;
+mod end;
+mod renew;
+mod subscription;
+
+pub(super) use begin::begin;
+pub(super) use dunning::renewal_failed;
+pub use dunning::{RetryRenewal, dunning_due, expire_overdue, retried, unpaid};
+pub use end::{CancelSubscription, EndError, EndSubscription, ending, request_end};
+pub(super) use end::{changed, end_of_order, ended_by_provider};
+pub(super) use renew::renewed;
+pub use subscription::{Holder, Subscription, SubscriptionStatus, find, holder, list, prolongs};

@@ -1,0 +1,122 @@
+//! A subscription as people see it.
+
+use serde::Serialize;
+use sqlx::FromRow;
+
+use crate::{
+    db::{Db, DbError},
+    fetch_all, fetch_optional,
+    kernel::{
+        Currency, OrderId, OrderItemId, Page, PageFrom, PageRequest, PlanId, SubscriptionId, TenantId, Time, UserId,
+    },
+    payments::ProviderName,
+    text_enum,
+};
+
+text_enum! {
+    /// Where a subscription stands.
+    pub enum SubscriptionStatus {
+        /// Paid.
+        Active = "active",
+        /// In its trial.
+        Trialing = "trialing",
+        /// A renewal could not be charged; it is tried again.
+        PastDue = "past_due",
+        /// Ended by its holder or an operator.
+        Cancelled = "cancelled",
+        /// Ended because nobody paid.
+        Expired = "expired",
+    }
+}
+
+/// A subscription.
+#[derive(Debug, Clone, Serialize, FromRow)]
+#[expect(missing_docs, reason = "the fields are the columns of subscriptions")]
+pub struct Subscription {
+    pub id: SubscriptionId,
+    pub order_id: OrderId,
+    pub order_item_id: OrderItemId,
+    pub plan_id: PlanId,
+    pub title: String,
+    pub plan_name: String,
+    pub provider: ProviderName,
+    pub status: SubscriptionStatus,
+    pub amount: i64,
+    pub currency: Currency,
+    pub period_start: Time,
+    pub period_end: Time,
+    pub cancel_at_period_end: bool,
+    pub cancelled_at: Option<Time>,
+    pub created_at: Time,
+}
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT s.id, s.order_id, s.order_item_id, s.plan_id, i.title, i.plan_name, s.provider, s.status, s.amount,
+                    s.currency, s.period_start, s.period_end, s.cancel_at_period_end, s.cancelled_at, s.created_at
+             FROM subscriptions s JOIN order_items i ON i.id = s.order_item_id WHERE s.tenant_id = $1 AND ",
+            $rest
+        )
+    };
+}
+
+/// A tenant's subscription.
+pub async fn find(db: &Db, tenant: TenantId, id: SubscriptionId) -> Result<Option<Subscription>, DbError> {
+    fetch_optional!(db, sqlx::query_as(select!("s.id = $2")).bind(tenant).bind(id))
+}
+
+/// What a letter to a subscription's holder tells.
+#[derive(Debug, FromRow)]
+#[expect(missing_docs, reason = "the fields are the columns of subscriptions, orders and order_items")]
+pub struct Holder {
+    pub user_id: Option<UserId>,
+    pub email: String,
+    pub title: String,
+    pub status: SubscriptionStatus,
+    pub amount: i64,
+    pub currency: Currency,
+    pub dunning_at: Option<Time>,
+    pub cancelled_at: Option<Time>,
+}
+
+/// Whom anybody's subscription is told about, and what.
+pub async fn holder(db: &Db, id: SubscriptionId) -> Result<Option<Holder>, DbError> {
+    fetch_optional!(
+        db,
+        sqlx::query_as(
+            "SELECT o.user_id, o.email, i.title, s.status, s.amount, s.currency, s.dunning_at, s.cancelled_at
+             FROM subscriptions s JOIN orders o ON o.id = s.order_id JOIN order_items i ON i.id = s.order_item_id
+             WHERE s.id = $1"
+        )
+        .bind(id)
+    )
+}
+
+/// Whether a subscription will prolong what an item gave.
+pub async fn prolongs(db: &Db, item: OrderItemId) -> Result<bool, DbError> {
+    let found: Option<i32> = fetch_optional!(
+        db,
+        sqlx::query_scalar(
+            "SELECT 1 FROM subscriptions WHERE order_item_id = $1 AND status IN ('active', 'trialing', 'past_due')
+                    AND NOT cancel_at_period_end"
+        )
+        .bind(item)
+    )?;
+    Ok(found.is_some())
+}
+
+/// A tenant's subscriptions, the newest first.
+pub async fn list(
+    db: &Db,
+    tenant: TenantId,
+    request: PageRequest<SubscriptionId>,
+) -> Result<Page<Subscription>, DbError> {
+    let (text, cursor) = match request.from {
+        PageFrom::Start => (select!("($2 IS NULL OR s.id < $2) ORDER BY s.id DESC LIMIT $3"), None),
+        PageFrom::After(id) => (select!("($2 IS NULL OR s.id < $2) ORDER BY s.id DESC LIMIT $3"), Some(id)),
+        PageFrom::Before(id) => (select!("s.id > $2 ORDER BY s.id LIMIT $3"), Some(id)),
+    };
+    let rows = fetch_all!(db, sqlx::query_as(text).bind(tenant).bind(cursor).bind(request.fetch()))?;
+    Ok(Page::of(rows, &request, |subscription: &Subscription| subscription.id))
+}

@@ -1,0 +1,128 @@
+//! The inbox as operators see it, and replaying what is in it.
+
+use serde::Serialize;
+use sqlx::FromRow;
+use uuid::Uuid;
+
+use super::{HandleEvent, WebhookId};
+use crate::{
+    audit::{Actor, Entry},
+    db::{Db, DbError, Tx},
+    execute, fetch_all, fetch_optional,
+    kernel::{Page, PageFrom, PageRequest, Time},
+};
+
+/// Which events; everything that is given must fit.
+#[derive(Debug, Clone, Default)]
+pub struct InboxFilter {
+    /// Sent by this provider.
+    pub provider: Option<String>,
+    /// Of this type.
+    pub event_type: Option<String>,
+    /// With this outcome.
+    pub outcome: Option<String>,
+    /// Only those that nobody has handled yet.
+    pub unhandled: bool,
+}
+
+/// A stored event.
+#[derive(Debug, Clone, Serialize, FromRow)]
+pub struct InboxView {
+    /// Which one.
+    pub id: WebhookId,
+    /// Who sent it.
+    pub provider: String,
+    /// The provider's own identifier.
+    pub event_id: String,
+    /// E.g. `checkout.session.completed`; empty if it could not be read.
+    pub event_type: String,
+    /// When it came.
+    pub received_at: Time,
+    /// When it was handled.
+    pub handled_at: Option<Time>,
+    /// What became of it.
+    pub outcome: Option<String>,
+    /// What else there is to say about that.
+    pub detail: Option<String>,
+    /// How often an operator had it handled again.
+    pub replays: i64,
+    /// The body as it was sent; not in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payload: Option<String>,
+}
+
+/// A page of the inbox, the newest event first, without payloads.
+pub async fn list(db: &Db, filter: &InboxFilter, request: &PageRequest<WebhookId>) -> Result<Page<InboxView>, DbError> {
+    let (text, cursor) = match request.from {
+        PageFrom::Start => (LIST_DOWN, None),
+        PageFrom::After(id) => (LIST_DOWN, Some(id.uuid())),
+        PageFrom::Before(id) => (LIST_UP, Some(id.uuid())),
+    };
+    let cursor = cursor.unwrap_or(Uuid::max());
+    let rows = fetch_all!(
+        db,
+        sqlx::query_as(text)
+            .bind(filter.provider.as_deref())
+            .bind(filter.event_type.as_deref())
+            .bind(filter.outcome.as_deref())
+            .bind(filter.unhandled)
+            .bind(cursor)
+            .bind(request.fetch())
+    )?;
+    Ok(Page::of(rows, request, |row: &InboxView| row.id))
+}
+
+const LIST_DOWN: &str = "SELECT id, provider, event_id, event_type, received_at, handled_at, outcome, detail, replays,
+        CAST(NULL AS TEXT) AS payload
+    FROM webhook_inbox
+    WHERE ($1 IS NULL OR provider = $1) AND ($2 IS NULL OR event_type = $2) AND ($3 IS NULL OR outcome = $3)
+        AND (NOT $4 OR handled_at IS NULL) AND id < $5
+    ORDER BY id DESC LIMIT $6";
+
+const LIST_UP: &str = "SELECT id, provider, event_id, event_type, received_at, handled_at, outcome, detail, replays,
+        CAST(NULL AS TEXT) AS payload
+    FROM webhook_inbox
+    WHERE ($1 IS NULL OR provider = $1) AND ($2 IS NULL OR event_type = $2) AND ($3 IS NULL OR outcome = $3)
+        AND (NOT $4 OR handled_at IS NULL) AND id > $5
+    ORDER BY id LIMIT $6";
+
+/// One event, with its payload.
+pub async fn show(db: &Db, id: WebhookId) -> Result<Option<InboxView>, DbError> {
+    fetch_optional!(
+        db,
+        sqlx::query_as(
+            "SELECT id, provider, event_id, event_type, received_at, handled_at, outcome, detail, replays, payload
+             FROM webhook_inbox WHERE id = $1"
+        )
+        .bind(id)
+    )
+}
+
+/// Why an event is not handled again.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// There is none of this name.
+    #[error("there is no such event")]
+    Unknown,
+    /// The database does not do it.
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+/// Has an event handled again, whatever became of it before: its effects guard themselves.
+pub async fn replay(tx: &mut Tx, id: WebhookId, by: Actor) -> Result<(), ReplayError> {
+    let found = execute!(
+        tx,
+        sqlx::query(
+            "UPDATE webhook_inbox SET handled_at = NULL, outcome = NULL, detail = NULL, replays = replays + 1
+             WHERE id = $1"
+        )
+        .bind(id)
+    )?;
+    if found == 0 {
+        return Err(ReplayError::Unknown);
+    }
+    tx.enqueue(&HandleEvent { event: id }).await?;
+    tx.audit(Entry::new(by, "webhook.replayed", "webhook", id.to_string()));
+    Ok(())
+}

@@ -1,0 +1,159 @@
+//! The webhook inbox: an event is durable before it is acknowledged, and handled once however often it comes.
+//!
+//! Storing an event costs its transaction no statement of its own: the row and its job are appended with the commit. So
+//! nobody knows at that moment whether the event was there already: a duplicate's row is left out, and its job finds
+//! none and ends.
+
+mod admin;
+mod purge;
+
+pub use admin::{InboxFilter, InboxView, ReplayError, list, replay, show};
+pub use purge::{PurgeInbox, purge};
+
+use serde::{Deserialize, Serialize};
+use sqlx::FromRow;
+
+use crate::{
+    db::{AppendTable, Column, DbError, Tx},
+    execute, fetch_optional,
+    jobs::Job,
+    kernel::seal,
+};
+
+crate::id_type!(WebhookId, Webhook, "whk", "An event that a payment provider sent.");
+
+/// Handles a stored event. One whose event was there before finds no row of its name, and has nothing to do.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct HandleEvent {
+    /// Which one.
+    pub event: WebhookId,
+}
+
+impl Job for HandleEvent {
+    const KIND: &'static str = "payments.handle_event";
+    const QUEUE: &'static str = "payments";
+}
+
+static INBOX: AppendTable = AppendTable::new(
+    "webhook_inbox",
+    &[
+        ("id", Column::Uuid),
+        ("provider", Column::Text),
+        ("event_id", Column::Text),
+        ("event_type", Column::Text),
+        ("payload", Column::Text),
+        ("outcome", Column::Text),
+        ("received_at", Column::Time),
+        ("handled_at", Column::Time),
+    ],
+)
+.ignoring_duplicates();
+
+/// An event as the provider sent it.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct EventRow {
+    /// The provider's own identifier.
+    pub event_id: String,
+    /// E.g. `checkout.session.completed`.
+    pub event_type: String,
+    /// The body, byte for byte.
+    pub payload: String,
+}
+
+/// A stored event that is being handled.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct Arrived {
+    /// Who sent it.
+    pub provider: String,
+    /// E.g. `checkout.session.completed`.
+    pub event_type: String,
+    /// The body, byte for byte.
+    pub payload: String,
+}
+
+/// Stores a verified event and queues its handling. The identifier is that of no row if the event was there already.
+pub async fn receive(tx: &mut Tx, provider: &str, event: &EventRow) -> Result<WebhookId, DbError> {
+    let (id, now): (WebhookId, _) = (tx.new_id(), tx.now());
+    tx.append(&INBOX, |row| {
+        row.uuid(id.uuid())
+            .text(provider)
+            .text(event.event_id.as_str())
+            .text(event.event_type.as_str())
+            .text(event.payload.as_str())
+            .text(None)
+            .time(now)
+            .time(None);
+    });
+    tx.enqueue(&HandleEvent { event: id }).await?;
+    Ok(id)
+}
+
+/// Keeps a body that its provider signed and nobody can read, once, for an operator to look at. Nothing is queued.
+pub fn reject(tx: &mut Tx, provider: &str, body: &[u8]) {
+    let (id, now): (WebhookId, _) = (tx.new_id(), tx.now());
+    // Without an identifier of the provider's, equal bodies are the same event.
+    let event_id = format!("unread:{}", seal::to_hex(&seal::hmac_sha256(b"unread webhook", body)));
+    let payload = String::from_utf8_lossy(body);
+    tx.append(&INBOX, |row| {
+        row.uuid(id.uuid())
+            .text(provider)
+            .text(event_id.as_str())
+            .text("")
+            .text(&*payload)
+            .text("rejected")
+            .time(now)
+            .time(now);
+    });
+}
+
+/// A stored event that nobody has handled yet. Whoever takes the same one at the same time waits, and finds none.
+pub async fn take(tx: &mut Tx, id: WebhookId) -> Result<Option<EventRow>, DbError> {
+    let text = tx.dialect().pick(
+        "SELECT event_id, event_type, payload FROM webhook_inbox WHERE id = $1 AND handled_at IS NULL",
+        "SELECT event_id, event_type, payload FROM webhook_inbox WHERE id = $1 AND handled_at IS NULL FOR UPDATE",
+    );
+    let row = fetch_optional!(tx, sqlx::query_as(text).bind(id))?;
+    count_duplicate(row.is_none());
+    Ok(row)
+}
+
+/// The same as [`take`], with the provider that sent it.
+pub async fn take_arrived(tx: &mut Tx, id: WebhookId) -> Result<Option<Arrived>, DbError> {
+    let text = tx.dialect().pick(
+        "SELECT provider, event_type, payload FROM webhook_inbox WHERE id = $1 AND handled_at IS NULL",
+        "SELECT provider, event_type, payload FROM webhook_inbox WHERE id = $1 AND handled_at IS NULL FOR UPDATE",
+    );
+    let row = fetch_optional!(tx, sqlx::query_as(text).bind(id))?;
+    count_duplicate(row.is_none());
+    Ok(row)
+}
+
+fn count_duplicate(is_one: bool) {
+    if is_one {
+        metrics::counter!("mintreu_webhooks_duplicates_total").increment(1);
+    }
+}
+
+/// Notes what became of an event.
+pub async fn record(tx: &mut Tx, id: WebhookId, outcome: &str) -> Result<(), DbError> {
+    record_with(tx, id, outcome, None).await
+}
+
+/// In characters: what cannot be read may repeat as much of the body as it likes.
+const LONGEST_DETAIL: usize = 500;
+
+/// Notes what became of an event, and what else there is to say about it.
+pub async fn record_with(tx: &mut Tx, id: WebhookId, outcome: &str, detail: Option<&str>) -> Result<(), DbError> {
+    let now = tx.now();
+    execute!(
+        tx,
+        sqlx::query("UPDATE webhook_inbox SET outcome = $2, detail = $3, handled_at = $4 WHERE id = $1")
+            .bind(id)
+            .bind(outcome)
+            .bind(
+                detail.map(|detail| detail.replace('\0', "\u{fffd}").chars().take(LONGEST_DETAIL).collect::<String>())
+            )
+            .bind(now)
+    )?;
+    Ok(())
+}
