@@ -20,7 +20,7 @@ pub struct Seeded {
 /// Fills the shop with a believable catalogue. What is there already stays, or becomes as the file says.
 pub async fn believable(db: &Db) -> Result<Seeded, ImportError> {
     let by = By::actor(Actor::system("catalog.seed"));
-    let imported = import(db, Format::Json, BELIEVABLE.as_bytes(), ImportMode::Keep, &by).await?;
+    let imported = Box::pin(import(db, Format::Json, BELIEVABLE.as_bytes(), ImportMode::Keep, &by)).await?;
     let all = |counts: Counts| usize::try_from(counts.created + counts.changed + counts.unchanged).unwrap_or(0);
     Ok(Seeded { products: all(imported.products), categories: all(imported.categories), imported })
 }
