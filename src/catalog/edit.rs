@@ -3,6 +3,7 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
+use serde_path_to_error::Segment;
 
 use crate::{
     audit::{Actor, Entry},
@@ -143,15 +144,12 @@ fn merge(target: &mut Value, patch: &Value) {
 /// Reads a value strictly, or tells where it does not fit.
 pub(super) fn parse<T: DeserializeOwned>(value: Value) -> Result<T, Flaw> {
     serde_path_to_error::deserialize(value).map_err(|error| {
-        let mut pointer = "#".to_owned();
-        for segment in error.path() {
-            use serde_path_to_error::Segment;
-            match segment {
-                Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
-                Segment::Map { key } => pointer.push_str(&format!("/{}", token(key))),
-                Segment::Enum { .. } | Segment::Unknown => {}
-            }
-        }
+        let segments = error.path().iter().filter_map(|segment| match segment {
+            Segment::Seq { index } => Some(format!("/{index}")),
+            Segment::Map { key } => Some(format!("/{}", token(key))),
+            Segment::Enum { .. } | Segment::Unknown => None,
+        });
+        let mut pointer = format!("#{}", segments.collect::<String>());
         let text = error.inner().to_string();
         for opening in ["missing field `", "unknown field `"] {
             if let Some(name) = text.strip_prefix(opening).and_then(|rest| rest.split('`').next()) {

@@ -1,4 +1,7 @@
 //! The catalogue: what is for sale, in which plans, for how much.
+//!
+//! Promise: a price is the catalogue's and no client's ([`quote`]); an edit is of the state that its maker saw, or is not
+//! made ([`EditError::Stale`]); and whatever an import says wrong, nothing of it is kept.
 
 mod browse;
 mod category;

@@ -44,11 +44,9 @@ impl ProductStatus {
     /// Whether one may follow the other. Nothing that was sold becomes a draft again.
     #[must_use]
     pub const fn may_become(self, next: Self) -> bool {
-        match (self, next) {
-            (Self::Draft, _)
-            | (Self::Published, Self::Published | Self::Archived)
-            | (Self::Archived, Self::Archived | Self::Published) => true,
-            (Self::Published | Self::Archived, Self::Draft) => false,
+        match self {
+            Self::Draft => true,
+            Self::Published | Self::Archived => !matches!(next, Self::Draft),
         }
     }
 }

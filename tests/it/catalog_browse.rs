@@ -41,12 +41,12 @@ async fn slugs(db: &Db, what: &Browse) -> Vec<String> {
 
 fn things(prefix: &str, count: usize) -> Value {
     let thing = |number: usize| {
-        let price = 100 * (number as i64 % 4 + 1);
+        let price = 100 * (number % 4 + 1);
         json!({
             "slug": format!("{prefix}-{number}"), "title": format!("Thing {}", number % 3), "type": "download",
-            "status": "published", "short_description": if number % 2 == 0 { "common" } else { "" },
+            "status": "published", "short_description": if number.is_multiple_of(2) { "common" } else { "" },
             "description": "common", "published_at": format!("2026-01-{:02}T00:00:00Z", number % 5 + 1),
-            "plans": [{"slug": "p", "name": "P", "billing_cycle": "one_time", "prices": if number % 5 == 0 { json!({"EUR": 1}) } else { json!({"USD": price}) }}],
+            "plans": [{"slug": "p", "name": "P", "billing_cycle": "one_time", "prices": if number.is_multiple_of(5) { json!({"EUR": 1}) } else { json!({"USD": price}) }}],
         })
     };
     json!({"format": "mintreu.catalog/1", "products": (0..count).map(thing).collect::<Vec<_>>()})

@@ -293,6 +293,7 @@ on_both!(lists_are_filtered_and_a_repeated_creation_is_made_once, |db| async mov
         ("/api/admin/coupons?active=false", 1),
         ("/api/admin/coupons?q=last", 2),
         ("/api/admin/developers?q=%00", 3),
+        ("/api/admin/developers?q=b%00olt", 1),
         ("/api/admin/categories?limit=1", 1),
     ] {
         assert_eq!(served.read(path).await["data"].as_array().map(Vec::len), Some(count), "{path}");

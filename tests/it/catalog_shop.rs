@@ -7,7 +7,7 @@ use mintreu::{
     db::Db,
     kernel::PlanId,
 };
-use reqwest::{Method, Response};
+use reqwest::{Client, Method, Response};
 use serde_json::{Value, json};
 
 use crate::{
@@ -115,8 +115,10 @@ impl Served {
         let customer = sign_in(&store, "customer@example.com", Role::Customer).await;
         let vendor = sign_in(&store, "vendor@example.com", Role::Developer).await;
         store.close().await;
-        let shop = Shop::on(db);
-        let server = shop.serve().await;
+        let mut shop = Shop::on(db);
+        // The server may close a connection whose request it did not read to its end: none is used again.
+        shop.client = Client::builder().pool_max_idle_per_host(0).build().expect("a client");
+        let server = shop.mintreu.serve().await;
         Self { shop, _server: server, admin, customer, vendor }
     }
 

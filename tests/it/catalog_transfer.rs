@@ -202,7 +202,7 @@ on_both!(operators_carry_the_catalogue_over_http_and_the_command_line, |db| asyn
         post("text/csv", table.clone().into_bytes()).await.expect("an answer").json().await.expect("JSON");
     assert_eq!(done["products"]["unchanged"], 6);
     problem(post("text/plain", table.into_bytes()).await.expect("an answer"), 415, "unsupported-media-type").await;
-    problem(post("text/csv", b"\xff\xfe\0".to_vec()).await.expect("an answer"), 422, "invalid-input").await;
+    problem(post("text/csv", b"\xff\xfe\0".to_vec()).await.expect("an answer"), 400, "malformed-body").await;
     problem(post("application/json", b"{".to_vec()).await.expect("an answer"), 400, "malformed-body").await;
     problem(post("text/csv", vec![b'a'; (10 << 20) + 1]).await.expect("an answer"), 413, "body-too-large").await;
     let wrong = problem(

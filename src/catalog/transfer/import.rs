@@ -107,7 +107,7 @@ pub async fn import(db: &Db, format: Format, bytes: &[u8], mode: ImportMode, by:
     let done = db
         .write(async |tx| {
             let mut import = Import { by, done: Imported::default(), flaws: Vec::new() };
-            import.run(tx, records).await.map_err(Undone::Failed)?;
+            Box::pin(import.run(tx, records)).await.map_err(Undone::Failed)?;
             if !import.flaws.is_empty() {
                 return Err(Undone::Failed(ImportError::Invalid(import.flaws)));
             }
@@ -285,16 +285,12 @@ impl Import<'_> {
     }
 
     async fn category(&mut self, tx: &mut Tx, record: &Record) -> Result<Outcome, EditError> {
-        match category_by_slug(tx, record.text("slug").unwrap_or_default()).await? {
-            Some(current) => {
-                let (before, fields) = (current.revision, patched(&current.fields, &record.fields)?);
-                Ok(Outcome::of(before, change_category(tx, current, fields, self.by).await?.revision))
-            }
-            None => {
-                add_category(tx, fresh(&record.fields)?, self.by).await?;
-                Ok(Outcome::Created)
-            }
-        }
+        let Some(current) = category_by_slug(tx, record.text("slug").unwrap_or_default()).await? else {
+            add_category(tx, fresh(&record.fields)?, self.by).await?;
+            return Ok(Outcome::Created);
+        };
+        let (before, fields) = (current.revision, patched(&current.fields, &record.fields)?);
+        Ok(Outcome::of(before, change_category(tx, current, fields, self.by).await?.revision))
     }
 
     async fn products(
@@ -345,20 +341,18 @@ impl Import<'_> {
             _ => return Ok(Err(EditError::flaw("#/published_at", "a time such as 2030-01-31T12:00:00Z"))),
         };
         let slug = record.text("slug").unwrap_or_default().to_owned();
-        let current = match product_by_slug(tx, &slug).await? {
-            Some(current) => (current, false),
-            None => {
-                let made = match fresh::<ProductFields>(&record.fields) {
-                    Ok(fields) => add_product(tx, fields, self.by).await,
-                    Err(error) => Err(error),
-                };
-                match made {
-                    Ok(product) => (product, true),
-                    Err(error) => return Ok(Err(error)),
-                }
+        let (current, new) = if let Some(current) = product_by_slug(tx, &slug).await? {
+            (current, false)
+        } else {
+            let made = match fresh::<ProductFields>(&record.fields) {
+                Ok(fields) => add_product(tx, fields, self.by).await,
+                Err(error) => Err(error),
+            };
+            match made {
+                Ok(product) => (product, true),
+                Err(error) => return Ok(Err(error)),
             }
         };
-        let (current, new) = current;
         let id = current.id;
         self.plans(tx, id, &plans).await?;
         let before = current.revision;
@@ -417,16 +411,12 @@ impl Import<'_> {
     }
 
     async fn coupon(&mut self, tx: &mut Tx, record: &Record) -> Result<Outcome, EditError> {
-        match coupon_by_code(tx, record.text("code").unwrap_or_default()).await? {
-            Some(current) => {
-                let (before, fields) = (current.revision, patched(&current.fields, &record.fields)?);
-                Ok(Outcome::of(before, change_coupon(tx, current, fields, self.by).await?.revision))
-            }
-            None => {
-                create_coupon(tx, fresh(&record.fields)?, self.by).await?;
-                Ok(Outcome::Created)
-            }
-        }
+        let Some(current) = coupon_by_code(tx, record.text("code").unwrap_or_default()).await? else {
+            create_coupon(tx, fresh(&record.fields)?, self.by).await?;
+            return Ok(Outcome::Created);
+        };
+        let (before, fields) = (current.revision, patched(&current.fields, &record.fields)?);
+        Ok(Outcome::of(before, change_coupon(tx, current, fields, self.by).await?.revision))
     }
 }
 

@@ -39,8 +39,8 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
 
 /// The tag of a revision and of what changes without one.
 pub(super) fn tag(revision: i64, counters: &[i64]) -> String {
-    let counters: String = counters.iter().map(|counter| format!("-{counter}")).collect();
-    format!("\"{revision}{counters}\"")
+    let parts: Vec<String> = std::iter::once(&revision).chain(counters).map(i64::to_string).collect();
+    format!("\"{}\"", parts.join("-"))
 }
 
 /// The tag of an answer that has no revision: a hash of it.
