@@ -53,14 +53,12 @@ impl Limit {
     /// Verifies a webhook's signature and writes one row durably: through one connection that commits for all who wait,
     /// on SQLite; on sixteen connections, on PostgreSQL.
     pub(crate) async fn row(postgres: Option<&str>) -> Self {
-        match postgres {
-            Some(url) => Self::start("postgres", url, None).await,
-            None => {
-                let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
-                let file = dir.path().join("limit.db").display().to_string();
-                Self::start("sqlite", &file, Some(dir)).await
-            }
+        if let Some(url) = postgres {
+            return Self::start("postgres", url, None).await;
         }
+        let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
+        let file = dir.path().join("limit.db").display().to_string();
+        Self::start("sqlite", &file, Some(dir)).await
     }
 
     async fn start(kind: &str, place: &str, dir: Option<tempfile::TempDir>) -> Self {

@@ -73,7 +73,7 @@ impl Shop {
         stock(&db, goods).await;
         let (address, metrics) = (free_address(), free_address());
         let mut command = Command::new(env!("CARGO_BIN_EXE_mintreu"));
-        let key: String = KEY.iter().map(|byte| format!("{byte:02x}")).collect();
+        let key = mintreu::kernel::seal::to_hex(&KEY);
         command
             .arg("serve")
             .current_dir(dir.path())

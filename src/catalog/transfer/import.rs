@@ -48,14 +48,6 @@ pub struct Counts {
     pub unchanged: u32,
 }
 
-impl Counts {
-    /// How many the file has.
-    #[must_use]
-    pub const fn all(self) -> u32 {
-        self.created + self.changed + self.unchanged
-    }
-}
-
 /// What an import did, or would do.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "the fields say it")]

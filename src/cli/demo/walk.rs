@@ -58,8 +58,7 @@ pub(super) async fn walk(app: &App, config: &Config, goods: &Seeded) -> Result<(
     let mailbox = Mailbox::at(&config.mail.file.path);
     let mut walk = Walk { app, buyer: Buyer::new(&url), mailbox, step: 0, began: Instant::now() };
     println!("Mintreu at {url}, database {}", config.database.url);
-    let (products, categories) = (goods.imported.products, goods.imported.categories);
-    println!("On the shelves: {} products in {} categories.", products.all(), categories.all());
+    println!("On the shelves: {} products in {} categories.", goods.products, goods.categories);
     sign_up(&mut walk).await?;
     browse(&mut walk).await?;
     let order = check_out(&mut walk).await?;
