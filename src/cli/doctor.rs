@@ -14,6 +14,8 @@ use crate::{
     db::{Db, SchemaState},
     flags::{Registry, RegistryOptions},
     jobs::admin::{self, JobState},
+    orders,
+    payments::ledger,
     usage,
 };
 
@@ -179,7 +181,30 @@ async fn examine_database(config: &Config, db: &Db, findings: &mut Vec<Finding>)
         findings.push(Finding::note("flags", text));
     }
     findings.push(trail(config, db).await);
+    findings.push(books(db).await.map_err(told)?);
+    let waiting = orders::awaiting_attention(db).await.map_err(told)?;
+    if waiting > 0 {
+        let text = format!("{} a person's eyes: GET /api/admin/orders?attention=true", counted_need(waiting));
+        findings.push(Finding::note("orders", text));
+    }
     Ok(())
+}
+
+fn counted_need(orders: i64) -> String {
+    if orders == 1 { "1 order needs".to_owned() } else { format!("{orders} orders need") }
+}
+
+/// Proves that the ledger balances: every transaction, in every currency.
+async fn books(db: &Db) -> Result<Finding, crate::db::DbError> {
+    let wrong = ledger::verify(db).await?;
+    let Some(first) = wrong.first() else {
+        let transactions = u64::try_from(ledger::count(db).await?).unwrap_or(0);
+        let text = format!("{}, each balanced", counted(transactions, "transaction", "transactions"));
+        return Ok(Finding::fine("ledger", text));
+    };
+    let off = first.off.map_or_else(|| "has no entries".to_owned(), |off| format!("is off by {off}"));
+    let text = format!("{} ({}) {off}: its rows were changed by hand; restore a backup", first.id, first.cause);
+    Ok(Finding::wrong("ledger", text))
 }
 
 async fn dead_jobs(db: &Db, findings: &mut Vec<Finding>) -> Result<(), crate::db::DbError> {

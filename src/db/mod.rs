@@ -194,7 +194,8 @@ impl Db {
 
     /// The pool that reads committed state; for [`on!`](crate::on).
     #[must_use]
-    pub const fn on(&self) -> On<&SqlitePool, &PgPool> {
+    pub fn on(&self) -> On<&SqlitePool, &PgPool> {
+        metrics::counter!("mintreu_db_statements_total", "kind" => "read").increment(1);
         match &self.engine {
             Engine::Sqlite(db) => On::Sqlite(db.readers()),
             Engine::Postgres(db) => On::Postgres(db.readers()),

@@ -6,7 +6,7 @@ use sqlx::FromRow;
 use super::order::{DisputeState, FulfilmentState, PaymentState, Status, status};
 use crate::{
     db::{Db, DbError},
-    fetch_all,
+    fetch_all, fetch_one,
     kernel::{Currency, OrderId, Page, PageFrom, PageRequest, TenantId, Time},
     payments::ProviderName,
 };
@@ -101,4 +101,9 @@ pub async fn list_any(
             .bind(i64::from(filter.attention))
     )?;
     Ok(Page::of(rows, &request, |order: &ListedOrder| order.id))
+}
+
+/// How many orders wait for a person to look.
+pub async fn awaiting_attention(db: &Db) -> Result<i64, DbError> {
+    fetch_one!(db, sqlx::query_scalar("SELECT COUNT(*) FROM orders WHERE attention IS NOT NULL"))
 }

@@ -33,7 +33,7 @@ pub use expire::expire_unpaid;
 pub use fees::{FetchFees, fees_wanted, record_fee};
 pub use fulfil::{OrderFulfilled, fulfil};
 pub use guest::{guest_token, is_guest_token};
-pub use list::{AnyOrders, ListedOrder, list, list_any};
+pub use list::{AnyOrders, ListedOrder, awaiting_attention, list, list_any};
 pub use locked::explain_attention;
 pub use open::{Buyer, NewOrder, OpenError, Opening, check, open};
 pub use order::{

@@ -11,5 +11,5 @@ mod sale;
 
 pub use account::Account;
 pub use post::{LedgerEntry, LedgerTransactionId, Posting, Unbalanced};
-pub use report::{Balance, EntryRow, TransactionRow, balances, entries_of_order, payable, verify};
+pub use report::{Balance, EntryRow, TransactionRow, balances, count, entries_of_order, payable, verify};
 pub use sale::{Sale, SaleLine};

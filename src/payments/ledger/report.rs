@@ -6,7 +6,7 @@ use sqlx::FromRow;
 use super::LedgerTransactionId;
 use crate::{
     db::{Db, DbError},
-    fetch_all,
+    fetch_all, fetch_one,
     kernel::{Currency, DeveloperId, OrderId, Time},
 };
 
@@ -108,4 +108,9 @@ pub async fn verify(db: &Db) -> Result<Vec<TransactionRow>, DbError> {
              ORDER BY t.id LIMIT 100"
         )
     )
+}
+
+/// How many transactions there are.
+pub async fn count(db: &Db) -> Result<i64, DbError> {
+    fetch_one!(db, sqlx::query_scalar("SELECT COUNT(*) FROM ledger_transactions"))
 }
