@@ -16,7 +16,7 @@ use governor::{
     Quota, RateLimiter,
     clock::{Clock, DefaultClock},
     middleware::StateInformationMiddleware,
-    state::keyed::DashMapStateStore,
+    state::keyed::HashMapStateStore,
 };
 use serde_json::json;
 
@@ -28,7 +28,7 @@ pub struct Limiter {
     name: &'static str,
     quota: NonZeroU32,
     window: Duration,
-    buckets: RateLimiter<u64, DashMapStateStore<u64>, DefaultClock, StateInformationMiddleware>,
+    buckets: RateLimiter<u64, HashMapStateStore<u64>, DefaultClock, StateInformationMiddleware>,
     // Keys are kept as keyed hashes: small, and nobody's address or licence.
     hasher: RandomState,
     clock: DefaultClock,
@@ -50,7 +50,7 @@ impl Limiter {
         let each = (window / quota.get()).max(Duration::from_nanos(1));
         let shape = Quota::with_period(each).unwrap_or_else(|| Quota::per_second(quota)).allow_burst(quota);
         let clock = DefaultClock::default();
-        let buckets = RateLimiter::dashmap_with_clock(shape, clock.clone()).with_middleware();
+        let buckets = RateLimiter::hashmap_with_clock(shape, clock.clone()).with_middleware();
         Self { name, quota, window, buckets, hasher: RandomState::new(), clock, until_sweep: AtomicUsize::new(SWEEP) }
     }
 
