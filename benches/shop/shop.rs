@@ -25,7 +25,7 @@ pub(crate) const SECRET: &str = "whsec_benchmark";
 pub(crate) const PRODUCT: &str = "benchmark";
 /// What it costs.
 pub(crate) const PRICE: i64 = 1_999;
-const KEY: [u8; 32] = [7; 32];
+const KEY: [u8; 32] = *b"figures, and nothing in earnest.";
 
 /// A running shop; gone when this is dropped.
 pub(crate) struct Shop {

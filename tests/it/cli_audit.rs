@@ -41,6 +41,7 @@ on_both!(the_trail_is_listed_and_exported_and_proved, |db| async move {
     let page = shop.json(&["audit", "list", "--limit", "1"]);
     assert_eq!((&page["has_more"], &page["data"][0]["action"]), (&json!(true), &json!("switch.killed")));
     let next = page["next_cursor"].as_str().expect("a cursor");
+    eprintln!("{:#}", shop.json(&["audit", "list"]));
     assert_eq!(shop.json(&["audit", "list", "--after", next])["data"].as_array().map(Vec::len), Some(4));
     let table = shop.run(&["audit", "list"]);
     assert!(table.starts_with("TIME") && table.contains("a holiday"), "{table}");

@@ -113,7 +113,9 @@ on_both!(told_to_stop_amid_work_it_loses_nothing, |db| async move {
 
 #[tokio::test]
 async fn a_client_that_never_finishes_does_not_hold_the_end_up_beyond_the_grace() {
-    let shop = Shop::of(Mintreu::new().env("MINTREU__SHUTDOWN__GRACE", "1s"), "sqlite://var/mintreu.db");
+    let mintreu = Mintreu::new().env("MINTREU__SHUTDOWN__GRACE", "1s");
+    let url = format!("sqlite://{}", mintreu.directory().join("mintreu.db").display());
+    let shop = Shop::of(mintreu, &url);
     let mut server = shop.serve().await;
     let half_sent = HalfSent::begin(&shop).await;
     let told = end(&mut server);
