@@ -43,7 +43,7 @@ impl From<ProviderError> for Failure {
 
 impl Transactional<Payments> for HandleEvent {
     async fn run(self, actor: &mut Payments, tx: &mut Tx, _: Attempt) -> Result<(), Failure> {
-        let Some(event) = payments::take_arrived(tx, self.event).await? else { return Ok(()) };
+        let Some(event) = payments::take(tx, self.event).await? else { return Ok(()) };
         let provider = event.provider.parse().map_err(Failure::dead)?;
         let (outcome, detail) = match actor.provider(provider)?.read(&event.event_type, &event.payload) {
             Ok(event) => (orders::handle(tx, provider, event, &actor.policy).await?.as_str(), None),
@@ -52,7 +52,7 @@ impl Transactional<Payments> for HandleEvent {
         tracing::debug!(event = %self.event, outcome, "event handled");
         metrics::counter!("mintreu_webhooks_handled_total", "provider" => provider.as_str(), "outcome" => outcome)
             .increment(1);
-        payments::record_with(tx, self.event, outcome, detail.as_deref()).await?;
+        payments::record(tx, self.event, outcome, detail.as_deref());
         Ok(())
     }
 }
