@@ -104,7 +104,7 @@ fn bounded(words: &str) -> String {
 fn refunded(refund: &Refund) -> Read {
     match refund.status.as_deref() {
         Some("PENDING") => return Ok(Event::Ignored("the refund is pending")),
-        Some("FAILED" | "CANCELLED") => return Ok(Event::Ignored("the refund failed")),
+        Some("FAILED" | "CANCELLED") => return Ok(Event::RefundFailed { refund: refund.id.clone() }),
         _ => {}
     }
     let money = money(refund.amount.as_ref())?;
