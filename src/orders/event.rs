@@ -81,7 +81,7 @@ pub async fn handle(tx: &mut Tx, provider: ProviderName, event: Event, policy: &
             Ok(if ended { Handled::SessionEnded } else { Handled::NoChange })
         }
         Event::Refunded(refunded) => refund::refunded(tx, provider, &refunded, policy).await,
-        Event::RefundFailed { refund } => refund::failed(tx, provider, &refund).await,
+        Event::RefundFailed { order, refund } => refund::failed(tx, provider, order, &refund).await,
         Event::DisputeOpened(news) => dispute::opened(tx, provider, &news).await,
         Event::DisputeClosed { dispute, won: true } => dispute::won(tx, provider, &dispute).await,
         Event::DisputeClosed { dispute, won: false } => dispute::lost(tx, provider, &dispute).await,

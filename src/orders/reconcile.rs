@@ -80,7 +80,8 @@ pub async fn sweep(tx: &mut Tx, policy: &Policy) -> Result<(), Failure> {
             "UPDATE orders SET reconciled_at = $1 WHERE id IN (
                  SELECT id FROM orders
                  WHERE payment_state IN ('pending', 'awaiting_payment') AND payment_state = 'awaiting_payment'
-                       AND created_at <= $2 AND (reconciled_at IS NULL OR reconciled_at <= $3 OR expires_at <= $1)
+                       AND (expires_at <= $1
+                            OR (created_at <= $2 AND (reconciled_at IS NULL OR reconciled_at <= $3)))
                  ORDER BY reconciled_at LIMIT $4)
              RETURNING id"
         )

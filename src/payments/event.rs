@@ -34,6 +34,8 @@ pub enum Event {
     Refunded(Refunded),
     /// A refund did not reach the buyer, or came back.
     RefundFailed {
+        /// Our reference, if the event carries it.
+        order: Option<OrderId>,
         /// The provider's name of it.
         refund: String,
     },

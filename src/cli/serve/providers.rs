@@ -105,3 +105,23 @@ fn base(url: &str) -> String {
 fn secrets(list: &[Secret<String>]) -> Arc<[Secret<String>]> {
     list.iter().filter(|secret| !secret.expose().is_empty()).cloned().collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interval_is_a_cron_expression() {
+        for (seconds, expression) in [
+            (1, "*/1 * * * * *"),
+            (59, "*/59 * * * * *"),
+            (60, "*/1 * * * *"),
+            (600, "*/10 * * * *"),
+            (3_600, "0 * * * *"),
+        ] {
+            let made = every(Duration::from_secs(seconds));
+            assert_eq!(made, expression);
+            assert!(Schedule::new("payments.reconcile", &made, Reconcile {}).is_ok(), "{made}");
+        }
+    }
+}

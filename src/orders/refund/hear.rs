@@ -173,6 +173,7 @@ struct Failed {
 pub(in crate::orders) async fn failed(
     tx: &mut Tx,
     provider: ProviderName,
+    named: Option<OrderId>,
     reference: &str,
 ) -> Result<Handled, Failure> {
     let order: Option<OrderId> = fetch_optional!(
@@ -181,8 +182,21 @@ pub(in crate::orders) async fn failed(
             .bind(provider)
             .bind(reference)
     )?;
-    // One that nobody here wanted and that never succeeded changes nothing.
-    let Some(order) = order else { return Ok(Handled::NoChange) };
+    let Some(order) = order else {
+        // The answer that names it may be on its way; one that nobody here wanted and that never succeeded changes nothing.
+        let awaited: Option<i32> = fetch_optional!(
+            tx,
+            sqlx::query_scalar(
+                "SELECT 1 FROM refunds WHERE order_id = $1 AND state = 'requested' AND provider_ref IS NULL LIMIT 1"
+            )
+            .bind(named)
+        )?;
+        return if awaited.is_some() {
+            Err(Failure::retry("the refund is not known yet"))
+        } else {
+            Ok(Handled::NoChange)
+        };
+    };
     let Some(order) = locked::lock(tx, order).await? else { return Ok(Handled::UnknownOrder) };
     let failed: Option<Failed> = fetch_optional!(
         tx,

@@ -85,6 +85,7 @@ struct World {
     asked: Vec<Asked>,
     hang_after: u32,
     fail: Vec<u16>,
+    declines: u32,
     target: Option<String>,
     events: Vec<Value>,
     pending: Vec<Value>,
@@ -143,6 +144,11 @@ impl PaypalServer {
     /// The next `calls` are answered with this status, and nothing is done.
     pub(crate) fn fail_next(&self, calls: usize, status: u16) {
         self.world().fail = vec![status; calls];
+    }
+
+    /// The next capture is refused because the buyer's card is declined.
+    pub(crate) fn decline_next(&self) {
+        self.world().declines = 1;
     }
 
     /// All access tokens end now.
@@ -322,6 +328,10 @@ impl PaypalServer {
         }
         let capture = self.new_capture(order);
         let mut world = self.world();
+        if world.declines > 0 {
+            world.declines -= 1;
+            return Err(issue("INSTRUMENT_DECLINED"));
+        }
         world.captures.insert(capture["id"].as_str().expect("a name").to_owned(), capture.clone());
         let order = world.orders.get_mut(order).expect("it was there");
         order["status"] = json!("COMPLETED");

@@ -48,6 +48,7 @@ struct World {
     asked: Vec<Asked>,
     hang_after: u32,
     fail: Vec<u16>,
+    declines_invoices: bool,
     target: Option<(String, String)>,
     events: Vec<Value>,
     pending: Vec<Value>,
@@ -94,6 +95,11 @@ impl StripeServer {
     /// The next `calls` are answered with this status, and nothing is done.
     pub(crate) fn fail_next(&self, calls: usize, status: u16) {
         self.world().fail = vec![status; calls];
+    }
+
+    /// From now on the cards of subscribers are declined.
+    pub(crate) fn decline_invoices(&self) {
+        self.world().declines_invoices = true;
     }
 
     /// What it was asked so far.
@@ -487,6 +493,9 @@ fn act(server: &StripeServer, method: &Method, path: &str, query: &str, form: &F
             let Some(invoice) = server.world().objects.get(*id).cloned() else { return quiet(Err(missing(id))) };
             if invoice["status"] == "paid" {
                 return quiet(Err(invalid("Invoice is already paid", "invoice_already_paid")));
+            }
+            if server.world().declines_invoices {
+                return quiet(Err(problem(402, "Your card was declined.", "card_declined")));
             }
             let events = server.pay_invoice(id);
             (Ok(server.object(id)), events)
