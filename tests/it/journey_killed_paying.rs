@@ -22,7 +22,7 @@ async fn flip(market: &Market, switch: &str, killed: bool) {
     .await;
 }
 
-/// A kill switch holds the work where the server is to be killed: behind it, nothing has happened yet.
+// A kill switch holds the work where the server is to be killed: behind it, nothing has happened yet.
 on_both!(killed_between_any_two_steps_it_goes_on_from_there, |db: TestDb| async move {
     let market = Market::on(&db).await.with("MINTREU__JOBS__LEASE", "2s");
     let mut server = market.serve().await;
