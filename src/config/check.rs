@@ -77,6 +77,8 @@ fn ranges(config: &Config, found: &mut Found<'_>) {
     found.duration("audit.seal_interval", config.audit.seal_interval, millis(10)..=minute);
     found.duration("flags.poll_interval", config.flags.poll_interval, millis(10)..=minute);
     found.duration("payments.timeout", config.payments.timeout, millis(100)..=secs(25));
+    found.duration("payments.reconcile_interval", config.payments.reconcile_interval, secs(1)..=hour);
+    found.duration("payments.breaker_rest", config.payments.breaker_rest, millis(100)..=hour);
     found.duration("payments.inbox_retention", config.payments.inbox_retention, day * 7..=day * 3_650);
     found.range("licensing.cache_size", config.licensing.cache_size, 1..=10_000_000, number);
     found.duration("licensing.stale_grace", config.licensing.stale_grace, millis(0)..=day * 30);

@@ -241,6 +241,10 @@ pub struct Payments {
     #[serde(with = "values::duration")]
     pub timeout: Duration,
     #[serde(with = "values::duration")]
+    pub reconcile_interval: Duration,
+    #[serde(with = "values::duration")]
+    pub breaker_rest: Duration,
+    #[serde(with = "values::duration")]
     pub inbox_retention: Duration,
     pub stripe: StripeSection,
     pub paypal: PaypalSection,

@@ -117,6 +117,10 @@ impl<P: Provider> Provider for Guarded<P> {
         Box::pin(self.guard("refund", self.inner.refund(request)))
     }
 
+    fn charge<'a>(&'a self, payment: &'a str) -> Reply<'a, Option<String>> {
+        Box::pin(self.guard("charge", self.inner.charge(payment)))
+    }
+
     fn fee<'a>(&'a self, charge: &'a str) -> Reply<'a, Option<Money>> {
         Box::pin(self.guard("fee", self.inner.fee(charge)))
     }

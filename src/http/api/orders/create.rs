@@ -68,7 +68,7 @@ pub(super) async fn create(
         Buyer::Account { user, .. } => user.to_string(),
         Buyer::Guest(email) => format!("guest {}", email.as_str()),
     };
-    let keyed = Keyed::new(key, format!("{who} POST /api/orders"), &new)?;
+    let keyed = Keyed::new(key, format!("{who} POST /api/orders"), &new)?.found_in("/api/orders");
     if let Some(answer) = keyed.recall(&app).await? {
         return Ok(answer);
     }
