@@ -86,6 +86,15 @@ impl Keyed {
         Ok(request.recall(&app.db, &app.keys).await?.map(replayed))
     }
 
+    /// The answer to a request that was refused: what it asks for may be taken by the same request, which was sent twice
+    /// and came first by the other way.
+    pub async fn refused(&self, app: &App, problem: Problem) -> Result<Response, Problem> {
+        match &self.0 {
+            Some(request) => or_kept(request, app, problem).await,
+            None => Err(problem),
+        }
+    }
+
     /// Runs `work` in a transaction and answers with what it gives; under a key, once.
     pub async fn once<T, E, F>(self, app: &App, work: F) -> Result<Response, Problem>
     where
@@ -109,7 +118,7 @@ impl Keyed {
             .await;
         match written {
             Ok(answer) => Ok(response(answer)),
-            Err(Stopped::Refused(error)) => Err(error.into()),
+            Err(Stopped::Refused(error)) => or_kept(&request, app, error.into()).await,
             Err(Stopped::Kept(error)) => Err(error.into()),
             Err(Stopped::Overtaken) => {
                 let gone =
@@ -118,6 +127,14 @@ impl Keyed {
             }
         }
     }
+}
+
+/// The kept answer, or else the refusal. A failure of this side is not looked behind: the database may be away.
+async fn or_kept(request: &Request, app: &App, problem: Problem) -> Result<Response, Problem> {
+    if problem.kind() == Kind::Internal {
+        return Err(problem);
+    }
+    request.recall(&app.db, &app.keys).await?.map(replayed).ok_or(problem)
 }
 
 /// The whole of it, for work that looks nothing up before its transaction.
