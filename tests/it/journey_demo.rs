@@ -53,19 +53,17 @@ on_both!(the_doctor_finds_books_that_were_changed_by_hand, |db| async move {
     let shop = Shop::of(Mintreu::new(), &db.url());
     shop.run(&["demo", "--exit"]);
     let store = shop.db().await;
-    let delete = "DELETE FROM ledger_entries WHERE id = (SELECT MIN(id) FROM ledger_entries WHERE amount > 0)";
+    let delete =
+        "DELETE FROM ledger_entries WHERE id = (SELECT id FROM ledger_entries WHERE amount > 0 ORDER BY id LIMIT 1)";
     let refused = store.write(async |tx| execute!(tx, sqlx::query(delete))).await;
     let refused: DbError = refused.expect_err("the database itself refuses");
     assert!(refused.to_string().contains("reversed"), "{refused}");
     shop.run(&["doctor"]);
 
     // Somebody who owns the database takes its guard away first.
-    let (unguard, delete) = match db {
-        TestDb::Sqlite(_) => ("DROP TRIGGER ledger_entries_are_never_deleted", delete),
-        TestDb::Postgres(_) => (
-            "DROP TRIGGER ledger_entries_are_never_changed ON ledger_entries",
-            "DELETE FROM ledger_entries WHERE id = (SELECT id FROM ledger_entries WHERE amount > 0 ORDER BY id LIMIT 1)",
-        ),
+    let unguard = match db {
+        TestDb::Sqlite(_) => "DROP TRIGGER ledger_entries_are_never_deleted",
+        TestDb::Postgres(_) => "DROP TRIGGER ledger_entries_are_never_changed ON ledger_entries",
     };
     store
         .write(async |tx| {

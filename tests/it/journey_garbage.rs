@@ -279,7 +279,8 @@ on_both!(a_body_with_one_thing_wrong_is_refused_or_taken_and_never_a_failure, |d
 on_both!(what_is_not_the_expected_json_is_refused_before_anything_is_done, |db| async move {
     let premises = Premises::on(&db).await;
     let deep = "[".repeat(5_000);
-    let large = format!("\"{}\"", "x".repeat(11 << 20));
+    // Not much more than is taken: what is never read breaks the connection before the answer has arrived.
+    let large = format!("\"{}\"", "x".repeat(1 << 20));
     let bodies: [(&str, &[u8]); 9] = [
         ("application/json", b""),
         ("application/json", b"{"),
@@ -293,7 +294,7 @@ on_both!(what_is_not_the_expected_json_is_refused_before_anything_is_done, |db| 
     ];
     for route in routes() {
         let path = premises.path(&route);
-        if !matches!(route.takes, Takes::Nothing) {
+        if !matches!(route.takes, Takes::Nothing | Takes::File(_)) {
             let request = premises.ask(route.method.clone(), &path).header("content-type", "application/json");
             let request = request.header("if-match", "\"1\"").body(large.clone());
             let (told, answer) = sent(&premises, as_somebody(&premises, &route, request).await).await;
