@@ -20,7 +20,9 @@ on_both!(the_demonstration_sells_a_licence_each_time_and_leaves_a_sound_shop, |d
             let heading = format!("\n{}. {step}\n", number + 1);
             from += told[from..].find(&heading).unwrap_or_else(|| panic!("no {heading:?} in its place in {told}"));
         }
-        for words in ["valid: true, VALID", "the same order: its Idempotency-Key was known", "every transaction balances"] {
+        for words in
+            ["valid: true, VALID", "the same order: its Idempotency-Key was known", "every transaction balances"]
+        {
             assert!(told.contains(words), "{words:?} in {told}");
         }
         let order = told.split("POST /api/orders").nth(1).and_then(|rest| rest.split_whitespace().next());

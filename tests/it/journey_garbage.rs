@@ -83,9 +83,25 @@ on_both!(garbage_in_paths_is_nothing_that_there_is, |db| async move {
     let premises = Premises::on(&db).await;
     let (long, table) = ("x".repeat(3_000), routes());
     let values = [
-        "1", "-1", "%00", "a%00b", "%ff", "%F0%28", "%2e%2e", "..%2f..%2fetc", "%20", "null", "%E2%80%AE", "'%20OR%201=1--",
-        "ord_01kae41rr5f71r9kjywk21ja4c", "lic_01kae41rr5f71r9kjywk21ja4c", "lic_", "ord_zzzzzzzzzzzzzzzzzzzzzzzzzz",
-        "0196f2a0-0000-7000-8000-000000000000", "%F0%9F%92%A5", &long,
+        "1",
+        "-1",
+        "%00",
+        "a%00b",
+        "%ff",
+        "%F0%28",
+        "%2e%2e",
+        "..%2f..%2fetc",
+        "%20",
+        "null",
+        "%E2%80%AE",
+        "'%20OR%201=1--",
+        "ord_01kae41rr5f71r9kjywk21ja4c",
+        "lic_01kae41rr5f71r9kjywk21ja4c",
+        "lic_",
+        "ord_zzzzzzzzzzzzzzzzzzzzzzzzzz",
+        "0196f2a0-0000-7000-8000-000000000000",
+        "%F0%9F%92%A5",
+        &long,
     ];
     let with_parameter: Vec<_> = table.iter().filter(|route| route.path.contains('{')).collect();
     assert!(with_parameter.len() > 40);
@@ -108,8 +124,28 @@ on_both!(garbage_in_queries_is_refused_or_finds_nothing, |db| async move {
     let premises = Premises::on(&db).await;
     let (long, table) = ("x".repeat(5_000), routes());
     let values = [
-        "", "%00", "a%00b", "%ff", "0", "-1", "1e9", "65536", "99999999999999999999", "1.5", "null", "true", "'%20OR%201=1--",
-        "%25%25__%5C", "%E2%80%AE", "%F0%9F%92%A5", "ord_01kae41rr5f71r9kjywk21ja4c", "eyJhIjoxfQ", "%22", "*", "a%0d%0aX:y", &long,
+        "",
+        "%00",
+        "a%00b",
+        "%ff",
+        "0",
+        "-1",
+        "1e9",
+        "65536",
+        "99999999999999999999",
+        "1.5",
+        "null",
+        "true",
+        "'%20OR%201=1--",
+        "%25%25__%5C",
+        "%E2%80%AE",
+        "%F0%9F%92%A5",
+        "ord_01kae41rr5f71r9kjywk21ja4c",
+        "eyJhIjoxfQ",
+        "%22",
+        "*",
+        "a%0d%0aX:y",
+        &long,
     ];
     let mut requests = Vec::new();
     for route in &table {
@@ -295,7 +331,8 @@ on_both!(what_is_not_the_expected_json_is_refused_before_anything_is_done, |db| 
     for route in routes() {
         let path = premises.path(&route);
         if !matches!(route.takes, Takes::Nothing | Takes::File(_)) {
-            let request = premises.ask(route.method.clone(), &path).header("content-type", "application/json");
+            let kind = premises.body(&route).map_or("", |(kind, _)| kind);
+            let request = premises.ask(route.method.clone(), &path).header("content-type", kind);
             let request = request.header("if-match", "\"1\"").body(large.clone());
             let (told, answer) = sent(&premises, as_somebody(&premises, &route, request).await).await;
             assert_eq!(answer.status(), 413, "{told}");

@@ -126,7 +126,8 @@ on_both!(licensing_thrown_between_settlement_and_licence_gives_the_licence_later
 
     flip(&shop, "kill", "licensing").await;
     // New places wait; what runs goes on, and owners and operators keep their hands on it.
-    let uuid = json!({ "license_key": key, "instance_name": "x", "instance_id": "0196f2a0-0000-7000-8000-000000000000" });
+    let uuid =
+        json!({ "license_key": key, "instance_name": "x", "instance_id": "0196f2a0-0000-7000-8000-000000000000" });
     for (path, body) in [
         ("/api/license/activate", &place),
         ("/api/license/deactivate", &place),
@@ -135,7 +136,8 @@ on_both!(licensing_thrown_between_settlement_and_licence_gives_the_licence_later
     ] {
         stopped(shop.post(path, body).await, "licensing").await;
     }
-    let path = format!("/api/licenses/{}/activations/{}", license.as_str().expect("id"), instance.as_str().expect("id"));
+    let path =
+        format!("/api/licenses/{}/activations/{}", license.as_str().expect("id"), instance.as_str().expect("id"));
     let request = shop.client.delete(shop.mintreu.url(&path)).header("cookie", &shop.buyer().await.cookie);
     stopped(request.send().await.expect("an answer"), "licensing").await;
     let valid: Value = shop.post("/api/license/validate", &place).await.json().await.expect("JSON");

@@ -41,7 +41,11 @@ impl Premises {
             .env("MINTREU__TELEMETRY__LOG_FILTER", "warn");
         let mut shop = Shop::of(mintreu, &db.url());
         // A refused body may cost its connection: each request has one of its own.
-        shop.client = Client::builder().pool_max_idle_per_host(0).redirect(reqwest::redirect::Policy::none()).build().expect("a client");
+        shop.client = Client::builder()
+            .pool_max_idle_per_host(0)
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .expect("a client");
         let db = db.open().await;
         import(&db, &shelf()).await;
         put_on_sale(&db, "club", Sells { billing: BillingCycle::Monthly, ..Sells::default() }).await;
@@ -77,8 +81,7 @@ impl Premises {
         let license = text(&view["licenses"][0]["id"]);
         self.key = text(&view["licenses"][0]["license_key"]);
         let place = json!({ "license_key": self.key, "instance_name": "desk", "fingerprint": "desk" });
-        let activated: Value =
-            self.shop.post("/api/license/activate", &place).await.json().await.expect("JSON");
+        let activated: Value = self.shop.post("/api/license/activate", &place).await.json().await.expect("JSON");
         let made = json!({ "name": "all", "scopes": SCOPES });
         let token: Value = self.shop.post("/api/account/tokens", &made).await.json().await.expect("JSON");
         self.token = text(&token["token"]);
@@ -136,7 +139,10 @@ impl Premises {
     pub(crate) fn ask(&self, method: Method, path: &str) -> RequestBuilder {
         let number = self.number.fetch_add(1, Ordering::Relaxed);
         let [_, a, b, c] = u32::try_from(number).expect("not so many").to_be_bytes();
-        self.shop.client.request(method, self.shop.mintreu.url(path)).header("x-forwarded-for", format!("100.{a}.{b}.{c}"))
+        self.shop
+            .client
+            .request(method, self.shop.mintreu.url(path))
+            .header("x-forwarded-for", format!("100.{a}.{b}.{c}"))
     }
 
     /// A number that no other request has.
@@ -173,7 +179,9 @@ impl Premises {
     pub(crate) fn body(&self, route: &Route) -> Option<(&'static str, String)> {
         match &route.takes {
             Takes::Nothing => None,
-            Takes::Json(value) | Takes::Fields(value) | Takes::File(value) => Some(("application/json", self.fill(value))),
+            Takes::Json(value) | Takes::Fields(value) | Takes::File(value) => {
+                Some(("application/json", self.fill(value)))
+            }
             Takes::Form(form) => Some(("application/x-www-form-urlencoded", (*form).to_owned())),
             Takes::Signed => Some(("application/json", "{}".to_owned())),
         }

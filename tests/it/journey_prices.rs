@@ -87,7 +87,13 @@ on_both!(an_order_keeps_the_price_that_it_was_quoted, |db| async move {
     let later = opened(shop.post("/api/orders", &body).await).await;
     assert_eq!(amount(&later["subtotal"]), 19_998, "who orders now pays what is asked now");
     // What was taken for it is what the ledger has.
-    assert_eq!(shop.number("SELECT CAST(SUM(amount) AS BIGINT) FROM ledger_entries WHERE account = 'clearing:sandbox' AND amount > 0").await, 3398);
+    assert_eq!(
+        shop.number(
+            "SELECT CAST(SUM(amount) AS BIGINT) FROM ledger_entries WHERE account = 'clearing:sandbox' AND amount > 0"
+        )
+        .await,
+        3398
+    );
     shop.is_sound();
 });
 

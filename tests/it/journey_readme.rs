@@ -104,12 +104,13 @@ async fn the_commands_of_an_operator_work_as_they_are_written() {
 #[test]
 fn the_production_that_is_written_starts_and_the_examples_of_faults_are_real() {
     let mintreu = Mintreu::new();
-    let production: String = block("## Configuration").lines().filter(|line| line.starts_with("export")).fold(
-        String::new(),
-        |script, line| script + line + "\n",
-    );
+    let production: String = block("## Configuration")
+        .lines()
+        .filter(|line| line.starts_with("export"))
+        .fold(String::new(), |script, line| script + line + "\n");
     assert_eq!(production.lines().count(), 3);
-    let checked = shell(&mintreu, &format!("{production}mintreu config check && mintreu migrate && mintreu migrate --check"));
+    let checked =
+        shell(&mintreu, &format!("{production}mintreu config check && mintreu migrate && mintreu migrate --check"));
     assert!(checked.status.success(), "{checked:?}");
     let (_, faults) = README.split_once("one line each:\n\n```\n").expect("the example");
     let faults: Vec<_> = faults.split("```").next().expect("an end").lines().collect();

@@ -49,7 +49,8 @@ async fn ask(shop: &Shop, route: &str, body: &Value) -> Value {
 
 on_both!(fifty_that_activate_at_once_get_the_three_places_there_are, |db| async move {
     let Scene { shop, server: _server, key, license } = bought(&db).await;
-    let place = |number: usize| json!({ "license_key": key, "instance_name": "pc", "fingerprint": format!("f{number}") });
+    let place =
+        |number: usize| json!({ "license_key": key, "instance_name": "pc", "fingerprint": format!("f{number}") });
     let bodies: Vec<_> = (0..50).map(place).collect();
     let answers = join_all(bodies.iter().map(|body| ask(&shop, "activate", body))).await;
     let code = |wanted: &str| answers.iter().filter(|answer| answer["code"] == wanted).count();
@@ -76,10 +77,10 @@ on_both!(fifty_that_activate_at_once_get_the_three_places_there_are, |db| async 
     assert_eq!(listed.iter().filter(|place| place["deactivated_at"].is_null()).count(), 3, "{view}");
 });
 
-/// Asks without pause until told to stop; tells of each answer when it was asked for and what it said.
-async fn watch(shop: &Shop, key: &str, stop: &AtomicBool) -> Vec<(Instant, bool)> {
+/// Asks without pause until told to end; tells of each answer when it was asked for and what it said.
+async fn watch(shop: &Shop, key: &str, over: &AtomicBool) -> Vec<(Instant, bool)> {
     let mut answers = Vec::new();
-    while !stop.load(Ordering::Relaxed) {
+    while !over.load(Ordering::Relaxed) {
         let asked = Instant::now();
         let answer = ask(shop, "validate", &json!({ "license_key": key })).await;
         answers.push((asked, answer["valid"] == true));
@@ -91,7 +92,7 @@ async fn watch(shop: &Shop, key: &str, stop: &AtomicBool) -> Vec<(Instant, bool)
 /// Has an operator take a step while programs ask every server. Nobody who asks when the promised time is over may get
 /// the old answer.
 async fn stepped(scene: &Scene, servers: &[&Shop], cookie: &str, step: &str, valid_after: bool) {
-    let stop = AtomicBool::new(false);
+    let over = AtomicBool::new(false);
     let change = async {
         tokio::time::sleep(Duration::from_millis(200)).await;
         let path = scene.shop.mintreu.url(&format!("/api/admin/licenses/{}/{step}", scene.license));
@@ -102,10 +103,10 @@ async fn stepped(scene: &Scene, servers: &[&Shop], cookie: &str, step: &str, val
         let answer = ask(&scene.shop, "validate", &json!({ "license_key": scene.key })).await;
         assert_eq!(answer["valid"], valid_after, "{step}: {answer}");
         tokio::time::sleep(PROMISE + Duration::from_millis(500)).await;
-        stop.store(true, Ordering::Relaxed);
+        over.store(true, Ordering::Relaxed);
         acknowledged
     };
-    let watchers = join_all(servers.iter().cycle().take(4 * servers.len()).map(|shop| watch(shop, &scene.key, &stop)));
+    let watchers = join_all(servers.iter().cycle().take(4 * servers.len()).map(|shop| watch(shop, &scene.key, &over)));
     let (acknowledged, answers) = tokio::join!(change, watchers);
     let (mut before, mut after) = (0, 0);
     for (asked, valid) in answers.into_iter().flatten() {

@@ -149,7 +149,8 @@ impl From<OpenError> for Problem {
         let text = error.to_string();
         let at = |pointer: &str| Self::new(Kind::InvalidInput).error(pointer, text.clone());
         match error {
-            OpenError::Quote(QuoteError::ItemCount) | OpenError::SubscriptionAmongOthers
+            OpenError::Quote(QuoteError::ItemCount)
+            | OpenError::SubscriptionAmongOthers
             | OpenError::TrialUsed
             | OpenError::Amount(..) => at("#/items"),
             OpenError::Quote(QuoteError::Items(problems)) => {
