@@ -9,6 +9,7 @@ use super::{
     urls::PublicUrl,
     values::{Bytes, show_duration},
 };
+use crate::kernel::Network;
 
 /// Everything that is wrong with a configuration whose types are right.
 pub(super) fn check(config: &Config, layers: &Layers) -> Vec<Problem> {
@@ -96,6 +97,10 @@ fn contradictions(config: &Config, found: &mut Found<'_>) {
     if config.metrics.listen.is_some_and(|metrics| metrics == config.http.listen && metrics.port() != 0) {
         let what = format!("{} is http.listen's already; metrics need a port of their own", config.http.listen);
         found.add("metrics.listen", what);
+    }
+    if config.http.trusted_proxies.iter().any(Network::is_everywhere) {
+        let what = "trusts every address, so that anybody could claim to be anybody; name the proxies alone";
+        found.add("http.trusted_proxies", what.to_owned());
     }
     if config.usage.journal_dir.as_os_str().is_empty() {
         found.add("usage.journal_dir", r#"is empty; name a directory, for example "var/usage""#.to_owned());

@@ -39,7 +39,7 @@ pub struct Context {
 
 impl Context {
     /// Takes the client's id and trace when they are sane, else makes them.
-    pub(super) fn of(headers: &HeaderMap, peer: Option<Peer>, ids: &IdSource) -> Self {
+    pub(super) fn of(headers: &HeaderMap, peer: Option<IpAddr>, ids: &IdSource) -> Self {
         let fresh = ids.next_uuid();
         let request_id =
             client_id(headers).map_or_else(|| Id::<RequestMarker>::from_uuid(fresh).to_string().into(), Arc::from);
@@ -49,7 +49,7 @@ impl Context {
             Some(caller) => caller.child(low),
             None => Trace::new(number, low),
         };
-        Self { request_id, trace, peer: peer.map(|peer| peer.0.ip()) }
+        Self { request_id, trace, peer }
     }
 
     /// The id of the request, as logged and answered: `req_…`, or what the client called it.
@@ -70,7 +70,7 @@ impl Context {
         self.trace.id()
     }
 
-    /// The address that the connection comes from: a proxy's where there is one.
+    /// The client's address: the connection's, or, behind proxies that are trusted, what they say it is.
     #[must_use]
     pub fn peer(&self) -> Option<IpAddr> {
         self.peer

@@ -95,6 +95,16 @@ impl Keyed {
         Ok(request.recall(&app.db, &app.keys).await?.map(|answer| replayed(answer, self.collection)))
     }
 
+    /// The answer to a request that was refused: what it asks for may be taken by the same request, which was sent twice
+    /// and came first by the other way.
+    pub async fn refused(&self, app: &App, problem: Problem) -> Result<Response, Problem> {
+        // A failure of this side is not looked behind: the database may be away.
+        if problem.kind() == Kind::Internal {
+            return Err(problem);
+        }
+        self.recall(app).await?.ok_or(problem)
+    }
+
     /// Runs `work` in a transaction and answers with what it gives; under a key, once.
     pub async fn once<T, E, F>(self, app: &App, work: F) -> Result<Response, Problem>
     where
@@ -102,8 +112,8 @@ impl Keyed {
         E: From<DbError> + Into<Problem>,
         F: AsyncFnOnce(&mut Tx) -> Result<(StatusCode, T), E>,
     {
-        let Self { request, collection } = self;
-        let Some(request) = request else {
+        let collection = self.collection;
+        let Some(request) = &self.request else {
             let (status, value) = app.db.write(work).await.map_err(Into::into)?;
             let body = serde_json::to_vec(&value).map_err(Problem::internal)?;
             return Ok(response(Answer { status: status.as_u16(), body }, collection));
@@ -120,7 +130,7 @@ impl Keyed {
             .await;
         match written {
             Ok(answer) => Ok(response(answer, collection)),
-            Err(Stopped::Refused(error)) => Err(error.into()),
+            Err(Stopped::Refused(error)) => self.refused(app, error.into()).await,
             Err(Stopped::Kept(error)) => Err(error.into()),
             Err(Stopped::Overtaken) => {
                 let gone =

@@ -13,6 +13,7 @@ mod checkout;
 mod context;
 mod docs;
 mod extract;
+mod forwarded;
 mod idempotency;
 mod limits;
 mod observe;
@@ -49,7 +50,10 @@ pub use routes::routes;
 pub use server::{BindError, Drained, Server, bind};
 pub use switch::under_switch;
 
-use crate::{kernel::IdSource, telemetry::Metrics};
+use crate::{
+    kernel::{IdSource, Network},
+    telemetry::Metrics,
+};
 
 /// What a request may cost, and how the server is called from outside.
 #[derive(Debug, Clone)]
@@ -64,6 +68,8 @@ pub struct FrontOptions {
     pub request_timeout: Duration,
     /// How many requests are answered at a time before others are refused.
     pub max_in_flight: usize,
+    /// The proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<Network>,
 }
 
 impl FrontOptions {
@@ -76,6 +82,7 @@ impl FrontOptions {
             head_limit: 16 << 10,
             request_timeout: Duration::from_secs(30),
             max_in_flight: 1_024,
+            trusted_proxies: Vec::new(),
         }
     }
 }
@@ -87,6 +94,7 @@ struct Edge {
     https: bool,
     ids: IdSource,
     counters: observe::Counters,
+    proxies: Vec<Network>,
 }
 
 /// The front door, before the application's routes are put behind it.
@@ -103,11 +111,9 @@ impl Front {
     pub fn new(options: FrontOptions, ids: IdSource, readiness: Readiness) -> Self {
         let public_url = options.public_url.trim_end_matches('/').to_owned();
         let https = public_url.starts_with("https://");
-        Self {
-            options,
-            edge: Arc::new(Edge { public_url, https, ids, counters: observe::Counters::default() }),
-            readiness,
-        }
+        let proxies = options.trusted_proxies.clone();
+        let counters = observe::Counters::default();
+        Self { options, edge: Arc::new(Edge { public_url, https, ids, proxies, counters }), readiness }
     }
 
     /// Everything that the public listener serves: `app` behind all layers, the probes and the problems' pages.

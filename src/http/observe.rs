@@ -21,6 +21,7 @@ use tracing::Instrument;
 use super::{
     Edge,
     context::{Context, Peer, X_REQUEST_ID},
+    forwarded,
     problem::{Occurrence, Problem},
 };
 use crate::kernel::trace;
@@ -31,7 +32,9 @@ const UNMATCHED: &str = "unmatched";
 const CLIENT_LEFT: &str = "499";
 
 pub(super) async fn observe(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) -> Response {
-    let context = Context::of(request.headers(), request.extensions().get::<Peer>().copied(), &edge.ids);
+    let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
+    let peer = peer.map(|peer| forwarded::client(peer, request.headers(), &edge.proxies));
+    let context = Context::of(request.headers(), peer, &edge.ids);
     let route = request.extensions().get::<MatchedPath>().cloned();
     let uri = request.uri().clone();
     let span = tracing::info_span!(

@@ -14,7 +14,7 @@ use crate::{
     catalog::{self, BillingCycle, CouponProblem, Line, Quote, QuoteError, Wanted},
     db::{AppendTable, Column, DbError, Tx},
     fetch_one,
-    kernel::{Currency, Id, OrderId, OrderItemId, TenantId, Time, UserId},
+    kernel::{Currency, Id, Money, OrderId, OrderItemId, TenantId, Time, UserId},
     payments::{Provider, ProviderName, ledger::Unbalanced},
 };
 
@@ -162,6 +162,9 @@ pub enum OpenError {
     /// The provider cannot charge in this currency.
     #[error("{0} does not take this currency")]
     Currency(ProviderName),
+    /// The provider counts more coarsely than the currency.
+    #[error("{0} cannot charge exactly {1}")]
+    Amount(ProviderName, Money),
     /// A trial that was had before.
     #[error("the trial of this product was used already")]
     TrialUsed,
@@ -185,7 +188,11 @@ pub fn check(quote: &Quote, provider: &dyn Provider) -> Result<(), OpenError> {
     if recurs && !provider.subscribes() {
         return Err(OpenError::NoSubscriptions(provider.name()));
     }
-    if provider.accepts(quote.currency) { Ok(()) } else { Err(OpenError::Currency(provider.name())) }
+    if !provider.accepts(quote.currency) {
+        return Err(OpenError::Currency(provider.name()));
+    }
+    let total = Money::new(quote.total, quote.currency);
+    if provider.charges(total) { Ok(()) } else { Err(OpenError::Amount(provider.name(), total)) }
 }
 
 /// Opens an order. One that costs nothing is paid at once.

@@ -144,4 +144,8 @@ impl<P: Provider> Provider for Guarded<P> {
     fn accepts(&self, currency: Currency) -> bool {
         self.inner.accepts(currency)
     }
+
+    fn charges(&self, total: Money) -> bool {
+        self.inner.charges(total)
+    }
 }

@@ -153,6 +153,8 @@ pub trait Provider: fmt::Debug + Send + Sync {
     fn subscribes(&self) -> bool;
     /// Whether it can charge in this currency.
     fn accepts(&self, currency: Currency) -> bool;
+    /// Whether it can charge exactly this much: some count more coarsely than the currency does.
+    fn charges(&self, total: Money) -> bool;
 }
 
 /// When a cancelled subscription ends.

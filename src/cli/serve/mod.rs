@@ -192,6 +192,7 @@ async fn serve(
     let options = FrontOptions {
         body_limit: config.http.body_limit.0,
         request_timeout: config.http.request_timeout,
+        trusted_proxies: config.http.trusted_proxies.clone(),
         ..FrontOptions::new(config.http.public_url.as_str())
     };
     let front = Front::new(options, app.db.ids().clone(), serving.ready);

@@ -102,6 +102,10 @@ impl Provider for Stripe {
     fn accepts(&self, currency: Currency) -> bool {
         currency::is_offered(currency)
     }
+
+    fn charges(&self, total: Money) -> bool {
+        currency::to_stripe(total).is_ok()
+    }
 }
 
 /// A path's part, if it is a name that Stripe gives.
