@@ -113,7 +113,7 @@ impl Front {
         let https = public_url.starts_with("https://");
         let proxies = options.trusted_proxies.clone();
         let counters = observe::Counters::default();
-        Self { options, edge: Arc::new(Edge { public_url, https, ids, proxies, counters }), readiness }
+        Self { options, edge: Arc::new(Edge { public_url, https, ids, counters, proxies }), readiness }
     }
 
     /// Everything that the public listener serves: `app` behind all layers, the probes and the problems' pages.

@@ -167,12 +167,12 @@ impl TxConn {
         if self.begun {
             return Ok(());
         }
-        match sqlx::raw_sql("BEGIN").execute(&mut self.conn).await {
-            Err(error) if is_cut(&error) => {
-                self.conn = self.home.connect().await?;
-                sqlx::raw_sql("BEGIN").execute(&mut self.conn).await?;
-            }
-            begun => drop(begun?),
+        let begun = sqlx::raw_sql("BEGIN").execute(&mut self.conn).await;
+        if begun.as_ref().is_err_and(is_cut) {
+            self.conn = self.home.connect().await?;
+            sqlx::raw_sql("BEGIN").execute(&mut self.conn).await?;
+        } else {
+            begun?;
         }
         self.begun = true;
         Ok(())
