@@ -134,7 +134,7 @@ impl Exchange {
     fn end(mut self, status: StatusCode) {
         self.ended = true;
         self.count(status.as_str());
-        let (method, route, status) = (self.method, self.route(), status.as_u16());
+        let (method, route, status) = (self.method, self.template(), status.as_u16());
         let elapsed_seconds = self.began.elapsed().as_secs_f64();
         // The template, never the path or the query: those may hold a key or a token.
         if status >= 500 {
@@ -146,12 +146,12 @@ impl Exchange {
         }
     }
 
-    fn route(&self) -> &str {
+    fn template(&self) -> &str {
         self.route.as_ref().map_or(UNMATCHED, MatchedPath::as_str)
     }
 
     fn count(&self, status: &str) {
-        self.edge.counters.count(self.method, self.route(), status, self.began.elapsed());
+        self.edge.counters.count(self.method, self.template(), status, self.began.elapsed());
     }
 }
 
