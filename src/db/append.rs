@@ -31,8 +31,11 @@ enum How {
     Insert,
     /// Rows that are there already are left out, instead of failing the commit.
     InsertMissing,
-    /// The first column names the row, the others are its new values.
-    Update,
+    /// The first `keys` columns, and a condition if there is one, say which row; the others are its new values.
+    Update {
+        keys: usize,
+        only_if: Option<&'static str>,
+    },
 }
 
 /// How a value travels and what it becomes.
@@ -76,8 +79,22 @@ impl AppendTable {
     /// transaction alone may change, since it holds the row by a change of its own: until the commit nobody sees it.
     #[must_use]
     pub const fn updating(mut self) -> Self {
-        self.how = How::Update;
+        self.how = How::Update { keys: 1, only_if: None };
         self
+    }
+
+    /// Changes of rows that must be as this transaction believes: the first `keys` columns are equal and `only_if` holds.
+    /// If one is not, nothing of the transaction is kept, and on SQLite nothing of those that share its commit. So this is
+    /// for beliefs that are all but certain.
+    #[must_use]
+    pub const fn updating_exactly(mut self, keys: usize, only_if: &'static str) -> Self {
+        self.how = How::Update { keys, only_if: Some(only_if) };
+        self
+    }
+
+    /// Whether every row must have found the one that it changes.
+    const fn is_exact(&self) -> bool {
+        matches!(self.how, How::Update { only_if: Some(_), .. })
     }
 
     /// The statement that writes the rows in parameter `$parameter`.
@@ -89,12 +106,26 @@ impl AppendTable {
         if parameter == 1 { first.into() } else { first.replace("$1", &format!("${parameter}")).into() }
     }
 
+    /// An expression that fails unless as many rows were changed as parameter `$parameter` has: of the statement before on
+    /// SQLite, of the statement called `name` on PostgreSQL. None if that does not matter.
+    pub(super) fn proof(&self, dialect: Dialect, parameter: usize, name: &str) -> Option<String> {
+        self.is_exact().then(|| match dialect {
+            // The least integer has no absolute value.
+            Dialect::Sqlite => format!(
+                "abs(CASE WHEN changes() = json_array_length(${parameter}) THEN 0 ELSE -9223372036854775807 - 1 END)"
+            ),
+            Dialect::Postgres => {
+                format!("1 / ((SELECT COUNT(*) FROM {name}) = jsonb_array_length(${parameter}::jsonb))::int")
+            }
+        })
+    }
+
     fn write_sqlite(&self) -> String {
         let values = self.columns.iter().enumerate().map(|(index, (_, column))| match column {
             Column::Uuid => format!("unhex(value->>{index})"),
             Column::Text | Column::Int | Column::Bool | Column::Time => format!("value->>{index}"),
         });
-        self.write_from(&values.collect::<Vec<_>>(), "json_each($1)")
+        self.write_from(&values.collect::<Vec<_>>(), "json_each($1)", "")
     }
 
     fn write_postgres(&self) -> String {
@@ -109,18 +140,24 @@ impl AppendTable {
                     + (r->>{index})::bigint % 1000000 * INTERVAL '1 microsecond'"
             ),
         });
-        self.write_from(&values.collect::<Vec<_>>(), "jsonb_array_elements($1::jsonb) AS r")
+        let (rows, values) = ("jsonb_array_elements($1::jsonb) AS r", values.collect::<Vec<_>>());
+        let (name, key) = (self.name, self.columns.first().map_or("", |(name, _)| *name));
+        let keys = values.first().map_or("", String::as_str);
+        // Says once more what the join says: a plan that was made while the table was small would begin with all of it.
+        self.write_from(&values, rows, &format!(" AND {name}.{key} = ANY (ARRAY(SELECT {keys} FROM {rows}))"))
     }
 
-    fn write_from(&self, values: &[String], rows: &str) -> String {
+    fn write_from(&self, values: &[String], rows: &str, hint: &str) -> String {
         let columns: Vec<_> = self.columns.iter().map(|(name, _)| *name).collect();
         let (name, values_list) = (self.name, values.join(", "));
-        if self.how == How::Update {
+        if let How::Update { keys, only_if } = self.how {
             let named: Vec<_> = values.iter().zip(&columns).map(|(value, name)| format!("{value} AS {name}")).collect();
-            let set: Vec<_> = columns.iter().skip(1).map(|name| format!("{name} = changed.{name}")).collect();
-            let (key, named, set) = (columns.first().copied().unwrap_or_default(), named.join(", "), set.join(", "));
+            let set: Vec<_> = columns.iter().skip(keys).map(|column| format!("{column} = changed.{column}")).collect();
+            let same = columns.iter().take(keys).map(|column| format!("{name}.{column} = changed.{column}"));
+            let same: Vec<_> = same.chain(only_if.map(str::to_owned)).collect();
+            let (named, set, same) = (named.join(", "), set.join(", "), same.join(" AND "));
             return format!(
-                "UPDATE {name} SET {set} FROM (SELECT {named} FROM {rows}) changed WHERE {name}.{key} = changed.{key}"
+                "UPDATE {name} SET {set} FROM (SELECT {named} FROM {rows}) changed WHERE {same}{hint}"
             );
         }
         // SQLite takes `ON` for a join's unless a WHERE stands between.
@@ -181,7 +218,7 @@ impl Appends {
     /// The tables and, for each, all its rows as one JSON array.
     pub(super) fn take(&mut self) -> Vec<(&'static AppendTable, String)> {
         // A stable order keeps the statement's text one of few.
-        self.0.sort_by_key(|batch| (batch.table.depth, batch.table.name));
+        self.0.sort_by_key(|batch| (batch.table.depth, batch.table.name, batch.table.how != How::Insert));
         std::mem::take(&mut self.0).into_iter().map(|batch| (batch.table, format!("[{}]", batch.rows))).collect()
     }
 }

@@ -142,7 +142,8 @@ static LICENSE_LOG: AppendTable = AppendTable::new(
         ("detail", Column::Text),
         ("created_at", Column::Time),
     ],
-);
+)
+.referring(1);
 
 static LICENSE_CHANGES: AppendTable = AppendTable::new(
     "license_changes",

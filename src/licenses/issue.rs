@@ -1,7 +1,7 @@
 //! Issuing: one licence for each seat of a paid item, whatever is retried.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     change::{Action, Change, Touched, record},
@@ -9,11 +9,10 @@ use super::{
 };
 use crate::{
     catalog::{LicenseType, Limits},
-    db::{DbError, Tx},
-    fetch_all,
+    db::{AppendTable, Column, DbError, Tx},
     jobs::Job,
     kernel::{
-        DeveloperId, LicenseId, OrderId, OrderItemId, PlanId, ProductId, TenantId, Time, UserId, seal::SealError,
+        DeveloperId, Id, LicenseId, OrderId, OrderItemId, PlanId, ProductId, TenantId, Time, UserId, seal::SealError,
     },
 };
 
@@ -73,85 +72,88 @@ impl From<IssueError> for crate::jobs::Failure {
     }
 }
 
-/// Issues a licence for each seat from 1 to the quantity of every entitlement, unless it has one. How many were new.
+static LICENSES: AppendTable = AppendTable::new(
+    "licenses",
+    &[
+        ("id", Column::Uuid),
+        ("tenant_id", Column::Uuid),
+        ("user_id", Column::Uuid),
+        ("order_id", Column::Uuid),
+        ("order_item_id", Column::Uuid),
+        ("seat", Column::Int),
+        ("product_id", Column::Uuid),
+        ("plan_id", Column::Uuid),
+        ("developer_id", Column::Uuid),
+        ("type", Column::Text),
+        ("key_sealed", Column::Text),
+        ("key_hash", Column::Text),
+        ("key_hint", Column::Text),
+        ("max_usage", Column::Int),
+        ("max_activations", Column::Int),
+        ("max_domains", Column::Int),
+        ("max_ips", Column::Int),
+        ("api_calls", Column::Int),
+        ("expires_at", Column::Time),
+        ("status", Column::Text),
+        ("domains", Column::Text),
+        ("ips", Column::Text),
+        ("server_info", Column::Text),
+        ("meta", Column::Text),
+        ("revision", Column::Int),
+        ("created_at", Column::Time),
+        ("updated_at", Column::Time),
+    ],
+);
+
+/// Issues a licence for each seat from 1 to the quantity of every entitlement, with the commit. How many.
 ///
-/// Seats that have their licence are passed over by the database, so repeated and concurrent calls issue each once.
-pub async fn issue(tx: &mut Tx, keys: &KeyMaker, entitlements: &[Entitlement]) -> Result<u64, IssueError> {
-    let now = tx.now();
-    let mut rows = Vec::new();
+/// For whoever has taken it upon itself, by a guarded change in this transaction, to give what was bought. A seat that has
+/// its licence already is a defect that the database refuses, with the transaction.
+pub fn issue(tx: &mut Tx, keys: &KeyMaker, entitlements: &[Entitlement]) -> Result<usize, IssueError> {
+    let mut issued = Vec::new();
     for entitlement in entitlements {
         for seat in 1..=entitlement.quantity {
-            rows.push(row(tx.new_id(), keys, entitlement, seat, now)?);
+            issued.push(issue_seat(tx, keys, entitlement, seat)?);
         }
     }
-    if rows.is_empty() {
-        return Ok(0);
-    }
-    let statement = tx.dialect().pick(INSERT_SQLITE, INSERT_POSTGRES);
-    let issued: Vec<Touched> =
-        fetch_all!(tx, sqlx::query_as(statement).bind(Value::Array(rows).to_string()).bind(now))?;
     record(tx, &issued, Action::Created, &Change::system(), &json!({}))?;
-    Ok(u64::try_from(issued.len()).unwrap_or(u64::MAX))
+    Ok(issued.len())
 }
 
-/// A licence as the statements below read it.
-fn row(id: LicenseId, keys: &KeyMaker, from: &Entitlement, seat: i64, now: Time) -> Result<Value, SealError> {
+fn issue_seat(tx: &mut Tx, keys: &KeyMaker, from: &Entitlement, seat: i64) -> Result<Touched, SealError> {
+    let (id, now): (LicenseId, _) = (tx.new_id(), tx.now());
     let made = keys.make(id, from.license_type, from.developer, now)?;
-    let hex = |uuid: uuid::Uuid| uuid.simple().to_string();
+    let key_hash = made.hash.to_text();
     // The catalogue takes positive limits only; if one slipped through, the least that a licence can have is one.
     let limit = |limit: Option<i64>| limit.map(|limit| limit.max(1));
-    Ok(json!([
-        hex(id.uuid()),
-        hex(from.tenant.uuid()),
-        from.user.map(|user| hex(user.uuid())),
-        hex(from.order.uuid()),
-        hex(from.item.uuid()),
-        seat,
-        hex(from.product.uuid()),
-        hex(from.plan.uuid()),
-        hex(from.developer.uuid()),
-        from.license_type,
-        made.sealed,
-        made.hash.to_text(),
-        made.hint,
-        limit(from.limits.uses),
-        limit(from.limits.activations),
-        limit(from.limits.domains),
-        limit(from.limits.ips),
-        limit(from.limits.api_calls),
-        from.expires_at.map(Time::as_micros),
-    ]))
+    tx.append(&LICENSES, |row| {
+        row.uuid(id.uuid())
+            .uuid(from.tenant.uuid())
+            .uuid(from.user.map(Id::uuid))
+            .uuid(from.order.uuid())
+            .uuid(from.item.uuid())
+            .int(seat)
+            .uuid(from.product.uuid())
+            .uuid(from.plan.uuid())
+            .uuid(from.developer.uuid())
+            .text(from.license_type.as_str())
+            .text(made.sealed.as_str())
+            .text(key_hash.as_str())
+            .text(made.hint.as_str())
+            .int(limit(from.limits.uses))
+            .int(limit(from.limits.activations))
+            .int(limit(from.limits.domains))
+            .int(limit(from.limits.ips))
+            .int(limit(from.limits.api_calls))
+            .time(from.expires_at)
+            .text("active")
+            .text("[]")
+            .text("[]")
+            .text("{}")
+            .text("{}")
+            .int(1)
+            .time(now)
+            .time(now);
+    });
+    Ok(Touched { id, key_hash, tenant_id: from.tenant, order_id: from.order, product_id: from.product })
 }
-
-/// The statement for one database: how it takes the rows apart, and where they come from.
-macro_rules! insert {
-    ($values:literal, $rows:literal) => {
-        concat!(
-            "INSERT INTO licenses (id, tenant_id, user_id, order_id, order_item_id, seat, product_id, plan_id,
-                 developer_id, type, key_sealed, key_hash, key_hint, max_usage, max_activations, max_domains, max_ips,
-                 api_calls, expires_at, status, domains, ips, server_info, meta, revision, created_at, updated_at)
-             SELECT ",
-            $values,
-            ", 'active', '[]', '[]', '{}', '{}', 1, $2, $2 FROM ",
-            $rows,
-            // The condition tells SQLite that a conflict clause follows, and not a join's.
-            " WHERE true ON CONFLICT (order_item_id, seat) DO NOTHING
-             RETURNING id, key_hash, tenant_id, order_id, product_id"
-        )
-    };
-}
-
-const INSERT_SQLITE: &str = insert!(
-    "unhex(value->>0), unhex(value->>1), unhex(value->>2), unhex(value->>3), unhex(value->>4), value->>5,
-     unhex(value->>6), unhex(value->>7), unhex(value->>8), value->>9, value->>10, value->>11, value->>12, value->>13,
-     value->>14, value->>15, value->>16, value->>17, value->>18",
-    "json_each($1)"
-);
-const INSERT_POSTGRES: &str = insert!(
-    "(r->>0)::uuid, (r->>1)::uuid, (r->>2)::uuid, (r->>3)::uuid, (r->>4)::uuid, (r->>5)::bigint, (r->>6)::uuid,
-     (r->>7)::uuid, (r->>8)::uuid, r->>9, r->>10, r->>11, r->>12, (r->>13)::bigint, (r->>14)::bigint, (r->>15)::bigint,
-     (r->>16)::bigint, (r->>17)::bigint,
-     TIMESTAMPTZ 'epoch' + (r->>18)::bigint / 1000000 * INTERVAL '1 second'
-         + (r->>18)::bigint % 1000000 * INTERVAL '1 microsecond'",
-    "jsonb_array_elements($1::jsonb) AS r"
-);

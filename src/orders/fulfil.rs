@@ -4,16 +4,15 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{
-    locked::{self, ACTOR, Locked},
+    locked::{self, ACTOR, Locked, locked_columns},
     open::period_end,
-    order::{FulfilmentState, PaymentState},
     timeline,
 };
 use crate::{
     accounts::{self, ProofOf, Purpose},
     audit::Entry,
     db::Tx,
-    execute,
+    fetch_optional,
     jobs::{DomainEvent, Failure},
     kernel::OrderId,
     licenses::{self, Entitlement, KeyMaker},
@@ -26,7 +25,7 @@ pub struct OrderFulfilled {
     /// Of which order.
     pub order: OrderId,
     /// How many licences it gave.
-    pub licenses: u64,
+    pub licenses: usize,
 }
 
 impl DomainEvent for OrderFulfilled {
@@ -36,26 +35,26 @@ impl DomainEvent for OrderFulfilled {
 /// How much longer than its period a subscription's licence lasts: renewals are charged within hours of its end.
 const RENEWAL_GRACE_DAYS: i64 = 1;
 
+/// Marks a paid order as fulfilled, once. Whoever does owes what was bought.
+macro_rules! take {
+    ($dialect:ident) => {
+        concat!(
+            "UPDATE orders SET fulfilment_state = 'fulfilled', fulfilled_at = $2
+             WHERE id = $1 AND fulfilment_state = 'unfulfilled' AND payment_state IN ('paid', 'partially_refunded')
+             RETURNING ",
+            locked_columns!($dialect)
+        )
+    };
+}
+
 /// Gives what a paid order owes. An order whose money is gone again, or that was given already, owes nothing.
 pub async fn fulfil(tx: &mut Tx, keys: &KeyMaker, order: OrderId) -> Result<(), Failure> {
-    let Some(order) = locked::lock(tx, order).await? else { return Ok(()) };
-    let owed = matches!(order.payment_state, PaymentState::Paid | PaymentState::PartiallyRefunded)
-        && order.fulfilment_state == FulfilmentState::Unfulfilled;
-    if !owed {
-        return Ok(());
-    }
-    let entitlements = entitlements(&order, tx)?;
-    let issued = licenses::issue(tx, keys, &entitlements).await.map_err(Failure::retry)?;
     let now = tx.now();
-    execute!(
-        tx,
-        sqlx::query(
-            "UPDATE orders SET fulfilment_state = 'fulfilled', fulfilled_at = $2
-             WHERE id = $1 AND fulfilment_state = 'unfulfilled'"
-        )
-        .bind(order.id)
-        .bind(now)
-    )?;
+    let text = tx.dialect().pick(take!(sqlite), take!(postgres));
+    let taken: Option<Locked> = fetch_optional!(tx, sqlx::query_as(text).bind(order).bind(now))?;
+    let Some(order) = taken else { return Ok(()) };
+    let entitlements = entitlements(&order, tx)?;
+    let issued = licenses::issue(tx, keys, &entitlements).map_err(Failure::retry)?;
     timeline::note(tx, order.id, "fulfilled", json!({ "licenses": issued }));
     tx.audit(Entry::new(ACTOR, "order.fulfilled", "order", order.id.to_string()).change(None, json!(issued)));
     tx.emit(&OrderFulfilled { order: order.id, licenses: issued })?;

@@ -1,14 +1,16 @@
 //! An order that is about to change, held against others that would change it, with what the ledger needs of its items.
 
+use serde::Deserialize;
 use sqlx::FromRow;
+use uuid::Uuid;
 
-use super::order::{DisputeState, FulfilmentState, PaymentState};
+use super::order::{DisputeState, PaymentState};
 use crate::{
     accounts::Email,
     audit::Actor,
     catalog::{BillingCycle, LicenseType, Limits},
     db::{DbError, Tx},
-    execute, fetch_all,
+    execute, fetch_optional,
     jobs::Failure,
     kernel::{Currency, DeveloperId, OrderId, OrderItemId, PlanId, ProductId, SubscriptionId, TenantId, Time, UserId},
     notifications::Notice,
@@ -21,25 +23,9 @@ use crate::{
 /// Who changes orders, in the audit trail.
 pub(super) const ACTOR: Actor = Actor::system("orders");
 
-/// One row per item, each with its order's columns: one statement for both.
-#[derive(FromRow)]
-struct Row {
-    tenant_id: TenantId,
-    user_id: Option<UserId>,
-    email: Email,
-    currency: Currency,
-    total: i64,
-    refunded: i64,
-    payment_state: PaymentState,
-    fulfilment_state: FulfilmentState,
-    dispute_state: DisputeState,
-    paid_at: Option<Time>,
-    #[sqlx(flatten)]
-    item: LockedItem,
-}
-
 /// An item, as far as changes of its order are concerned.
-#[derive(Debug, Clone, FromRow)]
+#[derive(Debug, Clone, Deserialize)]
+#[serde(from = "ItemRow")]
 pub(super) struct LockedItem {
     pub(super) item_id: OrderItemId,
     pub(super) product_id: ProductId,
@@ -55,6 +41,62 @@ pub(super) struct LockedItem {
     pub(super) item_tax: i64,
     pub(super) commission_bps: i64,
 }
+
+/// An item as [`locked_columns!`] writes it: the order's row carries its items, so that one statement gives both, also
+/// one that changes the order.
+#[derive(Deserialize)]
+struct ItemRow(
+    [Uuid; 4],
+    (BillingCycle, Option<i64>, LicenseType, String),
+    /// Quantity, unit amount, discount, tax, commission.
+    [i64; 5],
+);
+
+impl From<ItemRow> for LockedItem {
+    fn from(row: ItemRow) -> Self {
+        let ItemRow([item, product, plan, developer], (billing_cycle, trial_days, license_type, limits), numbers) = row;
+        let [quantity, unit_amount, item_discount, item_tax, commission_bps] = numbers;
+        Self {
+            item_id: OrderItemId::from_uuid(item),
+            product_id: ProductId::from_uuid(product),
+            plan_id: PlanId::from_uuid(plan),
+            developer_id: DeveloperId::from_uuid(developer),
+            billing_cycle,
+            trial_days,
+            license_type,
+            limits,
+            quantity,
+            unit_amount,
+            item_discount,
+            item_tax,
+            commission_bps,
+        }
+    }
+}
+
+/// What a statement selects of `orders`, or returns of one that it changes, to give a [`Locked`].
+macro_rules! locked_columns {
+    (sqlite) => {
+        "id, tenant_id, user_id, email, currency, total, refunded, payment_state, dispute_state,
+         paid_at,
+         (SELECT json_group_array(json_array(
+                     json_array(hex(i.id), hex(i.product_id), hex(i.plan_id), hex(i.developer_id)),
+                     json_array(i.billing_cycle, i.trial_days, i.license_type, i.limits),
+                     json_array(i.quantity, i.unit_amount, i.discount, i.tax, i.commission_bps)) ORDER BY i.position)
+          FROM order_items i WHERE i.order_id = orders.id) AS items"
+    };
+    (postgres) => {
+        "id, tenant_id, user_id, email, currency, total, refunded, payment_state, dispute_state,
+         paid_at,
+         (SELECT json_agg(json_build_array(
+                     json_build_array(i.id, i.product_id, i.plan_id, i.developer_id),
+                     json_build_array(i.billing_cycle, i.trial_days, i.license_type, i.limits),
+                     json_build_array(i.quantity, i.unit_amount, i.discount, i.tax, i.commission_bps))
+                     ORDER BY i.position)
+          FROM order_items i WHERE i.order_id = orders.id) AS items"
+    };
+}
+pub(super) use locked_columns;
 
 impl LockedItem {
     /// What the catalogue promised when it was ordered.
@@ -74,57 +116,31 @@ impl LockedItem {
 }
 
 /// An order under change.
-#[derive(Debug)]
+#[derive(Debug, FromRow)]
 pub(super) struct Locked {
     pub(super) id: OrderId,
+    #[sqlx(rename = "tenant_id")]
     pub(super) tenant: TenantId,
+    #[sqlx(rename = "user_id")]
     pub(super) user: Option<UserId>,
     pub(super) email: Email,
     pub(super) currency: Currency,
     pub(super) total: i64,
     pub(super) refunded: i64,
     pub(super) payment_state: PaymentState,
-    pub(super) fulfilment_state: FulfilmentState,
     pub(super) dispute_state: DisputeState,
     pub(super) paid_at: Option<Time>,
+    #[sqlx(json)]
     pub(super) items: Vec<LockedItem>,
 }
 
 /// Any order, held until the transaction ends. Two that change the same order take turns.
 pub(super) async fn lock(tx: &mut Tx, id: OrderId) -> Result<Option<Locked>, DbError> {
-    macro_rules! select {
-        ($suffix:literal) => {
-            concat!(
-                "SELECT o.tenant_id, o.user_id, o.email, o.currency, o.total, o.refunded, o.payment_state,
-            o.fulfilment_state, o.dispute_state, o.paid_at,
-            i.id AS item_id, i.product_id, i.plan_id, i.developer_id, i.billing_cycle, i.trial_days, i.license_type,
-            i.limits, i.quantity, i.unit_amount, i.discount AS item_discount, i.tax AS item_tax,
-            i.commission_bps
-         FROM orders o JOIN order_items i ON i.order_id = o.id WHERE o.id = $1 ORDER BY i.position",
-                $suffix
-            )
-        };
-    }
-    let text = tx.dialect().pick(select!(""), select!(" FOR UPDATE OF o"));
-    let rows: Vec<Row> = fetch_all!(tx, sqlx::query_as(text).bind(id))?;
-    let mut rows = rows.into_iter();
-    let Some(first) = rows.next() else { return Ok(None) };
-    let mut items = vec![first.item];
-    items.extend(rows.map(|row| row.item));
-    Ok(Some(Locked {
-        id,
-        tenant: first.tenant_id,
-        user: first.user_id,
-        email: first.email,
-        currency: first.currency,
-        total: first.total,
-        refunded: first.refunded,
-        payment_state: first.payment_state,
-        fulfilment_state: first.fulfilment_state,
-        dispute_state: first.dispute_state,
-        paid_at: first.paid_at,
-        items,
-    }))
+    let text = tx.dialect().pick(
+        concat!("SELECT ", locked_columns!(sqlite), " FROM orders WHERE id = $1"),
+        concat!("SELECT ", locked_columns!(postgres), " FROM orders WHERE id = $1 FOR UPDATE"),
+    );
+    fetch_optional!(tx, sqlx::query_as(text).bind(id))
 }
 
 impl Locked {

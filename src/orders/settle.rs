@@ -2,11 +2,12 @@
 
 use serde::Serialize;
 use serde_json::json;
+use sqlx::FromRow;
 
 use super::{
     LearnCharge, Policy,
     event::Handled,
-    locked::{self, ACTOR, Locked},
+    locked::{self, ACTOR, Locked, locked_columns},
     order::{Order, PaymentState},
     refund, subscriptions, timeline,
 };
@@ -44,6 +45,23 @@ impl From<Unbalanced> for Failure {
     }
 }
 
+/// Makes an order paid, if this is the money that it waits for and was not counted before. `$3` says whether money is
+/// taken that comes after the order has ended.
+macro_rules! pay {
+    ($dialect:ident) => {
+        concat!(
+            "UPDATE orders SET payment_state = 'paid', paid_at = $2
+             WHERE id = $1 AND total = $4 AND currency = $5
+                   AND (payment_state IN ('pending', 'awaiting_payment')
+                        OR $3 AND payment_state IN ('expired', 'cancelled'))
+                   AND NOT EXISTS (SELECT 1 FROM payments p WHERE p.provider = $6 AND p.provider_ref = $7
+                                   AND (p.state = 'succeeded' OR p.order_id <> orders.id))
+             RETURNING ",
+            locked_columns!($dialect)
+        )
+    };
+}
+
 /// Money arrived for an order, from an event or because the provider was asked.
 pub(super) async fn settle(
     tx: &mut Tx,
@@ -51,69 +69,91 @@ pub(super) async fn settle(
     paid: &Paid,
     policy: &Policy,
 ) -> Result<Handled, Failure> {
-    let Some(order) = locked::lock(tx, paid.order).await? else { return Ok(Handled::UnknownOrder) };
-    let as_ordered = paid.amount == order.total && paid.currency == order.currency;
-    let verdict = match order.payment_state {
-        _ if !as_ordered => Verdict::Keep("wrong_amount"),
-        PaymentState::Expired | PaymentState::Cancelled if policy.late_payment_refunds => {
-            Verdict::GiveBack("paid_too_late")
-        }
-        PaymentState::Pending | PaymentState::AwaitingPayment | PaymentState::Expired | PaymentState::Cancelled => {
-            Verdict::Settle
-        }
-        PaymentState::Paid | PaymentState::PartiallyRefunded | PaymentState::Refunded => {
-            Verdict::GiveBack("paid_twice")
-        }
-    };
-    let unmatched = !matches!(verdict, Verdict::Settle);
-    let Some(payment) = record_payment(tx, provider, paid, unmatched).await? else {
-        return Ok(Handled::AlreadyPaid);
-    };
-    if paid.charge.is_none() && paid.amount > 0 {
-        tx.enqueue(&LearnCharge { payment }).await?;
-    }
-    let money = Money::new(paid.amount, paid.currency);
-    match verdict {
-        Verdict::Settle => settle_locked(tx, Settling { order, provider, paid, payment }, policy).await,
-        Verdict::Keep(why) => {
-            keep_aside(tx, &order.sale(provider), payment, money, why).await?;
-            Ok(Handled::WrongAmount)
-        }
-        Verdict::GiveBack(why) => {
-            keep_aside(tx, &order.sale(provider), payment, money, why).await?;
-            refund::give_back(tx, order.id, payment, money, why).await?;
-            Ok(Handled::GivenBack)
-        }
+    let now = tx.now();
+    let text = tx.dialect().pick(pay!(sqlite), pay!(postgres));
+    let now_paid: Option<Locked> = fetch_optional!(
+        tx,
+        sqlx::query_as(text)
+            .bind(paid.order)
+            .bind(now)
+            .bind(!policy.late_payment_refunds)
+            .bind(paid.amount)
+            .bind(paid.currency)
+            .bind(provider)
+            .bind(&paid.session)
+    )?;
+    match now_paid {
+        Some(order) => settle_paid(tx, order, provider, paid, policy).await,
+        None => settle_nothing(tx, provider, paid).await,
     }
 }
 
-/// What is right to do with money that arrived.
-#[derive(Clone, Copy)]
-enum Verdict {
-    Settle,
-    /// For an operator to decide.
-    Keep(&'static str),
-    GiveBack(&'static str),
-}
-
-struct Settling<'a> {
+/// The order was waiting for this money.
+async fn settle_paid(
+    tx: &mut Tx,
     order: Locked,
     provider: ProviderName,
-    paid: &'a Paid,
-    payment: PaymentId,
+    paid: &Paid,
+    policy: &Policy,
+) -> Result<Handled, Failure> {
+    let Some(Recorded { payment, refunds_wait }) = record_payment(tx, provider, paid, false).await? else {
+        // Only the order's own payments are asked for, and none of this name had succeeded.
+        return Err(Failure::retry("the payment of an order that was just paid is known already"));
+    };
+    let (sale, now) = (order.sale(provider), tx.now());
+    sale.settled(format!("payment:{payment}"), now + policy.payout_hold).book(tx)?;
+    if let Some(fee) = paid.fee {
+        sale.fee(format!("fee:{payment}"), fee, now).book(tx)?;
+    }
+    if let Some(subscription) = &paid.subscription {
+        subscriptions::begin(tx, &order, provider, subscription).await?;
+    }
+    announce(tx, order.id, Money::new(order.total, order.currency), provider).await?;
+    if refunds_wait {
+        refund::apply_waiting(tx, order, policy).await?;
+    }
+    Ok(Handled::Settled)
 }
 
-/// The payment as it happened; none if it is known to have happened already.
+/// Money for which nothing is given: it is kept, and if it is clear why, it goes back.
+async fn settle_nothing(tx: &mut Tx, provider: ProviderName, paid: &Paid) -> Result<Handled, Failure> {
+    let Some(order) = locked::lock(tx, paid.order).await? else { return Ok(Handled::UnknownOrder) };
+    let Some(recorded) = record_payment(tx, provider, paid, true).await? else { return Ok(Handled::AlreadyPaid) };
+    let as_ordered = paid.amount == order.total && paid.currency == order.currency;
+    let why_back = match order.payment_state {
+        _ if !as_ordered => None,
+        PaymentState::Expired | PaymentState::Cancelled => Some("paid_too_late"),
+        PaymentState::Paid | PaymentState::PartiallyRefunded | PaymentState::Refunded => Some("paid_twice"),
+        PaymentState::Pending | PaymentState::AwaitingPayment => {
+            return Err(Failure::retry("an order that waits for this money did not take it"));
+        }
+    };
+    let money = Money::new(paid.amount, paid.currency);
+    keep_aside(tx, &order.sale(provider), recorded.payment, money, why_back.unwrap_or("wrong_amount")).await?;
+    let Some(why) = why_back else { return Ok(Handled::WrongAmount) };
+    refund::give_back(tx, order.id, recorded.payment, money, why).await?;
+    Ok(Handled::GivenBack)
+}
+
+/// A payment that was not known before.
+#[derive(FromRow)]
+struct Recorded {
+    payment: PaymentId,
+    /// Whether refunds of the order were told before. Asked while the order is held, so none is overlooked.
+    refunds_wait: bool,
+}
+
+/// The payment as it happened, of an order that is held; none if it is known to have happened already.
 async fn record_payment(
     tx: &mut Tx,
     provider: ProviderName,
     paid: &Paid,
     unmatched: bool,
-) -> Result<Option<PaymentId>, DbError> {
+) -> Result<Option<Recorded>, DbError> {
     let (id, now): (PaymentId, _) = (tx.new_id(), tx.now());
-    fetch_optional!(
+    let recorded: Option<Recorded> = fetch_optional!(
         tx,
-        sqlx::query_scalar(
+        sqlx::query_as(
             "INSERT INTO payments (id, order_id, provider, provider_ref, charge_ref, state, amount, currency, fee,
                                    unmatched, created_at, settled_at)
              VALUES ($1, $2, $3, $4, $5, 'succeeded', $6, $7, $8, $9, $10, $10)
@@ -122,7 +162,9 @@ async fn record_payment(
                  currency = excluded.currency, fee = excluded.fee, unmatched = excluded.unmatched,
                  settled_at = excluded.settled_at
              WHERE payments.state <> 'succeeded' AND payments.order_id = excluded.order_id
-             RETURNING id"
+             RETURNING id AS payment,
+                 EXISTS (SELECT 1 FROM refunds r WHERE r.order_id = payments.order_id AND r.state = 'succeeded'
+                         AND r.applied_at IS NULL) AS refunds_wait"
         )
         .bind(id)
         .bind(paid.order)
@@ -134,39 +176,14 @@ async fn record_payment(
         .bind(paid.fee)
         .bind(unmatched)
         .bind(now)
-    )
-}
-
-async fn settle_locked(tx: &mut Tx, settling: Settling<'_>, policy: &Policy) -> Result<Handled, Failure> {
-    let Settling { order, provider, paid, payment } = settling;
-    let now = tx.now();
-    let refunds_wait: Option<bool> = fetch_optional!(
-        tx,
-        sqlx::query_scalar(
-            "UPDATE orders SET payment_state = 'paid', paid_at = $2
-             WHERE id = $1 AND payment_state IN ('pending', 'awaiting_payment', 'expired', 'cancelled')
-             RETURNING EXISTS (SELECT 1 FROM refunds r
-                               WHERE r.order_id = orders.id AND r.state = 'succeeded' AND r.applied_at IS NULL)"
-        )
-        .bind(order.id)
-        .bind(now)
     )?;
-    let Some(refunds_wait) = refunds_wait else { return Ok(Handled::AlreadyPaid) };
-    let sale = order.sale(provider);
-    sale.settled(format!("payment:{payment}"), now + policy.payout_hold).book(tx)?;
-    if let Some(fee) = paid.fee {
-        sale.fee(format!("fee:{payment}"), fee, now).book(tx)?;
+    if let Some(Recorded { payment, .. }) = recorded
+        && paid.charge.is_none()
+        && paid.amount > 0
+    {
+        tx.enqueue(&LearnCharge { payment }).await?;
     }
-    if let Some(subscription) = &paid.subscription {
-        subscriptions::begin(tx, &order, provider, subscription).await?;
-    }
-    announce(tx, order.id, Money::new(order.total, order.currency), provider).await?;
-    if refunds_wait {
-        // The status is the one just written.
-        let order = Locked { payment_state: PaymentState::Paid, paid_at: Some(now), ..order };
-        refund::apply_waiting(tx, order, policy).await?;
-    }
-    Ok(Handled::Settled)
+    Ok(recorded)
 }
 
 /// What a paid order sets in motion.

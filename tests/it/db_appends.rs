@@ -14,11 +14,16 @@ static PAGES: AppendTable =
     AppendTable::new("its_pages", &[("number", Column::Int), ("book", Column::Uuid)]).referring(1);
 static TITLES: AppendTable = AppendTable::new("the_books", &[("id", Column::Uuid), ("title", Column::Text)]).updating();
 
+// Sold books keep their titles.
+static SOLD_OUT: AppendTable =
+    AppendTable::new("the_books", &[("id", Column::Uuid), ("was", Column::Text), ("title", Column::Text)])
+        .updating_exactly(2, "the_books.title <> 'sold'");
+
 async fn shelf(test: &TestDb) -> Db {
     let db = test.open().await;
     let id = db.dialect().pick("BLOB", "UUID");
     for text in [
-        format!("CREATE TABLE the_books (id {id} NOT NULL PRIMARY KEY, title TEXT NOT NULL)"),
+        format!("CREATE TABLE the_books (id {id} NOT NULL PRIMARY KEY, title TEXT NOT NULL, was TEXT GENERATED ALWAYS AS (title) STORED)"),
         format!("CREATE TABLE its_pages (number BIGINT NOT NULL UNIQUE, book {id} NOT NULL REFERENCES the_books (id))"),
     ] {
         db.write(async |tx| execute!(tx, sqlx::query(sqlx::AssertSqlSafe(text)))).await.expect("the tables are made");
@@ -71,4 +76,38 @@ on_both!(rows_are_changed_by_their_keys_and_nothing_else_is, |test| async move {
     let titles: Vec<String> =
         fetch_all!(&db, sqlx::query_scalar("SELECT title FROM the_books ORDER BY id")).expect("answers");
     assert_eq!(titles, ["black ink", "quill", "fine sand"]);
+});
+
+async fn retitle(db: &Db, pairs: &[(u128, &str, &str)]) -> NoFail<()> {
+    db.write(async |tx| {
+        for (id, from, to) in pairs {
+            tx.append(&SOLD_OUT, |row| _ = row.uuid(Uuid::from_u128(*id)).text(*from).text(*to));
+        }
+        Ok(())
+    })
+    .await
+}
+
+on_both!(a_change_that_must_find_its_row_keeps_all_else_from_being_kept, |test| async move {
+    let db = shelf(&test).await;
+    publish(&db, 1, "ink", &[]).await.expect("it is written");
+    publish(&db, 2, "quill", &[]).await.expect("it is written");
+    retitle(&db, &[(1, "ink", "sold"), (2, "quill", "old quill")]).await.expect("both are as believed");
+    let titles = async || -> Vec<String> {
+        fetch_all!(&db, sqlx::query_scalar("SELECT title FROM the_books ORDER BY id")).expect("answers")
+    };
+    assert_eq!(titles().await, ["sold", "old quill"]);
+    for wrong in [(2, "quill", "lost"), (9, "old quill", "lost"), (1, "sold", "sold again")] {
+        let refused = db
+            .write(async |tx| {
+                tx.append(&BOOKS, |row| _ = row.uuid(Uuid::from_u128(7)).text("sand"));
+                tx.append(&SOLD_OUT, |row| _ = row.uuid(Uuid::from_u128(wrong.0)).text(wrong.1).text(wrong.2));
+                Ok(())
+            })
+            .await;
+        let refused: DbError = NoFail::expect_err(refused, "the belief is wrong");
+        assert!(matches!(refused, DbError::Aborted(_)), "{wrong:?}: {refused:?}");
+    }
+    assert_eq!(titles().await, ["sold", "old quill"]);
+    retitle(&db, &[(2, "old quill", "quill")]).await.expect("the next one is not held up");
 });

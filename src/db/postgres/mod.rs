@@ -113,22 +113,41 @@ fn is_cut(error: &sqlx::Error) -> bool {
 /// Writes all appended rows in one statement, one round trip whatever the number of tables.
 async fn flush(conn: &mut PgConnection, appends: &mut Appends) -> Result<(), DbError> {
     let batches = appends.take();
+    let named = |index: usize| format!("append_{index}");
+    let proofs: Vec<_> = batches
+        .iter()
+        .enumerate()
+        .filter_map(|(index, (table, _))| table.proof(Dialect::Postgres, index + 1, &named(index)))
+        .collect();
+    // The last one stands alone, unless something has to be said of them all.
+    let alone = if proofs.is_empty() { batches.len().saturating_sub(1) } else { batches.len() };
     let mut statement = String::new();
     for (index, (table, _)) in batches.iter().enumerate() {
-        let insert = table.statement(Dialect::Postgres, index + 1);
-        if index + 1 == batches.len() {
-            statement.push_str(&insert);
+        let text = table.statement(Dialect::Postgres, index + 1);
+        if index == alone {
+            statement.push_str(&text);
         } else {
             let lead = if index == 0 { "WITH" } else { "," };
-            let gap = if index + 2 == batches.len() { " " } else { "" };
+            let end = if proofs.is_empty() { "" } else { " RETURNING 1" };
+            let gap = if index + 1 == alone { " " } else { "" };
             // Writing to a string cannot fail.
-            let _ = write!(statement, "{lead} append_{index} AS ({insert}){gap}");
+            let _ = write!(statement, "{lead} {} AS ({text}{end}){gap}", named(index));
         }
+    }
+    if !proofs.is_empty() {
+        let _ = write!(statement, "SELECT {}", proofs.join(", "));
     }
     let mut query = sqlx::query(AssertSqlSafe(statement));
     for (_, rows) in batches {
         query = query.bind(rows);
     }
-    query.execute(conn).await?;
-    Ok(())
+    match query.execute(conn).await {
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(DIVISION_BY_ZERO) => {
+            Err(DbError::Aborted("a row to be changed was not as this transaction believed".to_owned()))
+        }
+        done => done.map(|_| ()).map_err(DbError::from),
+    }
 }
+
+/// What a proof that fails divides by.
+const DIVISION_BY_ZERO: &str = "22012";

@@ -186,7 +186,13 @@ async fn commit(mut core: OwnedMutexGuard<Core>) -> OwnedMutexGuard<Core> {
     let inserts: Vec<_> = batches
         .into_iter()
         .enumerate()
-        .map(|(index, (table, rows))| (table.statement(Dialect::Sqlite, index + 1), rows))
+        .map(|(index, (table, rows))| {
+            let mut statement = table.statement(Dialect::Sqlite, index + 1);
+            if let Some(proof) = table.proof(Dialect::Sqlite, index + 1, "") {
+                statement.to_mut().push_str(&format!("; SELECT {proof}"));
+            }
+            (statement, rows)
+        })
         .collect();
     let result = match core.conn.as_mut() {
         None => Err(DbError::Unavailable("the database's writer is closed".into())),

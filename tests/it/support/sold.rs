@@ -150,12 +150,15 @@ impl Sold {
         self
     }
 
-    /// Issues its licences. How many were new.
-    pub(crate) async fn issue(&self, db: &Db) -> u64 {
+    /// Issues its licences. How many, unless it has them.
+    pub(crate) async fn try_issue(&self, db: &Db) -> Result<usize, IssueError> {
         let (keys, entitlements) = (key_maker(), [self.entitlement.clone()]);
-        let issued: Result<u64, IssueError> =
-            db.write(async |tx| licenses::issue(tx, &keys, &entitlements).await).await;
-        issued.expect("issued")
+        db.write(async |tx| licenses::issue(tx, &keys, &entitlements)).await
+    }
+
+    /// Issues its licences.
+    pub(crate) async fn issue(&self, db: &Db) {
+        self.try_issue(db).await.expect("issued");
     }
 
     /// Its licences, with their keys.
