@@ -7,7 +7,7 @@ use crate::{
     accounts::AttachPurchases,
     app::App,
     db::{Db, Tx},
-    jobs::{Attempt, External, Failure, Handlers, Schedule, Transactional, cron::CronError},
+    jobs::{Attempt, External, Failure, Handlers, Schedule, Together, Transactional, cron::CronError},
     licenses::{self, ExpireLicenses, IssueLicenses, KeyMaker, PurgeLicenseChanges, REMINDERS, RemindOfExpiry},
     orders,
 };
@@ -18,10 +18,10 @@ pub struct Licensing {
     keys: KeyMaker,
 }
 
-impl Transactional<Licensing> for IssueLicenses {
-    async fn run(self, licensing: &mut Licensing, tx: &mut Tx, _: Attempt) -> Result<(), Failure> {
-        orders::fulfil(tx, &licensing.keys, self.order).await?;
-        Ok(())
+impl Together<Licensing> for IssueLicenses {
+    async fn run(works: Vec<Self>, licensing: &mut Licensing, tx: &mut Tx) -> Result<(), Failure> {
+        let orders: Vec<_> = works.iter().map(|work| work.order).collect();
+        orders::fulfil(tx, &licensing.keys, &orders).await
     }
 }
 
@@ -68,7 +68,7 @@ pub fn schedules() -> Result<Vec<Schedule>, CronError> {
 #[must_use]
 pub fn capability(app: &App) -> Capability<Licensing> {
     let handlers = Handlers::new(app.db.clone())
-        .transactional::<IssueLicenses>()
+        .together::<IssueLicenses>()
         .transactional::<AttachPurchases>()
         .external::<ExpireLicenses>()
         .external::<RemindOfExpiry>()

@@ -6,13 +6,15 @@ use super::{Capability, inbox};
 use crate::{
     app::App,
     db::{Db, Tx},
-    jobs::{Attempt, External, Failure, Handlers, Transactional},
+    jobs::{Attempt, External, Failure, Handlers, Together, Transactional},
     kernel::{OrderId, PaymentId},
     orders::{
         self, CapturePayment, FetchFees, LearnCharge, MakeRefund, Planned, Policy, Reconcile, ReconcileOrder,
         subscriptions::{self, EndSubscription, RetryRenewal},
     },
-    payments::{self, HandleEvent, Provider, ProviderError, ProviderName, Providers, SessionState, sandbox::Sandbox},
+    payments::{
+        self, HandleEvent, Provider, ProviderError, ProviderName, Providers, SessionState, WebhookId, sandbox::Sandbox,
+    },
 };
 
 /// What a payments shard owns: the providers, behind their circuit breakers, and the shop's rules.
@@ -41,20 +43,34 @@ impl From<ProviderError> for Failure {
     }
 }
 
-impl Transactional<Payments> for HandleEvent {
-    async fn run(self, actor: &mut Payments, tx: &mut Tx, _: Attempt) -> Result<(), Failure> {
-        let Some(event) = payments::take(tx, self.event).await? else { return Ok(()) };
-        let provider = event.provider.parse().map_err(Failure::dead)?;
-        let (outcome, detail) = match actor.provider(provider)?.read(&event.event_type, &event.payload) {
-            Ok(event) => (orders::handle(tx, provider, event, &actor.policy).await?.as_str(), None),
-            Err(unreadable) => ("unreadable", Some(unreadable.0)),
-        };
-        tracing::debug!(event = %self.event, outcome, "event handled");
-        metrics::counter!("mintreu_webhooks_handled_total", "provider" => provider.as_str(), "outcome" => outcome)
-            .increment(1);
-        payments::record(tx, self.event, outcome, detail.as_deref());
+impl Together<Payments> for HandleEvent {
+    async fn run(works: Vec<Self>, actor: &mut Payments, tx: &mut Tx) -> Result<(), Failure> {
+        let ids: Vec<_> = works.iter().map(|work| work.event).collect();
+        let (mut taken, mut events) = (Vec::new(), Vec::new());
+        for event in payments::take(tx, &ids).await? {
+            let provider: ProviderName = event.provider.parse().map_err(Failure::dead)?;
+            match actor.provider(provider)?.read(&event.event_type, &event.payload) {
+                Ok(read) => {
+                    taken.push((event.id, provider));
+                    events.push((provider, read));
+                }
+                Err(unreadable) => note_event(tx, event.id, provider, "unreadable", Some(&unreadable.0)),
+            }
+        }
+        let handled = orders::handle_all(tx, events, &actor.policy).await?;
+        for ((event, provider), handled) in taken.into_iter().zip(handled) {
+            note_event(tx, event, provider, handled.as_str(), None);
+        }
         Ok(())
     }
+}
+
+/// Writes down what became of an event.
+fn note_event(tx: &mut Tx, event: WebhookId, provider: ProviderName, outcome: &'static str, detail: Option<&str>) {
+    tracing::debug!(%event, outcome, "event handled");
+    metrics::counter!("mintreu_webhooks_handled_total", "provider" => provider.as_str(), "outcome" => outcome)
+        .increment(1);
+    payments::record(tx, event, outcome, detail);
 }
 
 impl External<Payments> for CapturePayment {
@@ -192,7 +208,7 @@ impl External<Payments> for EndSubscription {
 #[must_use]
 pub fn capability(app: &App) -> Capability<Payments> {
     let handlers = inbox::handlers(Handlers::new(app.db.clone()))
-        .transactional::<HandleEvent>()
+        .together::<HandleEvent>()
         .transactional::<Reconcile>()
         .external::<CapturePayment>()
         .external::<ReconcileOrder>()

@@ -156,9 +156,7 @@ impl AppendTable {
             let same = columns.iter().take(keys).map(|column| format!("{name}.{column} = changed.{column}"));
             let same: Vec<_> = same.chain(only_if.map(str::to_owned)).collect();
             let (named, set, same) = (named.join(", "), set.join(", "), same.join(" AND "));
-            return format!(
-                "UPDATE {name} SET {set} FROM (SELECT {named} FROM {rows}) changed WHERE {same}{hint}"
-            );
+            return format!("UPDATE {name} SET {set} FROM (SELECT {named} FROM {rows}) changed WHERE {same}{hint}");
         }
         // SQLite takes `ON` for a join's unless a WHERE stands between.
         let conflicts = if self.how == How::InsertMissing { " WHERE true ON CONFLICT DO NOTHING" } else { "" };

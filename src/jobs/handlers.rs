@@ -4,7 +4,10 @@ use std::{collections::HashMap, future::Future, marker::PhantomData, time::Durat
 
 use futures::future::BoxFuture;
 
-use super::{Claimed, Failure, Job, JobId, Outcome, Perform, RetryPolicy, settle};
+use super::{
+    Claimed, Failure, Job, JobId, Outcome, Perform, RetryPolicy, settle,
+    together::{Gathered, Together},
+};
 use crate::{
     db::{Db, DbError, Tx},
     kernel::trace::{self, Trace},
@@ -67,6 +70,13 @@ impl<S: Send + 'static> Handlers<S> {
         self
     }
 
+    /// Does jobs of kind `J` in company, inside the transaction that completes them.
+    #[must_use]
+    pub fn together<J: Together<S>>(mut self) -> Self {
+        self.by_kind.insert(J::KIND, Box::new(Gathered::<J>::default()));
+        self
+    }
+
     /// Does jobs of kind `J` outside any transaction.
     #[must_use]
     pub fn external<J: External<S>>(mut self) -> Self {
@@ -107,7 +117,7 @@ impl<S: Send + 'static> Perform<S> for Handlers<S> {
 }
 
 /// A handler, its kind forgotten.
-trait Handle<S>: Send + Sync {
+pub(super) trait Handle<S>: Send + Sync {
     fn timeout(&self) -> Duration;
     fn retry(&self) -> RetryPolicy;
     fn handle<'a>(&'a self, db: &'a Db, state: &'a mut S, job: &'a Claimed) -> BoxFuture<'a, Outcome>;
@@ -116,7 +126,7 @@ trait Handle<S>: Send + Sync {
 struct InTransaction<J>(PhantomData<fn() -> J>);
 struct Outside<J>(PhantomData<fn() -> J>);
 
-fn decode<J: Job>(job: &Claimed) -> Result<J, Outcome> {
+pub(super) fn decode<J: Job>(job: &Claimed) -> Result<J, Outcome> {
     serde_json::from_str(&job.payload)
         .map_err(|error| Outcome::Failed(Failure::Dead { error: format!("the payload is no `{}`: {error}", J::KIND) }))
 }
@@ -126,9 +136,20 @@ const fn attempt(job: &Claimed) -> Attempt {
 }
 
 /// Why a transactional attempt was rolled back.
-enum Stop {
+pub(super) enum Stop {
     Failure(Failure),
     LeaseLost,
+}
+
+impl Stop {
+    /// What became of an attempt.
+    pub(super) fn outcome(attempt: Result<(), Self>) -> Outcome {
+        match attempt {
+            Ok(()) => Outcome::Settled,
+            Err(Self::LeaseLost) => Outcome::LeaseLost,
+            Err(Self::Failure(failure)) => Outcome::Failed(failure),
+        }
+    }
 }
 
 impl From<DbError> for Stop {
@@ -158,11 +179,7 @@ impl<S: Send, J: Transactional<S>> Handle<S> for InTransaction<J> {
                     if settle::complete_within(tx, job).await? { Ok(()) } else { Err(Stop::LeaseLost) }
                 })
                 .await;
-            match done {
-                Ok(()) => Outcome::Settled,
-                Err(Stop::LeaseLost) => Outcome::LeaseLost,
-                Err(Stop::Failure(failure)) => Outcome::Failed(failure),
-            }
+            Stop::outcome(done)
         })
     }
 }

@@ -1,11 +1,18 @@
 //! What a provider's event does to orders: every kind of event, and what became of it.
 
+use std::collections::{HashMap, HashSet};
+
 use serde_json::json;
 
-use super::{Policy, capture, dispute, fees, refund, settle, subscriptions, timeline};
+use super::{
+    Policy, capture, dispute, fees, refund,
+    settle::{self, Received, settle_waiting},
+    subscriptions, timeline,
+};
 use crate::{
     db::Tx,
     jobs::Failure,
+    kernel::OrderId,
     payments::{Event, ProviderName},
     text_enum,
 };
@@ -60,7 +67,42 @@ text_enum! {
     }
 }
 
-/// Does what an event says, in the transaction that marks it handled.
+/// Does what events say, in the transaction that marks them handled; what became of each.
+pub async fn handle_all(
+    tx: &mut Tx,
+    events: Vec<(ProviderName, Event)>,
+    policy: &Policy,
+) -> Result<Vec<Handled>, Failure> {
+    // Most events say that an order was paid, and most of those settle it: that is done for all at once.
+    let mut first: HashMap<OrderId, usize> = HashMap::new();
+    for (index, (_, event)) in events.iter().enumerate() {
+        if let Event::Paid(paid) = event {
+            first.entry(paid.order).or_insert(index);
+        }
+    }
+    let received: Vec<_> = events
+        .iter()
+        .enumerate()
+        .filter_map(|(index, (provider, event))| match event {
+            Event::Paid(paid) if first.get(&paid.order) == Some(&index) => Some(Received { provider: *provider, paid }),
+            _ => None,
+        })
+        .collect();
+    let settled = if received.is_empty() { HashSet::new() } else { settle_waiting(tx, &received, policy).await? };
+    first.retain(|order, _| settled.contains(order));
+    let done: HashSet<usize> = first.into_values().collect();
+    let mut handled = Vec::with_capacity(events.len());
+    for (index, (provider, event)) in events.into_iter().enumerate() {
+        handled.push(if done.contains(&index) {
+            Handled::Settled
+        } else {
+            handle(tx, provider, event, policy).await?
+        });
+    }
+    Ok(handled)
+}
+
+/// Does what an event says.
 pub async fn handle(tx: &mut Tx, provider: ProviderName, event: Event, policy: &Policy) -> Result<Handled, Failure> {
     match event {
         Event::Paid(paid) => settle::settle(tx, provider, &paid, policy).await,

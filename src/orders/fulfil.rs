@@ -12,7 +12,7 @@ use crate::{
     accounts::{self, ProofOf, Purpose},
     audit::Entry,
     db::Tx,
-    fetch_optional,
+    fetch_all,
     jobs::{DomainEvent, Failure},
     kernel::OrderId,
     licenses::{self, Entitlement, KeyMaker},
@@ -35,25 +35,38 @@ impl DomainEvent for OrderFulfilled {
 /// How much longer than its period a subscription's licence lasts: renewals are charged within hours of its end.
 const RENEWAL_GRACE_DAYS: i64 = 1;
 
-/// Marks a paid order as fulfilled, once. Whoever does owes what was bought.
+/// Marks paid orders as fulfilled, each once. Whoever does owes what was bought.
 macro_rules! take {
-    ($dialect:ident) => {
+    ($dialect:ident, $ids:literal) => {
         concat!(
             "UPDATE orders SET fulfilment_state = 'fulfilled', fulfilled_at = $2
-             WHERE id = $1 AND fulfilment_state = 'unfulfilled' AND payment_state IN ('paid', 'partially_refunded')
+             WHERE id ",
+            $ids,
+            " AND fulfilment_state = 'unfulfilled' AND payment_state IN ('paid', 'partially_refunded')
              RETURNING ",
             locked_columns!($dialect)
         )
     };
 }
 
-/// Gives what a paid order owes. An order whose money is gone again, or that was given already, owes nothing.
-pub async fn fulfil(tx: &mut Tx, keys: &KeyMaker, order: OrderId) -> Result<(), Failure> {
+/// Gives what paid orders owe. An order whose money is gone again, or that was given already, owes nothing.
+pub async fn fulfil(tx: &mut Tx, keys: &KeyMaker, orders: &[OrderId]) -> Result<(), Failure> {
+    let text = tx.dialect().pick(
+        take!(sqlite, "IN (SELECT unhex(value) FROM json_each($1))"),
+        take!(postgres, "= ANY (ARRAY(SELECT r::uuid FROM jsonb_array_elements_text($1::jsonb) r))"),
+    );
+    let ids: Vec<_> = orders.iter().map(|order| order.uuid().simple().to_string()).collect();
     let now = tx.now();
-    let text = tx.dialect().pick(take!(sqlite), take!(postgres));
-    let taken: Option<Locked> = fetch_optional!(tx, sqlx::query_as(text).bind(order).bind(now))?;
-    let Some(order) = taken else { return Ok(()) };
-    let entitlements = entitlements(&order, tx)?;
+    let taken: Vec<Locked> = fetch_all!(tx, sqlx::query_as(text).bind(json!(ids).to_string()).bind(now))?;
+    for order in &taken {
+        give(tx, keys, order).await?;
+    }
+    Ok(())
+}
+
+async fn give(tx: &mut Tx, keys: &KeyMaker, order: &Locked) -> Result<(), Failure> {
+    let now = tx.now();
+    let entitlements = entitlements(order, tx)?;
     let issued = licenses::issue(tx, keys, &entitlements).map_err(Failure::retry)?;
     timeline::note(tx, order.id, "fulfilled", json!({ "licenses": issued }));
     tx.audit(Entry::new(ACTOR, "order.fulfilled", "order", order.id.to_string()).change(None, json!(issued)));

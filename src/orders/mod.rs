@@ -32,7 +32,7 @@ pub use cancel::{CancelError, cancel};
 pub use capture::{CapturePayment, capture_refused};
 pub use charge::{LearnCharge, learned, uncharged};
 pub use dispute::OrderDisputed;
-pub use event::{Handled, handle};
+pub use event::{Handled, handle, handle_all};
 pub use expire::expire_unpaid;
 pub use fees::{FetchFees, fees_wanted, record_fee};
 pub use fulfil::{OrderFulfilled, fulfil};

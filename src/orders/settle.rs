@@ -1,8 +1,11 @@
 //! Settling: money makes an order paid, once; then its licences are owed.
 
+use std::collections::{HashMap, HashSet};
+
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::FromRow;
+use uuid::Uuid;
 
 use super::{
     LearnCharge, Policy,
@@ -15,7 +18,7 @@ use crate::{
     audit::{Actor, Entry},
     catalog::Quote,
     db::{DbError, Tx},
-    execute, fetch_optional,
+    execute, fetch_all,
     jobs::{DomainEvent, Failure},
     kernel::{Money, OrderId, PaymentId},
     licenses::IssueLicenses,
@@ -45,22 +48,48 @@ impl From<Unbalanced> for Failure {
     }
 }
 
-/// Makes an order paid, if this is the money that it waits for and was not counted before. `$3` says whether money is
+/// Money that a provider says it has received.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Received<'a> {
+    pub(super) provider: ProviderName,
+    pub(super) paid: &'a Paid,
+}
+
+/// Makes orders paid, each if this is the money that it waits for and was not counted before. `$3` says whether money is
 /// taken that comes after the order has ended.
 macro_rules! pay {
-    ($dialect:ident) => {
+    ($dialect:ident, $rows:literal, $hint:literal) => {
         concat!(
-            "UPDATE orders SET payment_state = 'paid', paid_at = $2
-             WHERE id = $1 AND total = $4 AND currency = $5
-                   AND (payment_state IN ('pending', 'awaiting_payment')
-                        OR $3 AND payment_state IN ('expired', 'cancelled'))
-                   AND NOT EXISTS (SELECT 1 FROM payments p WHERE p.provider = $6 AND p.provider_ref = $7
-                                   AND (p.state = 'succeeded' OR p.order_id <> orders.id))
-             RETURNING ",
+            "UPDATE orders SET payment_state = 'paid', paid_at = $2 FROM (SELECT ",
+            $rows,
+            ") received
+             WHERE orders.id = received.for_order AND orders.total = received.sum AND orders.currency = received.money
+                   AND (orders.payment_state IN ('pending', 'awaiting_payment')
+                        OR $3 AND orders.payment_state IN ('expired', 'cancelled'))
+                   AND NOT EXISTS (SELECT 1 FROM payments p
+                                   WHERE p.provider = received.by AND p.provider_ref = received.session
+                                         AND (p.state = 'succeeded' OR p.order_id <> orders.id))",
+            $hint,
+            " RETURNING ",
             locked_columns!($dialect)
         )
     };
 }
+
+const PAY_SQLITE: &str = pay!(
+    sqlite,
+    "unhex(value->>0) AS for_order, value->>1 AS sum, value->>2 AS money, value->>3 AS by, value->>4 AS session
+     FROM json_each($1)",
+    ""
+);
+// The list of keys says once more what the join says: a plan that was made while the table was small would begin with
+// all of it.
+const PAY_POSTGRES: &str = pay!(
+    postgres,
+    "(r->>0)::uuid AS for_order, (r->>1)::bigint AS sum, r->>2 AS money, r->>3 AS by, r->>4 AS session
+     FROM jsonb_array_elements($1::jsonb) r",
+    " AND orders.id = ANY (ARRAY(SELECT (r->>0)::uuid FROM jsonb_array_elements($1::jsonb) r))"
+);
 
 /// Money arrived for an order, from an event or because the provider was asked.
 pub(super) async fn settle(
@@ -69,37 +98,46 @@ pub(super) async fn settle(
     paid: &Paid,
     policy: &Policy,
 ) -> Result<Handled, Failure> {
-    let now = tx.now();
-    let text = tx.dialect().pick(pay!(sqlite), pay!(postgres));
-    let now_paid: Option<Locked> = fetch_optional!(
-        tx,
-        sqlx::query_as(text)
-            .bind(paid.order)
-            .bind(now)
-            .bind(!policy.late_payment_refunds)
-            .bind(paid.amount)
-            .bind(paid.currency)
-            .bind(provider)
-            .bind(&paid.session)
-    )?;
-    match now_paid {
-        Some(order) => settle_paid(tx, order, provider, paid, policy).await,
-        None => settle_nothing(tx, provider, paid).await,
-    }
+    let received = Received { provider, paid };
+    let settled = settle_waiting(tx, &[received], policy).await?;
+    if settled.is_empty() { settle_nothing(tx, received).await } else { Ok(Handled::Settled) }
 }
 
-/// The order was waiting for this money.
-async fn settle_paid(
+/// Settles those orders that were waiting for just this money; which. At most one payment is for each order.
+pub(super) async fn settle_waiting(
+    tx: &mut Tx,
+    received: &[Received<'_>],
+    policy: &Policy,
+) -> Result<HashSet<OrderId>, Failure> {
+    let row = |Received { provider, paid }: &Received<'_>| {
+        json!([paid.order.uuid().simple().to_string(), paid.amount, paid.currency, provider, paid.session])
+    };
+    let rows = Value::Array(received.iter().map(row).collect()).to_string();
+    let (text, now) = (tx.dialect().pick(PAY_SQLITE, PAY_POSTGRES), tx.now());
+    let orders: Vec<Locked> =
+        fetch_all!(tx, sqlx::query_as(text).bind(rows).bind(now).bind(!policy.late_payment_refunds))?;
+    let settled: HashSet<OrderId> = orders.iter().map(|order| order.id).collect();
+    let due: Vec<_> = received.iter().copied().filter(|received| settled.contains(&received.paid.order)).collect();
+    let mut recorded = record_payments(tx, &due, false).await?;
+    for order in orders {
+        let received = due.iter().find(|received| received.paid.order == order.id);
+        let (Some(received), Some(recorded)) = (received, recorded.remove(&order.id)) else {
+            // Only the order's own payments are asked for, and none of this name had succeeded.
+            return Err(Failure::retry("the payment of an order that was just paid is known already"));
+        };
+        book(tx, order, *received, recorded, policy).await?;
+    }
+    Ok(settled)
+}
+
+/// What follows when an order was waiting for this money.
+async fn book(
     tx: &mut Tx,
     order: Locked,
-    provider: ProviderName,
-    paid: &Paid,
+    Received { provider, paid }: Received<'_>,
+    Recorded { payment, refunds_wait }: Recorded,
     policy: &Policy,
-) -> Result<Handled, Failure> {
-    let Some(Recorded { payment, refunds_wait }) = record_payment(tx, provider, paid, false).await? else {
-        // Only the order's own payments are asked for, and none of this name had succeeded.
-        return Err(Failure::retry("the payment of an order that was just paid is known already"));
-    };
+) -> Result<(), Failure> {
     let (sale, now) = (order.sale(provider), tx.now());
     sale.settled(format!("payment:{payment}"), now + policy.payout_hold).book(tx)?;
     if let Some(fee) = paid.fee {
@@ -112,13 +150,15 @@ async fn settle_paid(
     if refunds_wait {
         refund::apply_waiting(tx, order, policy).await?;
     }
-    Ok(Handled::Settled)
+    Ok(())
 }
 
 /// Money for which nothing is given: it is kept, and if it is clear why, it goes back.
-async fn settle_nothing(tx: &mut Tx, provider: ProviderName, paid: &Paid) -> Result<Handled, Failure> {
+async fn settle_nothing(tx: &mut Tx, received: Received<'_>) -> Result<Handled, Failure> {
+    let Received { provider, paid } = received;
     let Some(order) = locked::lock(tx, paid.order).await? else { return Ok(Handled::UnknownOrder) };
-    let Some(recorded) = record_payment(tx, provider, paid, true).await? else { return Ok(Handled::AlreadyPaid) };
+    let recorded = record_payments(tx, &[received], true).await?.remove(&order.id);
+    let Some(Recorded { payment, .. }) = recorded else { return Ok(Handled::AlreadyPaid) };
     let as_ordered = paid.amount == order.total && paid.currency == order.currency;
     let why_back = match order.payment_state {
         _ if !as_ordered => None,
@@ -129,9 +169,9 @@ async fn settle_nothing(tx: &mut Tx, provider: ProviderName, paid: &Paid) -> Res
         }
     };
     let money = Money::new(paid.amount, paid.currency);
-    keep_aside(tx, &order.sale(provider), recorded.payment, money, why_back.unwrap_or("wrong_amount")).await?;
+    keep_aside(tx, &order.sale(provider), payment, money, why_back.unwrap_or("wrong_amount")).await?;
     let Some(why) = why_back else { return Ok(Handled::WrongAmount) };
-    refund::give_back(tx, order.id, recorded.payment, money, why).await?;
+    refund::give_back(tx, order.id, payment, money, why).await?;
     Ok(Handled::GivenBack)
 }
 
@@ -143,45 +183,75 @@ struct Recorded {
     refunds_wait: bool,
 }
 
-/// The payment as it happened, of an order that is held; none if it is known to have happened already.
-async fn record_payment(
-    tx: &mut Tx,
-    provider: ProviderName,
-    paid: &Paid,
-    unmatched: bool,
-) -> Result<Option<Recorded>, DbError> {
-    let (id, now): (PaymentId, _) = (tx.new_id(), tx.now());
-    let recorded: Option<Recorded> = fetch_optional!(
-        tx,
-        sqlx::query_as(
-            "INSERT INTO payments (id, order_id, provider, provider_ref, charge_ref, state, amount, currency, fee,
-                                   unmatched, created_at, settled_at)
-             VALUES ($1, $2, $3, $4, $5, 'succeeded', $6, $7, $8, $9, $10, $10)
+#[derive(FromRow)]
+struct RecordedRow {
+    order_id: OrderId,
+    #[sqlx(flatten)]
+    recorded: Recorded,
+}
+
+macro_rules! record {
+    ($rows:literal) => {
+        concat!(
+            "INSERT INTO payments (id, order_id, provider, provider_ref, charge_ref, amount, currency, fee, unmatched,
+                                   state, created_at, settled_at)
+             SELECT ",
+            $rows,
+            " WHERE true
              ON CONFLICT (provider, provider_ref) DO UPDATE SET
                  charge_ref = excluded.charge_ref, state = 'succeeded', amount = excluded.amount,
                  currency = excluded.currency, fee = excluded.fee, unmatched = excluded.unmatched,
                  settled_at = excluded.settled_at
              WHERE payments.state <> 'succeeded' AND payments.order_id = excluded.order_id
-             RETURNING id AS payment,
+             RETURNING order_id, id AS payment,
                  EXISTS (SELECT 1 FROM refunds r WHERE r.order_id = payments.order_id AND r.state = 'succeeded'
                          AND r.applied_at IS NULL) AS refunds_wait"
         )
-        .bind(id)
-        .bind(paid.order)
-        .bind(provider)
-        .bind(&paid.session)
-        .bind(&paid.charge)
-        .bind(paid.amount)
-        .bind(paid.currency)
-        .bind(paid.fee)
-        .bind(unmatched)
-        .bind(now)
-    )?;
-    if let Some(Recorded { payment, .. }) = recorded
-        && paid.charge.is_none()
-        && paid.amount > 0
+    };
+}
+
+const RECORD_SQLITE: &str = record!(
+    "unhex(value->>0), unhex(value->>1), value->>2, value->>3, value->>4, value->>5, value->>6, value->>7, $3,
+     'succeeded', $2, $2 FROM json_each($1)"
+);
+const RECORD_POSTGRES: &str = record!(
+    "(r->>0)::uuid, (r->>1)::uuid, r->>2, r->>3, r->>4, (r->>5)::bigint, r->>6, (r->>7)::bigint, $3,
+     'succeeded', $2, $2 FROM jsonb_array_elements($1::jsonb) r"
+);
+
+/// Payments as they happened, of orders that are held; those are left out that are known to have happened already.
+async fn record_payments(
+    tx: &mut Tx,
+    received: &[Received<'_>],
+    unmatched: bool,
+) -> Result<HashMap<OrderId, Recorded>, DbError> {
+    if received.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let hex = |uuid: Uuid| uuid.simple().to_string();
+    let row = |Received { provider, paid }: &Received<'_>| {
+        let id: PaymentId = tx.new_id();
+        json!([
+            hex(id.uuid()),
+            hex(paid.order.uuid()),
+            provider,
+            paid.session,
+            paid.charge,
+            paid.amount,
+            paid.currency,
+            paid.fee
+        ])
+    };
+    let rows = Value::Array(received.iter().map(row).collect()).to_string();
+    let (text, now) = (tx.dialect().pick(RECORD_SQLITE, RECORD_POSTGRES), tx.now());
+    let recorded: Vec<RecordedRow> = fetch_all!(tx, sqlx::query_as(text).bind(rows).bind(now).bind(unmatched))?;
+    let recorded: HashMap<OrderId, Recorded> = recorded.into_iter().map(|row| (row.order_id, row.recorded)).collect();
+    for Received { paid, .. } in
+        received.iter().filter(|received| received.paid.charge.is_none() && received.paid.amount > 0)
     {
-        tx.enqueue(&LearnCharge { payment }).await?;
+        if let Some(Recorded { payment, .. }) = recorded.get(&paid.order) {
+            tx.enqueue(&LearnCharge { payment: *payment }).await?;
+        }
     }
     Ok(recorded)
 }

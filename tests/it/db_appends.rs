@@ -23,7 +23,9 @@ async fn shelf(test: &TestDb) -> Db {
     let db = test.open().await;
     let id = db.dialect().pick("BLOB", "UUID");
     for text in [
-        format!("CREATE TABLE the_books (id {id} NOT NULL PRIMARY KEY, title TEXT NOT NULL, was TEXT GENERATED ALWAYS AS (title) STORED)"),
+        format!(
+            "CREATE TABLE the_books (id {id} NOT NULL PRIMARY KEY, title TEXT NOT NULL, was TEXT GENERATED ALWAYS AS (title) STORED)"
+        ),
         format!("CREATE TABLE its_pages (number BIGINT NOT NULL UNIQUE, book {id} NOT NULL REFERENCES the_books (id))"),
     ] {
         db.write(async |tx| execute!(tx, sqlx::query(sqlx::AssertSqlSafe(text)))).await.expect("the tables are made");

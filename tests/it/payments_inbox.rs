@@ -41,7 +41,7 @@ async fn handle_all(db: &Db) {
     let handled = jobs.iter().map(async |job| {
         let job: HandleEvent = serde_json::from_str(job).expect("a job");
         db.write(async |tx| {
-            let Some(arrived) = payments::take(tx, job.event).await? else { return Ok(()) };
+            let Some(arrived) = payments::take(tx, &[job.event]).await?.pop() else { return Ok(()) };
             execute!(tx, sqlx::query("INSERT INTO effects (name) VALUES ($1)").bind(&arrived.event_type))?;
             payments::record(tx, job.event, "handled", Some("of these tests"));
             Ok(())

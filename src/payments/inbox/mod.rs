@@ -11,11 +11,12 @@ pub use admin::{InboxFilter, InboxView, ReplayError, list, replay, show};
 pub use purge::{PurgeInbox, purge};
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use sqlx::FromRow;
 
 use crate::{
     db::{AppendTable, Column, DbError, Tx},
-    fetch_optional,
+    fetch_all,
     jobs::Job,
     kernel::seal,
 };
@@ -67,6 +68,8 @@ pub struct EventRow {
 /// A stored event that is being handled.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
 pub struct Arrived {
+    /// Which one.
+    pub id: WebhookId,
     /// Who sent it.
     pub provider: String,
     /// E.g. `checkout.session.completed`.
@@ -110,21 +113,22 @@ pub fn reject(tx: &mut Tx, provider: &str, body: &[u8]) {
     });
 }
 
-/// Takes a stored event that nobody has handled yet. Whoever takes the same one at the same time waits, and finds none.
-pub async fn take(tx: &mut Tx, id: WebhookId) -> Result<Option<Arrived>, DbError> {
-    let now = tx.now();
-    let arrived = fetch_optional!(
-        tx,
-        sqlx::query_as(
-            "UPDATE webhook_inbox SET handled_at = $2 WHERE id = $1 AND handled_at IS NULL
-             RETURNING provider, event_type, payload"
-        )
-        .bind(id)
-        .bind(now)
-    )?;
-    if arrived.is_none() {
-        metrics::counter!("mintreu_webhooks_duplicates_total").increment(1);
-    }
+const TAKE_SQLITE: &str = "UPDATE webhook_inbox SET handled_at = $2
+    WHERE id IN (SELECT unhex(value) FROM json_each($1)) AND handled_at IS NULL
+    RETURNING id, provider, event_type, payload";
+const TAKE_POSTGRES: &str = "UPDATE webhook_inbox SET handled_at = $2
+    WHERE id = ANY (ARRAY(SELECT r::uuid FROM jsonb_array_elements_text($1::jsonb) r)) AND handled_at IS NULL
+    RETURNING id, provider, event_type, payload";
+
+/// Takes those of the stored events that nobody has handled yet, in the order in which they came. Whoever takes the same
+/// ones at the same time waits, and finds none.
+pub async fn take(tx: &mut Tx, events: &[WebhookId]) -> Result<Vec<Arrived>, DbError> {
+    let (text, now) = (tx.dialect().pick(TAKE_SQLITE, TAKE_POSTGRES), tx.now());
+    let ids: Vec<_> = events.iter().map(|event| event.uuid().simple().to_string()).collect();
+    let mut arrived: Vec<Arrived> = fetch_all!(tx, sqlx::query_as(text).bind(json!(ids).to_string()).bind(now))?;
+    arrived.sort_unstable_by_key(|event| event.id);
+    let duplicates = events.len().saturating_sub(arrived.len());
+    metrics::counter!("mintreu_webhooks_duplicates_total").increment(duplicates as u64);
     Ok(arrived)
 }
 

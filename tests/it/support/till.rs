@@ -133,7 +133,7 @@ impl Till {
 
     /// What the licensing actor does with a paid order.
     pub(crate) async fn fulfil(&self, order: OrderId) {
-        self.db.write(async |tx| orders::fulfil(tx, &self.keys, order).await).await.expect("the order is fulfilled");
+        self.db.write(async |tx| orders::fulfil(tx, &self.keys, &[order]).await).await.expect("the order is fulfilled");
     }
 
     /// Ordered, paid, fulfilled.
