@@ -24,7 +24,7 @@ CREATE TABLE jobs (
     claimed_at INTEGER,
     finished_at INTEGER,
     CHECK ((state = 'running') = (worker_id IS NOT NULL))
-) STRICT;
+) STRICT, WITHOUT ROWID;
 
 CREATE INDEX jobs_ready ON jobs (queue, priority, id) WHERE state = 'available' AND NOT parked;
 CREATE INDEX jobs_parked ON jobs (group_key, priority, id) WHERE state = 'available' AND parked;
@@ -69,4 +69,4 @@ CREATE TABLE domain_events (
     name TEXT NOT NULL,
     payload TEXT NOT NULL,
     occurred_at INTEGER NOT NULL
-) STRICT;
+) STRICT, WITHOUT ROWID;

@@ -22,7 +22,7 @@ CREATE TABLE audit_entries (
     CHECK ((person IS NULL) = (personal IS NULL)),
     CHECK ((seq IS NULL) = (mac IS NULL)),
     CHECK ((seq IS NULL) = (key_id IS NULL))
-) STRICT;
+) STRICT, WITHOUT ROWID;
 -- Two indexes, each of the rows that the other has not: an entry moves from one to the other when it is sealed.
 CREATE UNIQUE INDEX audit_by_seq ON audit_entries (seq) WHERE seq IS NOT NULL;
 CREATE INDEX audit_unsealed ON audit_entries (id) WHERE seq IS NULL;

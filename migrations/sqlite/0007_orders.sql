@@ -35,7 +35,7 @@ CREATE TABLE orders (
     reconciled_at INTEGER,
     CHECK (total = subtotal - discount + tax),
     CHECK (refunded BETWEEN 0 AND total)
-) STRICT;
+) STRICT, WITHOUT ROWID;
 CREATE INDEX orders_of_tenant ON orders (tenant_id, id);
 CREATE INDEX orders_unpaid ON orders (expires_at) WHERE payment_state IN ('pending', 'awaiting_payment');
 CREATE INDEX orders_unfulfilled ON orders (paid_at) WHERE payment_state = 'paid' AND fulfilment_state = 'unfulfilled';
@@ -63,7 +63,7 @@ CREATE TABLE order_items (
     commission_bps INTEGER NOT NULL CHECK (commission_bps BETWEEN 0 AND 10000),
     UNIQUE (order_id, position),
     CHECK (total = quantity * unit_amount - discount + tax)
-) STRICT;
+) STRICT, WITHOUT ROWID;
 
 -- The timeline: every change of an order, in order of its ids.
 CREATE TABLE order_events (
@@ -73,7 +73,7 @@ CREATE TABLE order_events (
     -- A JSON object.
     detail TEXT NOT NULL,
     created_at INTEGER NOT NULL
-) STRICT;
+) STRICT, WITHOUT ROWID;
 CREATE INDEX order_events_of_order ON order_events (order_id, id);
 
 CREATE TABLE coupon_redemptions (

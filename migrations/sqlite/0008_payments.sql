@@ -42,7 +42,7 @@ CREATE TABLE payments (
     settled_at INTEGER,
     UNIQUE (provider, provider_ref),
     CHECK (refunded BETWEEN 0 AND amount)
-) STRICT;
+) STRICT, WITHOUT ROWID;
 CREATE INDEX payments_of_order ON payments (order_id);
 CREATE INDEX payments_open ON payments (created_at) WHERE state = 'open';
 CREATE INDEX payments_of_charge ON payments (provider, charge_ref) WHERE charge_ref IS NOT NULL;
@@ -99,7 +99,7 @@ CREATE TABLE ledger_transactions (
     cause TEXT NOT NULL UNIQUE,
     order_id BLOB REFERENCES orders (id),
     created_at INTEGER NOT NULL
-) STRICT;
+) STRICT, WITHOUT ROWID;
 CREATE INDEX ledger_transactions_of_order ON ledger_transactions (order_id);
 
 CREATE TABLE ledger_entries (
@@ -113,7 +113,7 @@ CREATE TABLE ledger_entries (
     -- When a vendor's share can be paid out.
     available_at INTEGER,
     created_at INTEGER NOT NULL
-) STRICT;
+) STRICT, WITHOUT ROWID;
 CREATE INDEX ledger_entries_of_transaction ON ledger_entries (transaction_id);
 CREATE INDEX ledger_entries_balance ON ledger_entries (account, developer_id, currency);
 CREATE TRIGGER ledger_entries_are_never_changed BEFORE UPDATE ON ledger_entries

@@ -72,7 +72,7 @@ CREATE TABLE license_log (
     -- A JSON object.
     detail TEXT NOT NULL,
     created_at INTEGER NOT NULL
-) STRICT;
+) STRICT, WITHOUT ROWID;
 CREATE INDEX license_log_of_license ON license_log (license_id, id);
 
 -- What caches must forget, in the order in which it became true.

@@ -118,7 +118,8 @@ impl<S: Send, J: Together<S>> Handle<S> for Gathered<J> {
                 Ok(work) => work,
                 Err(outcome) => return outcome,
             };
-            if self.join(db, state, work, job).await {
+            // A job that failed before keeps to itself: should it panic, it does so in nobody's company.
+            if job.attempt == 1 && self.join(db, state, work, job).await {
                 return Outcome::Settled;
             }
             let alone = match decode(job) {

@@ -74,5 +74,6 @@ mod queue_conformance;
 mod queue_scene;
 mod queue_sink;
 mod queue_survival;
+mod queue_together;
 mod sqlite_faults;
 mod support_works;
