@@ -6,6 +6,7 @@ use crate::{
     accounts::Passwords,
     config::Profile,
     db::Db,
+    downloads::Downloads,
     flags::{Registry, Switch},
     kernel::{Currency, seal::Keyring},
     licenses::{CallLimits, KeyMaker, LicenseCache},
@@ -36,6 +37,8 @@ pub struct App {
     pub license_cache: LicenseCache,
     /// How often programs may ask about licences.
     pub license_limits: CallLimits,
+    /// Products' files, and who gets them.
+    pub downloads: Downloads,
     /// The payment providers that are on, the preferred first.
     pub providers: Providers,
     /// What verifies and stores their events.

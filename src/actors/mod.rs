@@ -47,6 +47,7 @@
 
 pub mod accounts;
 mod capability;
+pub mod downloads;
 mod inbox;
 pub mod licensing;
 mod mailbox;
@@ -58,6 +59,7 @@ mod root;
 mod run;
 mod service;
 mod shard;
+mod source_letters;
 mod status;
 mod supervisor;
 mod system;

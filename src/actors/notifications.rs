@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::{Capability, order_letters};
+use super::{Capability, order_letters, source_letters};
 use crate::{
     accounts::{self, Account, ProofToMail, Purpose},
     app::{App, Shop},
@@ -83,6 +83,7 @@ async fn gather(state: &Notifications, db: &Db, notice: &Notice) -> Result<Vec<L
         Notice::LicenseExpiring { license, days } => order_letters::license_expiring(state, db, license, days).await,
         Notice::RenewalFailed { subscription, .. } => order_letters::renewal_failed(state, db, subscription).await,
         Notice::SubscriptionEnded { subscription } => order_letters::subscription_ended(state, db, subscription).await,
+        Notice::SourceBroken { source } => source_letters::source_broken(state, db, source).await,
         Notice::OrderNeedsAttention { order } => order_letters::order_needs_attention(state, db, order).await,
     }
 }

@@ -30,6 +30,8 @@ pub use coupon::{Coupon, CouponFields, coupon, coupons, create_coupon, delete_co
 pub use developer::{
     Developer, DeveloperFields, HOUSE, create_developer, delete_developer, developer, developers, patch_developer,
 };
+pub(crate) use check::Checks;
+pub(crate) use edit::patched;
 pub use edit::{By, EditError, Flaw};
 pub use page::{CategoryNode, Offered, ProductPage, category_tree, product_page};
 pub use plan::{BillingCycle, LicenseType, Limits};

@@ -128,6 +128,10 @@ pub struct Config {
     pub flags: Flags,
     /// Validation of licences.
     pub licensing: Licensing,
+    /// Where files are.
+    pub storage: Storage,
+    /// How buyers get them.
+    pub downloads: Downloads,
     /// Logs.
     pub telemetry: Telemetry,
     /// Mail.

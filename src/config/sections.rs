@@ -186,6 +186,59 @@ pub struct Licensing {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub struct Storage {
+    pub kind: StorageKind,
+    pub local: StorageLocal,
+    pub s3: StorageS3,
+}
+
+text_enum! {
+    /// Where uploaded files go.
+    pub enum StorageKind {
+        /// Into a directory.
+        Local = "local",
+        /// Into a bucket.
+        S3 = "s3",
+    }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StorageLocal {
+    pub path: PathBuf,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StorageS3 {
+    pub bucket: String,
+    pub region: String,
+    pub endpoint: String,
+    pub access_key: String,
+    #[serde(with = "values::secret_text")]
+    pub secret_key: Secret<String>,
+    pub path_style: bool,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Downloads {
+    #[serde(with = "values::duration")]
+    pub link_ttl: Duration,
+    pub link_uses: i64,
+    pub max_file: Bytes,
+    #[serde(with = "values::duration")]
+    pub verify_every: Duration,
+    #[serde(with = "values::duration")]
+    pub log_retention: Duration,
+    #[serde(with = "values::duration")]
+    pub timeout: Duration,
+    pub allow_networks: Vec<String>,
+    pub accel_redirect: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Telemetry {
     pub log_filter: LogFilter,
     pub log_format: LogFormat,

@@ -2,10 +2,12 @@
 //!
 //! Everything here can be used by every room and imports none of them.
 
+pub mod checksum;
 pub mod clock;
 pub mod id;
 pub mod money;
 pub mod names;
+pub mod net;
 pub mod page;
 pub mod seal;
 pub mod secret;
@@ -13,6 +15,7 @@ pub mod text_enum;
 pub mod time;
 pub mod trace;
 
+pub use checksum::Checksum;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use id::{Id, IdSource, ParseIdError, Prefix};
 pub use money::{Currency, Money};

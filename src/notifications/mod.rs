@@ -9,6 +9,7 @@ mod letter;
 mod mailer;
 mod notice;
 mod order_letters;
+mod source_letters;
 
 pub use account_letters::{
     AlreadyRegisteredLetter, ClaimPurchasesLetter, PasswordChangedLetter, ResetPasswordLetter, VerifyEmailLetter,
@@ -20,3 +21,4 @@ pub use order_letters::{
     LicenseExpiringLetter, OrderFulfilledLetter, OrderLine, OrderNeedsAttentionLetter, OrderRefundedLetter,
     RenewalFailedLetter, SubscriptionEndedLetter,
 };
+pub use source_letters::SourceBrokenLetter;

@@ -68,6 +68,11 @@ pub enum Notice {
         /// Which one.
         subscription: SubscriptionId,
     },
+    /// To the operators and the vendor: a product's file cannot be fetched. Names a row of `product_sources`.
+    SourceBroken {
+        /// The row.
+        source: Uuid,
+    },
     /// To the operators: an order that a person has to look at, e.g. a payment of another amount.
     OrderNeedsAttention {
         /// Which one.

@@ -1,5 +1,6 @@
 //! `mintreu serve`: opens everything, runs until told to stop, and leaves nothing half done.
 
+mod files;
 mod lock;
 mod providers;
 mod readiness;
@@ -118,6 +119,7 @@ async fn open_app(config: &Config) -> Result<App, Failure> {
     };
     Ok(App {
         license_cache: LicenseCache::new(db.clone(), license_keys.clone(), options),
+        downloads: files::downloads(config, &db, &keys)?,
         passwords: open::passwords(&keys),
         mailer: open::mailer(config)?,
         shop: Arc::new(shop::shop(config)),

@@ -1,0 +1,62 @@
+//! Names of files in a store.
+
+use std::{fmt, str::FromStr};
+
+/// The name of a file in a store: parts of plain letters, digits, `.`, `_` and `-`, with slashes between them.
+///
+/// No part is `.` or `..` or begins with a dot, so a name leads down from the store's root and never out of it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ObjectKey(String);
+
+/// A text that is no name of a file in a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("1 to 500 of A-Z, a-z, 0-9, `.`, `_`, `-`, with `/` between parts that do not begin with a dot")]
+pub struct ParseObjectKeyError;
+
+const LONGEST: usize = 500;
+
+impl ObjectKey {
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ObjectKey {
+    type Err = ParseObjectKeyError;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        let is_part = |part: &str| !part.is_empty() && !part.starts_with('.') && part.bytes().all(plain);
+        if text.len() <= LONGEST && text.split('/').all(is_part) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(ParseObjectKeyError)
+        }
+    }
+}
+
+impl fmt::Display for ObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_leads_down_and_never_out() {
+        for text in ["a", "a/b.zip", "sources/2026_01-x.tar.gz"] {
+            assert_eq!(text.parse::<ObjectKey>().expect("a key").as_str(), text);
+        }
+        let long = "a".repeat(501);
+        for text in [
+            "", "/", "/a", "a/", "a//b", ".", "..", "../a", "a/../b", "a/./b", ".hidden", "a/.b", "a\\b", "a b", "a\0", "é",
+            "a\r\nb", "%2e%2e/a", "C:/a", &long,
+        ] {
+            assert_eq!(text.parse::<ObjectKey>(), Err(ParseObjectKeyError), "{text:?}");
+        }
+    }
+}
