@@ -20,6 +20,7 @@ pub fn routes(app: App) -> Router {
         .route("/pay/{order}/cancelled", get(checkout::turned_back))
         .merge(api::accounts::routes(&app))
         .merge(api::catalog::routes(&app))
+        .merge(api::downloads::routes(&app))
         .merge(api::licenses::routes(&app))
         .merge(api::orders::routes(&app))
         .merge(api::webhooks::routes(&app))

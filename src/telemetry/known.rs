@@ -98,6 +98,11 @@ pub const METRICS: &[Metric] = &[
         Unit::Seconds,
         "How long ago all licences in memory were known to be true.",
     ),
+    // Downloads.
+    count("mintreu_download_links_total", "Links to downloads that were given out."),
+    count("mintreu_downloads_total", "Attempts to download, when they begin and when they end, by status."),
+    count("mintreu_download_bytes_total", "Bytes of files sent through this program."),
+    count("mintreu_download_verifications_total", "Looks at sources of files, by outcome: ok, not_now or broken."),
     // The database.
     count("mintreu_db_statements_total", "Statements sent, by whether a transaction sent them or a reader."),
     seconds("mintreu_db_wait_seconds", "How long a transaction waited for its connection."),

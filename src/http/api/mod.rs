@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod catalog;
+pub mod downloads;
 pub mod licenses;
 pub mod orders;
 pub mod webhooks;
