@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     fn content(parts: Vec<Result<&'static str, StorageError>>) -> ByteStream {
-        stream::iter(parts.into_iter().map(|part| part.map(Bytes::from_static))).boxed()
+        stream::iter(parts.into_iter().map(|part| part.map(|text| Bytes::from_static(text.as_bytes())))).boxed()
     }
 
     async fn read(storage: &LocalStorage, key: &ObjectKey, range: Option<Range<u64>>) -> Result<String, StorageError> {
