@@ -26,11 +26,11 @@ pub use browse::{Browse, BrowseError, Card, Cursor, CursorError, Named, Rating, 
 pub use category::{
     Category, CategoryFields, MAX_DEPTH, categories, category, create_category, delete_category, patch_category,
 };
+pub(crate) use check::Checks;
 pub use coupon::{Coupon, CouponFields, coupon, coupons, create_coupon, delete_coupon, patch_coupon};
 pub use developer::{
     Developer, DeveloperFields, HOUSE, create_developer, delete_developer, developer, developers, patch_developer,
 };
-pub(crate) use check::Checks;
 pub(crate) use edit::patched;
 pub use edit::{By, EditError, Flaw};
 pub use page::{CategoryNode, Offered, ProductPage, category_tree, product_page};

@@ -59,7 +59,9 @@ pub enum AddressError {
     )]
     Gitlab,
     /// Not of a release.
-    #[error("a file of a release: …/OWNER/REPOSITORY/releases/download/TAG/FILE, …/archive/FILE, or …/attachments/UUID")]
+    #[error(
+        "a file of a release: …/OWNER/REPOSITORY/releases/download/TAG/FILE, …/archive/FILE, or …/attachments/UUID"
+    )]
     Gitea,
 }
 
@@ -131,7 +133,11 @@ fn at(url: &Url, path: &str) -> Option<Url> {
 fn github(url: Url) -> Option<Address> {
     let is_dot_com = url.host_str() == Some("github.com");
     let api = |path: &str| {
-        if is_dot_com { Url::parse(&format!("https://api.github.com{path}")).ok() } else { at(&url, &format!("/api/v3{path}")) }
+        if is_dot_com {
+            Url::parse(&format!("https://api.github.com{path}")).ok()
+        } else {
+            at(&url, &format!("/api/v3{path}"))
+        }
     };
     let parts = parts(&url);
     match parts.as_slice() {
@@ -183,7 +189,9 @@ fn gitlab(url: Url) -> Option<Address> {
 fn gitea(url: Url) -> Option<Address> {
     let parts = parts(&url);
     let known = match parts.as_slice() {
-        [_, _, "releases", "download", _, .., file] | [_, _, "archive", file] | ["attachments", file] => !file.is_empty(),
+        [_, _, "releases", "download", _, .., file] | [_, _, "archive", file] | ["attachments", file] => {
+            !file.is_empty()
+        }
         ["api", "v1", "repos", _, _, "releases", _, "assets", _] => true,
         ["api", "v1", "repos", _, _, "archive", _] => true,
         _ => false,

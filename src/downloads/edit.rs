@@ -106,10 +106,8 @@ pub(super) async fn unseat_primary(tx: &mut Tx, product: ProductId) -> Result<()
 /// Makes room for one more source; says whether it is the first.
 pub(super) async fn hold_place(tx: &mut Tx, product: ProductId) -> Result<(), EditError> {
     hold_product(tx, product).await?;
-    let count: i64 = fetch_one!(
-        tx,
-        sqlx::query_scalar("SELECT COUNT(*) FROM product_sources WHERE product_id = $1").bind(product)
-    )?;
+    let count: i64 =
+        fetch_one!(tx, sqlx::query_scalar("SELECT COUNT(*) FROM product_sources WHERE product_id = $1").bind(product))?;
     if usize::try_from(count).unwrap_or(0) >= MOST_SOURCES {
         return Err(EditError::Refused("a product has 200 sources at most"));
     }
@@ -193,8 +191,7 @@ async fn held(tx: &mut Tx, id: SourceId, revision: i64) -> Result<SourceRow, Edi
     let product: Option<ProductId> =
         fetch_optional!(tx, sqlx::query_scalar("SELECT product_id FROM product_sources WHERE id = $1").bind(id))?;
     hold_product(tx, product.ok_or(EditError::NotFound)?).await?;
-    let row: Option<SourceRow> =
-        fetch_optional!(tx, sqlx::query_as(select_sources!("WHERE s.id = $1")).bind(id))?;
+    let row: Option<SourceRow> = fetch_optional!(tx, sqlx::query_as(select_sources!("WHERE s.id = $1")).bind(id))?;
     let row = row.ok_or(EditError::NotFound)?;
     match row.state {
         _ if row.revision != revision => Err(EditError::Stale),

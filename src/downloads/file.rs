@@ -17,7 +17,9 @@ const fn is_deceptive(character: char) -> bool {
 /// Whether a buyer's file may be called so: a name, not a path, of characters that can be seen.
 #[must_use]
 pub fn is_file_name(name: &str) -> bool {
-    let part = |c: char| c.is_control() || is_deceptive(c) || matches!(c, '/' | '\\' | ':' | '"' | '<' | '>' | '|' | '?' | '*');
+    let part = |c: char| {
+        c.is_control() || is_deceptive(c) || matches!(c, '/' | '\\' | ':' | '"' | '<' | '>' | '|' | '?' | '*')
+    };
     !name.is_empty()
         && name.len() <= LONGEST
         && !name.starts_with(['.', '-', ' '])
@@ -75,8 +77,24 @@ mod tests {
             assert!(is_file_name(name), "{name}");
         }
         for name in [
-            "", ".", "..", "../a", "a/b", "a\\b", ".htaccess", "-rf", " a", "a ", "a.", "a\r\nSet-Cookie: b", "a\0", "a\"b",
-            "C:a", "a\u{202e}piz.exe", "a\u{200b}b", &long,
+            "",
+            ".",
+            "..",
+            "../a",
+            "a/b",
+            "a\\b",
+            ".htaccess",
+            "-rf",
+            " a",
+            "a ",
+            "a.",
+            "a\r\nSet-Cookie: b",
+            "a\0",
+            "a\"b",
+            "C:a",
+            "a\u{202e}piz.exe",
+            "a\u{200b}b",
+            &long,
         ] {
             assert!(!is_file_name(name), "{name:?}");
         }

@@ -218,7 +218,11 @@ async fn decide_all(tx: &mut Tx, asked: &[Asked]) -> Result<Vec<Decision>, DbErr
             && !one.only_head
         {
             // The next in the batch finds it counted.
-            if serving.begins { row.uses += 1 } else { row.continuations += 1 }
+            if serving.begins {
+                row.uses += 1
+            } else {
+                row.continuations += 1
+            }
             used.insert(row.id, (row.uses, row.continuations));
             *begun.entry(row.product_id).or_default() += i64::from(serving.begins);
         }
@@ -418,4 +422,3 @@ pub(super) async fn give_back(tx: &mut Tx, serving: &Serving, why: &str) -> Resu
     log::count(DownloadStatus::Failed);
     log::end(tx, ends.as_slice()).await
 }
-

@@ -71,7 +71,8 @@ mod tests {
             let altered = String::from_utf8(altered).expect("ASCII");
             assert_eq!(links(&[1]).open(&altered), None, "{altered}");
         }
-        for text in ["", "a", &token[1..], &format!("{token}="), &"A".repeat(43), &"ä".repeat(43), &"A".repeat(100_000)] {
+        for text in ["", "a", &token[1..], &format!("{token}="), &"A".repeat(43), &"ä".repeat(43), &"A".repeat(100_000)]
+        {
             assert_eq!(links(&[1]).open(text), None);
         }
     }

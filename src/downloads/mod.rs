@@ -111,11 +111,7 @@ impl Downloads {
     /// What operators' edits of sources are held against.
     #[must_use]
     pub fn rules(&self) -> Rules<'_> {
-        Rules {
-            keys: &self.0.keys,
-            has_s3: self.0.stores.s3.is_some(),
-            allows_plain: self.0.origin.allows_plain(),
-        }
+        Rules { keys: &self.0.keys, has_s3: self.0.stores.s3.is_some(), allows_plain: self.0.origin.allows_plain() }
     }
 
     /// The largest file that is taken, in bytes.

@@ -14,7 +14,10 @@ use futures::{StreamExt, stream};
 use reqwest::{
     Client, Response, StatusCode, Url,
     dns::{Addrs, Name, Resolve, Resolving},
-    header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_RANGE, ETAG, HeaderMap, HeaderName, HeaderValue, LAST_MODIFIED, LOCATION, RANGE},
+    header::{
+        ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_RANGE, ETAG, HeaderMap, HeaderName,
+        HeaderValue, LAST_MODIFIED, LOCATION, RANGE,
+    },
     redirect::Policy,
 };
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
@@ -205,8 +208,8 @@ impl Origin {
         let found: Release =
             serde_json::from_slice(&text).map_err(|_| OriginError::Refused("it tells of no release".to_owned()))?;
         let asset = found.assets.into_iter().find(|asset| asset.name == file).ok_or(OriginError::NotFound)?;
-        let path = assets.path().split("/tags/").next().unwrap_or_default();
-        let path = format!("{path}/assets/{}", asset.id);
+        let path = assets.path().split("/releases/tags/").next().unwrap_or_default();
+        let path = format!("{path}/releases/assets/{}", asset.id);
         assets.set_path(&path);
         Ok(assets)
     }
@@ -239,7 +242,9 @@ impl Origin {
         address::check(url, self.allows_plain()).map_err(|error| OriginError::Forbidden(error.to_string()))?;
         // An address that is not a name is not resolved, so nobody else looks at it.
         match url.host_str().and_then(address::ip) {
-            Some(ip) if !may_ask(&self.allow, ip) => Err(OriginError::Forbidden("an address that is not public".to_owned())),
+            Some(ip) if !may_ask(&self.allow, ip) => {
+                Err(OriginError::Forbidden("an address that is not public".to_owned()))
+            }
             _ => Ok(()),
         }
     }

@@ -110,7 +110,9 @@ mod tests {
         for text in ["bytes=10-", "bytes=99-100", "bytes=-0", "bytes=99999999999999999999999-"] {
             assert_eq!(part(text), Part::Unsatisfiable, "{text}");
         }
-        for text in ["", "bytes", "bytes=", "bytes=-", "bytes=5-3", "bytes=a-b", "bytes=0-1,3-4", "lines=0-1", "bytes=+1-2"] {
+        for text in
+            ["", "bytes", "bytes=", "bytes=-", "bytes=5-3", "bytes=a-b", "bytes=0-1,3-4", "lines=0-1", "bytes=+1-2"]
+        {
             assert_eq!(part(text), Part::Whole, "{text}");
         }
         let empty = Conditions { range: Some("bytes=0-".to_owned()), ..Conditions::default() };

@@ -199,7 +199,9 @@ impl Downloads {
         });
         let actor = who.map_or(Actor::system("downloads"), |who| Actor::user(who.user.to_string()));
         let told = json!({ "product": chosen.product, "source": chosen.source.id, "license": chosen.license });
-        tx.audit(Entry::new(actor, "download.link_given", "download", id.to_string()).change(None, told).request(request));
+        tx.audit(
+            Entry::new(actor, "download.link_given", "download", id.to_string()).change(None, told).request(request),
+        );
         metrics::counter!("mintreu_download_links_total").increment(1);
         let url = format!("{}/api/download/{}", self.0.options.public_url, self.0.links.token(id));
         Link { id, url, expires_at, max_uses, source: chosen.source.clone() }

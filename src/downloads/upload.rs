@@ -244,8 +244,7 @@ async fn finish(
             .bind(now)
     )
     .map_err(|error| EditError::of_write(error, "is_primary", "the product is gone"))?;
-    let row: Option<SourceRow> =
-        fetch_optional!(tx, sqlx::query_as(select_sources!("WHERE s.id = $1")).bind(id))?;
+    let row: Option<SourceRow> = fetch_optional!(tx, sqlx::query_as(select_sources!("WHERE s.id = $1")).bind(id))?;
     // Housekeeping took it for abandoned, a day later.
     let row = row.filter(|_| changed == 1).ok_or(UploadError::Interrupted)?;
     let source = Source::from(row.clone());

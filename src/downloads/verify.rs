@@ -174,7 +174,9 @@ impl Downloads {
         metrics::counter!("mintreu_download_verifications_total", "outcome" => outcome).increment(1);
         let written = match seen {
             Seen::NotNow(why) if !is_last => return Err(Failure::retry(why)),
-            Seen::NotNow(why) | Seen::Never(why) => self.0.db.write(async |tx| mark_broken(tx, &row, &why).await).await?,
+            Seen::NotNow(why) | Seen::Never(why) => {
+                self.0.db.write(async |tx| mark_broken(tx, &row, &why).await).await?
+            }
             Seen::Same => self.0.db.write(async |tx| mark_same(tx, &row).await).await?,
             Seen::Found(facts) if row.checksum.as_ref().is_some_and(|expected| *expected != facts.checksum) => {
                 let why = "the file is not the one that was expected: its checksum is another";
@@ -244,10 +246,7 @@ async fn look_at(storage: &dyn Storage, key: &ObjectKey, row: &SourceRow) -> Res
 
 /// Whether what was verified before need not be read again.
 fn is_same(row: &SourceRow, tag: Option<&String>, size: Option<u64>) -> bool {
-    row.state == SourceState::Ok
-        && tag.is_some()
-        && row.origin_tag.as_ref() == tag
-        && size.map(signed) == row.file_size
+    row.state == SourceState::Ok && tag.is_some() && row.origin_tag.as_ref() == tag && size.map(signed) == row.file_size
 }
 
 async fn mark_ok(tx: &mut Tx, row: &SourceRow, facts: &Facts) -> Result<bool, DbError> {

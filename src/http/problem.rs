@@ -163,11 +163,9 @@ impl Kind {
                 StatusCode::RANGE_NOT_SATISFIABLE,
                 "The part that is asked for is none of the file's",
             ),
-            Self::StorageUnavailable => (
-                "storage-unavailable",
-                StatusCode::SERVICE_UNAVAILABLE,
-                "The file cannot be reached at the moment",
-            ),
+            Self::StorageUnavailable => {
+                ("storage-unavailable", StatusCode::SERVICE_UNAVAILABLE, "The file cannot be reached at the moment")
+            }
             Self::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong on our side"),
         }
     }

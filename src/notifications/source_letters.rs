@@ -26,12 +26,8 @@ struct SourceBroken<'a> {
 
 impl Write for SourceBrokenLetter {
     fn write(&self, head: &Letterhead, to: &str) -> Result<Letter, Unwritable> {
-        let text = SourceBroken {
-            shop: &head.shop,
-            product: &self.product,
-            source: &self.source,
-            problem: &self.problem,
-        };
+        let text =
+            SourceBroken { shop: &head.shop, product: &self.product, source: &self.source, problem: &self.problem };
         letter(to, format!("A file of {} cannot be downloaded", self.product), &text)
     }
 }

@@ -5,8 +5,8 @@ use std::{fmt, ops::Range, time::Duration};
 use aws_sdk_s3::{
     Client,
     config::{
-        BehaviorVersion, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation, retry::RetryConfig,
-        timeout::TimeoutConfig,
+        BehaviorVersion, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
+        retry::RetryConfig, timeout::TimeoutConfig,
     },
     error::{DisplayErrorContext, SdkError},
     operation::get_object::builders::GetObjectFluentBuilder,

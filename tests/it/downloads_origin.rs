@@ -7,8 +7,8 @@ use std::sync::{
 
 use mintreu::{
     downloads::{self, FetchError, SourceProvider, SourceState, StartError},
-    jobs::Failure,
     fetch_one,
+    jobs::Failure,
 };
 
 use crate::downloads_scene::{Different, Does, Host, Scene, answer, file, read, sent, who, whole};
@@ -120,7 +120,8 @@ on_both!(a_token_opens_its_own_host_and_no_other, |db| async move {
     let source = scene.elsewhere(SourceProvider::Github, &url, Some("s3cret")).await;
     assert_eq!(source.state, SourceState::Ok, "{:?}", source.problem);
     assert!(source.has_token && source.fields.token.is_none());
-    let stored: Vec<u8> = fetch_one!(scene.db, sqlx::query_scalar("SELECT encrypted_token FROM product_sources")).expect("sealed");
+    let stored: Vec<u8> =
+        fetch_one!(scene.db, sqlx::query_scalar("SELECT encrypted_token FROM product_sources")).expect("sealed");
     assert!(!String::from_utf8_lossy(&stored).contains("s3cret"), "it is sealed");
     assert_eq!(scene.get(&scene.bought().await, None).await.expect("served"), b"asset");
     assert!(!leaked.load(Ordering::SeqCst));

@@ -69,10 +69,8 @@ on_both!(a_link_is_good_for_its_buyer_alone, |db| async move {
     assert!(scene.fetch(&link, None, None).await.is_ok());
     let yes = true;
     let statement = "UPDATE products SET requires_auth = $2 WHERE id = $1";
-    let done: Result<u64, DbError> = scene
-        .db
-        .write(async |tx| execute!(tx, sqlx::query(statement).bind(scene.product()).bind(yes)))
-        .await;
+    let done: Result<u64, DbError> =
+        scene.db.write(async |tx| execute!(tx, sqlx::query(statement).bind(scene.product()).bind(yes))).await;
     assert_eq!(done.expect("changed"), 1);
     assert_eq!(refused(scene.fetch(&link, None, None).await), LinkRefused::SignIn);
     scene.get(&link, None).await.expect("the buyer");
@@ -143,11 +141,8 @@ on_both!(a_changed_file_is_not_continued, |db| async move {
     let link = scene.bought().await;
     let tag = sent(scene.fetch(&link, who(&scene.buyer), None).await.expect("served")).tag;
     for (if_range, expected) in [(tag.as_str(), "world"), ("\"another\"", "hello, world")] {
-        let conditions = Conditions {
-            range: Some("bytes=7-".to_owned()),
-            if_range: Some(if_range.to_owned()),
-            if_none_match: None,
-        };
+        let conditions =
+            Conditions { range: Some("bytes=7-".to_owned()), if_range: Some(if_range.to_owned()), if_none_match: None };
         let answer = scene.fetch_with(&link, who(&scene.buyer), conditions, false).await.expect("served");
         assert_eq!(read(sent(answer)).await.expect("it arrives"), expected.as_bytes());
     }
@@ -204,7 +199,8 @@ on_both!(a_buyer_keeps_what_is_not_sold_any_more, |db| async move {
 on_both!(what_is_free_needs_no_order, |db| async move {
     let scene = Scene::open(&db).await;
     scene.attach(b"x").await;
-    let (plan, price) = (scene.sold.entitlement.plan, "INSERT INTO plan_prices (plan_id, currency, amount) VALUES ($1, 'USD', 0)");
+    let (plan, price) =
+        (scene.sold.entitlement.plan, "INSERT INTO plan_prices (plan_id, currency, amount) VALUES ($1, 'USD', 0)");
     let done: Result<u64, DbError> = scene.db.write(async |tx| execute!(tx, sqlx::query(price).bind(plan))).await;
     assert_eq!(done.expect("free"), 1);
     let link = scene.link(None).await.expect("a link for everybody");
@@ -339,7 +335,8 @@ on_both!(abandoned_uploads_and_downloads_are_closed, |db| async move {
     let body = sent(scene.fetch(&link, who(&scene.buyer), None).await.expect("served"));
     std::mem::forget(body);
     let statement = "UPDATE product_sources SET state = 'uploading' WHERE id = $1";
-    let done: Result<u64, DbError> = scene.db.write(async |tx| execute!(tx, sqlx::query(statement).bind(source.id))).await;
+    let done: Result<u64, DbError> =
+        scene.db.write(async |tx| execute!(tx, sqlx::query(statement).bind(source.id))).await;
     assert_eq!(done.expect("changed"), 1);
     scene.downloads.tidy().await.expect("tidied");
     assert_eq!(scene.statuses().await, ["started"]);
