@@ -122,12 +122,12 @@ fn parts(url: &Url) -> Vec<&str> {
     url.path().trim_start_matches('/').split('/').collect()
 }
 
-fn at(url: &Url, path: &str) -> Option<Url> {
+fn at(url: &Url, path: &str) -> Url {
     let mut other = url.clone();
     other.set_path(path);
     other.set_query(None);
     other.set_fragment(None);
-    Some(other)
+    other
 }
 
 fn github(url: Url) -> Option<Address> {
@@ -136,7 +136,7 @@ fn github(url: Url) -> Option<Address> {
         if is_dot_com {
             Url::parse(&format!("https://api.github.com{path}")).ok()
         } else {
-            at(&url, &format!("/api/v3{path}"))
+            Some(at(&url, &format!("/api/v3{path}")))
         }
     };
     let parts = parts(&url);
@@ -192,8 +192,7 @@ fn gitea(url: Url) -> Option<Address> {
         [_, _, "releases", "download", _, .., file] | [_, _, "archive", file] | ["attachments", file] => {
             !file.is_empty()
         }
-        ["api", "v1", "repos", _, _, "releases", _, "assets", _] => true,
-        ["api", "v1", "repos", _, _, "archive", _] => true,
+        ["api", "v1", "repos", _, _, "releases", _, "assets", _] | ["api", "v1", "repos", _, _, "archive", _] => true,
         _ => false,
     };
     known.then_some(Address::Plain(url))
@@ -207,15 +206,12 @@ fn decoded(part: &str) -> String {
             [b'%', high, low, ..] => char::from(*high).to_digit(16).zip(char::from(*low).to_digit(16)),
             _ => None,
         };
-        match escaped.and_then(|(high, low)| u8::try_from(high * 16 + low).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &rest[3..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = after;
-            }
+        if let Some(byte) = escaped.and_then(|(high, low)| u8::try_from(high * 16 + low).ok()) {
+            bytes.push(byte);
+            rest = &rest[3..];
+        } else {
+            bytes.push(*first);
+            rest = after;
         }
     }
     String::from_utf8_lossy(&bytes).into_owned()

@@ -120,8 +120,8 @@ mod tests {
     #[tokio::test]
     async fn everything_is_done_once_in_order_and_in_batches() {
         let done = Arc::new(Mutex::new(Vec::new()));
-        let batches = Arc::new(AtomicUsize::new(0));
-        let (seen, counted) = (done.clone(), batches.clone());
+        let rounds = Arc::new(AtomicUsize::new(0));
+        let (seen, counted) = (done.clone(), rounds.clone());
         let batcher = Batcher::new(move |batch: Vec<usize>| {
             let (seen, counted) = (seen.clone(), counted.clone());
             async move {
@@ -135,7 +135,7 @@ mod tests {
         (0..1000).for_each(|number| batcher.submit(number));
         batcher.settled().await;
         assert_eq!(*done.lock().expect("a lock"), (0..1000).collect::<Vec<_>>());
-        assert!(batches.load(Ordering::Relaxed) < 10);
+        assert!(rounds.load(Ordering::Relaxed) < 10);
     }
 
     #[tokio::test]

@@ -219,9 +219,9 @@ async fn decide_all(tx: &mut Tx, asked: &[Asked]) -> Result<Vec<Decision>, DbErr
         {
             // The next in the batch finds it counted.
             if serving.begins {
-                row.uses += 1
+                row.uses += 1;
             } else {
-                row.continuations += 1
+                row.continuations += 1;
             }
             used.insert(row.id, (row.uses, row.continuations));
             *begun.entry(row.product_id).or_default() += i64::from(serving.begins);
@@ -270,11 +270,10 @@ fn decide(row: &Row, asked: &Asked, now: Time) -> Decision {
     let tag = source.tag();
     let range = match asked.conditions.resolve(source.size, &tag) {
         Part::NotModified => return Decision::NotModified { tag },
-        Part::Unsatisfiable if asked.only_head => None,
-        Part::Unsatisfiable => return Decision::Unsatisfiable { size: source.size },
-        Part::Whole => None,
         // RFC 9110, 14.2: a range means something to GET only.
-        Part::Some(_) if asked.only_head => None,
+        Part::Whole | Part::Some(_) | Part::Unsatisfiable if asked.only_head => None,
+        Part::Whole => None,
+        Part::Unsatisfiable => return Decision::Unsatisfiable { size: source.size },
         Part::Some(range) => Some(range),
     };
     let begins = row.uses == 0 || range.as_ref().is_none_or(|range| range.start == 0);

@@ -91,7 +91,7 @@ const SPECIAL_FOUR: [Network; 16] = [
     Network::four(255, 255, 255, 255, 32),
 ];
 
-/// Of IPv6 only 2000::/3 is for everybody, and of that not these: protocols' own, documentation, and 6to4, which carries
+/// Of IPv6 only `2000::/3` is for everybody, and of that not these: protocols' own, documentation, and 6to4, which carries
 /// an IPv4 address.
 const GLOBAL_SIX: Network = Network::six(0x2000, 0, 3);
 const SPECIAL_SIX: [Network; 4] = [

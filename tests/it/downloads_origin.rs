@@ -181,6 +181,9 @@ on_both!(what_an_origin_does_wrong_is_noticed_when_it_is_looked_at, |db| async m
     }
 });
 
+/// What a host does once it turned.
+type Turn = fn() -> Does;
+
 /// Good while it is looked at, and then as `does` says.
 async fn turning(does: impl Fn() -> Does + Send + Sync + 'static) -> (Host, Arc<AtomicBool>) {
     let turned = Arc::new(AtomicBool::new(false));
@@ -191,7 +194,6 @@ async fn turning(does: impl Fn() -> Does + Send + Sync + 'static) -> (Host, Arc<
 
 on_both!(an_origin_that_turns_bad_delivers_nothing, |db| async move {
     let scene = Scene::open(&db).await;
-    type Turn = fn() -> Does;
     let turns: [Turn; 4] = [
         || whole(&file(999)),
         || answer("500 Internal Server Error", &[("Content-Length", "0")], b""),
@@ -212,7 +214,6 @@ on_both!(an_origin_that_turns_bad_delivers_nothing, |db| async move {
 
 on_both!(an_origin_that_breaks_off_is_told_apart_from_a_buyer_who_left, |db| async move {
     let scene = Scene::open(&db).await;
-    type Turn = fn() -> Does;
     let turns: [Turn; 2] = [
         || Does::Answers([b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n".as_slice(), &file(400)].concat()),
         || Does::Stalls([b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n".as_slice(), &file(400)].concat()),

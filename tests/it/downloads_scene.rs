@@ -204,8 +204,8 @@ impl Scene {
     }
 }
 
-pub(crate) fn who(person: &Person) -> Option<Who> {
-    Some(Who { user: person.user, tenant: person.tenant })
+pub(crate) fn who<'p>(person: impl Into<Option<&'p Person>>) -> Option<Who> {
+    person.into().map(|person| Who { user: person.user, tenant: person.tenant })
 }
 
 pub(crate) fn sent(answer: Answer) -> Sent {
@@ -233,7 +233,7 @@ pub(crate) enum Does {
 pub(crate) fn answer(status: &str, headers: &[(&str, &str)], body: &[u8]) -> Does {
     let mut head = format!("HTTP/1.1 {status}\r\nConnection: close\r\n");
     for (name, value) in headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
+        head.extend([name, ": ", value, "\r\n"]);
     }
     head.push_str("\r\n");
     Does::Answers([head.as_bytes(), body].concat())

@@ -16,7 +16,7 @@ use crate::{
         api::catalog::etag::{IfMatch, answer, tag},
         once,
     },
-    kernel::ProductId,
+    kernel::{ProductId, Time},
 };
 
 pub(super) fn by(admin: &Admin, context: &Context) -> By {
@@ -29,7 +29,7 @@ fn missing() -> Problem {
 
 /// What verification finds makes another representation, but no edit is refused because of it.
 fn tag_of(source: &Source) -> String {
-    let seen = source.last_verified_at.map_or(0, |at| at.as_micros());
+    let seen = source.last_verified_at.map_or(0, Time::as_micros);
     tag(source.revision, &[seen, i64::from(source.problem.is_some())])
 }
 
