@@ -16,10 +16,11 @@ use super::{
     access::Who,
     batch::Batcher,
     file::disposition,
-    gate::{self, Asked, Client, Decision, LinkRefused, Served, Serving, Way},
+    gate::{Asked, Client, Decision, LinkRefused, Served, Serving, Way},
     log::{self, End},
     origin::OriginError,
     range::Conditions,
+    uses::give_back,
     verify::VerifySource,
 };
 use crate::{
@@ -253,7 +254,7 @@ impl Downloads {
         self.0
             .db
             .write(async |tx| {
-                gate::give_back(tx, serving, why).await?;
+                give_back(tx, serving, why).await?;
                 tx.enqueue(&VerifySource { source }).await?;
                 Ok(())
             })

@@ -23,6 +23,7 @@ mod range;
 mod source;
 mod start;
 mod upload;
+mod uses;
 mod verify;
 
 use std::{
