@@ -169,7 +169,7 @@ impl Origin {
         !self.allow.is_empty()
     }
 
-    /// Opens a file, or a part of it if its host sends parts; [`Opened::is_part`] tells.
+    /// Opens a file, or a part of it if its host sends parts; `Opened::is_part` tells.
     pub async fn open(
         &self,
         (provider, text): (SourceProvider, &str),
