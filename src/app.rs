@@ -12,6 +12,7 @@ use crate::{
     notifications::Mailer,
     orders::Policy,
     payments::{Intake, Providers, sandbox::Sandbox},
+    support,
     usage::Usage,
 };
 
@@ -44,6 +45,8 @@ pub struct App {
     pub sandbox: Option<Sandbox>,
     /// The shop's rules.
     pub shop: Arc<Shop>,
+    /// The support desk.
+    pub support: Arc<support::Desk>,
 }
 
 impl App {

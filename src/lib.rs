@@ -25,5 +25,6 @@ pub mod licenses;
 pub mod notifications;
 pub mod orders;
 pub mod payments;
+pub mod support;
 pub mod telemetry;
 pub mod usage;

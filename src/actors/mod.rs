@@ -60,7 +60,9 @@ mod service;
 mod shard;
 mod status;
 mod supervisor;
+pub mod support;
 mod system;
+mod ticket_letters;
 
 pub use capability::{Capability, Handle};
 pub use policy::{Backoff, Policy};

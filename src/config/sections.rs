@@ -276,6 +276,36 @@ pub struct Sandbox {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub struct Support {
+    pub attachments_dir: PathBuf,
+    pub attachment_size: Bytes,
+    pub attachments_per_message: usize,
+    pub tickets_per_hour: u32,
+    #[serde(with = "values::duration")]
+    pub close_after: Duration,
+    pub contact: String,
+    pub mail_address: String,
+    pub inbound_secret: Vec<Secret<String>>,
+    pub inbound_size: Bytes,
+    pub first_response: SupportTargets,
+    pub resolution: SupportTargets,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SupportTargets {
+    #[serde(with = "values::duration")]
+    pub low: Duration,
+    #[serde(with = "values::duration")]
+    pub normal: Duration,
+    #[serde(with = "values::duration")]
+    pub high: Duration,
+    #[serde(with = "values::duration")]
+    pub urgent: Duration,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Secrets {
     pub key: Vec<SecretKey>,
 }

@@ -18,7 +18,7 @@ pub use id::{Id, IdSource, ParseIdError, Prefix};
 pub use money::{Currency, Money};
 pub use names::{
     CategoryId, CouponId, DeveloperId, DisputeId, LicenseId, OrderId, OrderItemId, PaymentId, PlanId, ProductId,
-    RefundId, SubscriptionId, TenantId, UserId,
+    RefundId, SubscriptionId, TenantId, TicketId, TicketMessageId, UserId,
 };
 pub use page::{Page, PageFrom, PageRequest};
 pub use secret::{Secret, SecretKey};

@@ -121,6 +121,7 @@ async fn open_app(config: &Config) -> Result<App, Failure> {
         passwords: open::passwords(&keys),
         mailer: open::mailer(config)?,
         shop: Arc::new(shop::shop(config)),
+        support: Arc::new(open::support_desk(config)),
         db,
         flags,
         usage,

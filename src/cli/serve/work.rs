@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Failure, providers};
 use crate::{
     accounts::Housekeeping,
-    actors::{Service, System, accounts, licensing, notifications, payments},
+    actors::{Service, System, accounts, licensing, notifications, payments, support},
     app::App,
     audit::{Sealer, SealerOptions},
     config::Config,
@@ -18,12 +18,13 @@ use crate::{
     notifications::Notice,
     orders::{FetchFees, Reconcile},
     payments::HandleEvent,
+    support::ReceiveMail,
     usage::Aggregator,
 };
 
 /// The queues that a server feeds from.
-pub(in crate::cli) const QUEUES: [&str; 4] =
-    [HandleEvent::QUEUE, IssueLicenses::QUEUE, Notice::QUEUE, Housekeeping::QUEUE];
+pub(in crate::cli) const QUEUES: [&str; 5] =
+    [HandleEvent::QUEUE, IssueLicenses::QUEUE, Notice::QUEUE, Housekeeping::QUEUE, ReceiveMail::QUEUE];
 
 /// The running parts.
 pub(super) struct Work {
@@ -42,6 +43,7 @@ pub(super) async fn start(app: &App, config: &Config, sole: bool) -> Result<Work
     let licensing = actors.add(licensing::capability(app)).await.map_err(Failure::failed)?;
     let notifications = actors.add(notifications::capability(app)).await.map_err(Failure::failed)?;
     let accounts = actors.add(accounts::capability(app)).await.map_err(Failure::failed)?;
+    let support = actors.add(support::capability(app)).await.map_err(Failure::failed)?;
     let options =
         WorkerOptions { name: host_name(), lease: config.jobs.lease, poll_interval: config.jobs.poll_interval, sole };
     let worker = Worker::start(app.db.clone(), options, schedules(config)?).await?;
@@ -56,6 +58,7 @@ pub(super) async fn start(app: &App, config: &Config, sole: bool) -> Result<Work
     };
     feed(HandleEvent::QUEUE, Some(Switch::Payments), payments.consumer());
     feed(IssueLicenses::QUEUE, Some(Switch::Licensing), licensing.consumer());
+    feed(ReceiveMail::QUEUE, Some(Switch::Support), support.consumer());
     // What happened is told, whatever is switched off.
     feed(Notice::QUEUE, None, notifications.consumer());
     feed(Housekeeping::QUEUE, None, accounts.consumer());
@@ -82,6 +85,7 @@ impl Work {
 fn schedules(config: &Config) -> Result<Vec<Schedule>, Failure> {
     let mut all = providers::schedules(config)?;
     all.extend(licensing::schedules().map_err(Failure::failed)?);
+    all.extend(support::schedules(config.support.close_after).map_err(Failure::failed)?);
     let schedules = [
         Schedule::new("payments.reconcile", "* * * * *", Reconcile {}),
         Schedule::new("accounts.housekeeping", "17 * * * *", Housekeeping {}),

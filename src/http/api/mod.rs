@@ -4,4 +4,5 @@ pub mod accounts;
 pub mod catalog;
 pub mod licenses;
 pub mod orders;
+pub mod support;
 pub mod webhooks;
