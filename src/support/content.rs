@@ -55,6 +55,8 @@ const TAKEN: [(&str, &[&str]); 8] = [
 
 /// What runs in a browser, as it is written.
 const MARKUP: [&str; 7] = ["<script", "<svg", "<html", "<!doctype", "<iframe", "<?php", "javascript:"];
+/// How programs begin, also those that are too short for others to tell.
+const PROGRAMS: [&[u8]; 3] = [b"MZ", b"\x7fELF", b"\xca\xfe\xba\xbe"];
 /// What makes a PDF do something by itself: ISO 32000-1, 12.6.4.
 const PDF_ACTIONS: [&[u8]; 5] = [b"/JavaScript", b"/JS", b"/Launch", b"/EmbeddedFile", b"/RichMedia"];
 
@@ -84,10 +86,12 @@ fn media_type(bytes: &[u8]) -> Result<&'static str, Unwelcome> {
 }
 
 fn text(bytes: &[u8]) -> Result<&'static str, Unwelcome> {
-    let text = std::str::from_utf8(bytes).map_err(|_| Unwelcome::Unknown)?;
+    let other =
+        if PROGRAMS.iter().any(|start| bytes.starts_with(start)) { Unwelcome::Active } else { Unwelcome::Unknown };
+    let text = std::str::from_utf8(bytes).map_err(|_| other)?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if text.chars().any(super::flaw::unwanted) {
-        return Err(Unwelcome::Unknown);
+        return Err(other);
     }
     if text.trim_start().starts_with(['<', '#']) && (text.trim_start().starts_with("#!") || is_markup(text)) {
         return Err(Unwelcome::Active);
