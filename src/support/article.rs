@@ -255,7 +255,7 @@ pub async fn vote(tx: &mut Tx, slug: &str, voter: &str, helpful: bool) -> Result
         return Ok(false);
     }
     let now = tx.now();
-    let voted = execute!(
+    let counted = execute!(
         tx,
         sqlx::query(
             "INSERT INTO article_votes (article_id, voter, helpful, created_at)
@@ -267,5 +267,5 @@ pub async fn vote(tx: &mut Tx, slug: &str, voter: &str, helpful: bool) -> Result
         .bind(helpful)
         .bind(now)
     )?;
-    Ok(voted == 1)
+    Ok(counted == 1)
 }

@@ -1,6 +1,6 @@
 //! Changing where a ticket stands, how much it presses, what it is about, and who cares for it.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// What to change; what is not named stays.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TicketChange {
     /// Where it stands.
@@ -29,12 +29,21 @@ pub struct TicketChange {
     pub category: Option<Category>,
     /// Who cares for it: an operator, or the developer of its product; `null` for nobody. For operators.
     #[serde(default, deserialize_with = "named")]
-    pub assignee: Option<Option<UserId>>,
+    pub assignee: Option<Assign>,
+}
+
+/// Who shall care for a ticket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Assign {
+    /// Nobody in particular.
+    Nobody,
+    /// This one.
+    To(UserId),
 }
 
 /// Tells a field that is `null` from one that is not there.
-fn named<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<UserId>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
+fn named<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Assign>, D::Error> {
+    Ok(Some(Option::deserialize(deserializer)?.map_or(Assign::Nobody, Assign::To)))
 }
 
 /// Changes a ticket. Whatever differs afterwards is in the audit trail.
@@ -56,7 +65,7 @@ pub async fn change_ticket(
     }
     let before = facts(&ticket);
     let stood = ticket.progress.status;
-    if let Some(Some(assignee)) = change.assignee
+    if let Some(Assign::To(assignee)) = change.assignee
         && !may_care(tx, assignee, &ticket).await?
     {
         return Err(TicketError::flaw("#/assignee", "neither an operator nor the developer of the ticket's product"));
@@ -65,7 +74,11 @@ pub async fn change_ticket(
         return Err(TicketError::flaw("#/status", "what was looked at is not new"));
     }
     let now = tx.now();
-    ticket.assignee_id = change.assignee.unwrap_or(ticket.assignee_id);
+    match change.assignee {
+        Some(Assign::To(assignee)) => ticket.assignee_id = Some(assignee),
+        Some(Assign::Nobody) => ticket.assignee_id = None,
+        None => {}
+    }
     ticket.category = change.category.unwrap_or(ticket.category);
     if let Some(priority) = change.priority {
         ticket.progress.press(priority, targets, now);

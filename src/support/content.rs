@@ -121,16 +121,16 @@ fn fitting_name(name: &str, endings: &[&str]) -> String {
     let odd = |c: &char| {
         !c.is_control() && !matches!(*c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
-    let mut plain: String = last.chars().filter(odd).take(LONGEST_NAME).collect();
-    plain = plain.trim().trim_start_matches('.').to_owned();
-    if plain.is_empty() {
-        "attachment".clone_into(&mut plain);
-    }
+    let shown: String = last.chars().filter(odd).take(LONGEST_NAME).collect();
+    let plain = match shown.trim().trim_start_matches('.') {
+        "" => "attachment",
+        plain => plain,
+    };
     let fits =
         plain.rsplit_once('.').is_some_and(|(_, ending)| endings.iter().any(|it| it.eq_ignore_ascii_case(ending)));
     match endings.first() {
         Some(ending) if !fits => format!("{plain}.{ending}"),
-        _ => plain,
+        _ => plain.to_owned(),
     }
 }
 

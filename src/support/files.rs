@@ -27,13 +27,13 @@ impl Files {
     }
 
     fn path(&self, kind: FileKind, id: Uuid) -> PathBuf {
-        let shelf = match kind {
+        let folder = match kind {
             FileKind::Attachment => "attachments",
             FileKind::Mail => "mails",
         };
         let name = id.simple().to_string();
         // The end of the name is random: it spreads files over directories.
-        self.0.join(shelf).join(&name[30..]).join(&name)
+        self.0.join(folder).join(&name[30..]).join(&name)
     }
 
     /// Keeps a file, whole or not at all; once this returns it survives a power cut.

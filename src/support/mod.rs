@@ -38,7 +38,7 @@ pub use canned::{
     CannedAnswer, CannedAnswerId, CannedAnswerMarker, CannedFields, CannedPatch, PLACES, Signature, canned_answer,
     canned_answers, create_canned, delete_canned, fill, patch_canned,
 };
-pub use change::{TicketChange, change_ticket, solve_as_customer};
+pub use change::{Assign, TicketChange, change_ticket, solve_as_customer};
 pub use clock::{ClockName, Priority, Progress, Status, Targets};
 pub use content::Unwelcome;
 pub use edit::EditError;

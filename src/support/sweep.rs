@@ -47,6 +47,10 @@ impl Job for TidySupport {
     const KIND: &'static str = "support.tidy";
     const QUEUE: &'static str = super::QUEUE;
     const TIMEOUT: Duration = Duration::from_mins(5);
+
+    fn unique_key(&self) -> Option<std::borrow::Cow<'_, str>> {
+        Some("support.tidy".into())
+    }
 }
 
 /// Tells the operators, once each, of targets that were missed. Says how many.

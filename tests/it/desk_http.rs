@@ -297,7 +297,7 @@ on_both!(files_that_do_things_are_refused, |test| async move {
 });
 
 on_both!(while_support_is_switched_off_old_tickets_go_on, |test| async move {
-    let served = Served::on(&test).await;
+    let served = Served::with(&test, Mintreu::new().env("MINTREU__SUPPORT__TICKETS_PER_HOUR", "10000")).await;
     let id = served.ask(&served.ada, json!({})).await;
     let killed = served.mintreu.run(&["flags", "kill", "support", "--reason", "a holiday"]);
     assert!(killed.status.success(), "{killed:?}");

@@ -7,7 +7,7 @@ use mintreu::{
     accounts::Role,
     kernel::{PageFrom, PageRequest, TicketId},
     support::{
-        self, AgentReply, AttachmentId, Care, FileReader, NewTicket, Priority, Reader, Status, TicketChange,
+        self, AgentReply, Assign, AttachmentId, Care, FileReader, NewTicket, Priority, Reader, Status, TicketChange,
         TicketError, TicketFilter, TicketSort,
     },
 };
@@ -244,25 +244,25 @@ on_both!(what_was_solved_is_closed_after_its_time, |test| async move {
 on_both!(operators_change_and_developers_answer, |test| async move {
     let scene = Scene::on(&test).await;
     let (general, id) = (scene.open(&scene.ada).await, scene.open_about_product(&scene.ada).await);
-    let to = |user| TicketChange { assignee: Some(user), ..TicketChange::default() };
+    let to = |assign| TicketChange { assignee: Some(assign), ..TicketChange::default() };
     for (ticket, user, allowed) in [
         (id, scene.grace.user, true),
         (id, scene.vendor.user, true),
         (id, scene.ada.user, false),
         (general, scene.vendor.user, false),
     ] {
-        let changed = scene.change(scene.operator(), ticket, &to(Some(user))).await;
+        let changed = scene.change(scene.operator(), ticket, &to(Assign::To(user))).await;
         assert_eq!(changed.is_ok(), allowed, "{user}");
         if let Err(refused) = changed {
             assert_eq!(pointers(refused), ["#/assignee"]);
         }
     }
-    let cleared = scene.change(scene.operator(), id, &to(None)).await.expect("nobody's");
+    let cleared = scene.change(scene.operator(), id, &to(Assign::Nobody)).await.expect("nobody's");
     assert_eq!(cleared.assignee_id, None);
     let urgent = TicketChange { priority: Some(Priority::Urgent), ..TicketChange::default() };
     let pressed = scene.change(scene.operator(), id, &urgent).await.expect("changed");
     assert_eq!(pressed.progress.first_response_due_at, pressed.progress.created_at + HOUR);
-    for change in [&urgent, &to(Some(scene.vendor.user))] {
+    for change in [&urgent, &to(Assign::To(scene.vendor.user))] {
         let refused = scene.change(scene.developer(), id, change).await.expect_err("for operators");
         assert!(matches!(refused, TicketError::Forbidden(_)), "{refused:?}");
     }

@@ -96,19 +96,18 @@ pub(super) async fn vote(
     Path(slug): Path<String>,
     Json(vote): Json<Vote>,
 ) -> Result<impl IntoResponse, Problem> {
-    let voter = match caller {
-        Some(caller) => caller.user.to_string(),
-        None => {
-            // Nobody's address is kept: what is kept cannot be turned back without the installation's key.
-            let keys = app.keys.derive("article voters");
-            let (_, key) = keys.current();
-            format!("address:{}", seal::to_hex(&key.mac(&[address_key(context.peer()).as_bytes()])))
-        }
-    };
+    let voter = caller.map_or_else(|| hidden(&app, &context), |caller| caller.user.to_string());
     let allowance = limits.votes.check(&voter)?;
     if !app.db.write(async |tx| support::vote(tx, &slug, &voter, vote.helpful).await).await? {
         return Err(missing());
     }
     let found = support::published_article(&app.db, &slug).await?.ok_or_else(missing)?;
     Ok((allowance, Json(json!({ "helpful": found.helpful, "not_helpful": found.not_helpful }))))
+}
+
+/// Who comes from an address. Nobody's is kept: what is kept cannot be turned back without the installation's key.
+fn hidden(app: &App, context: &Context) -> String {
+    let keys = app.keys.derive("article voters");
+    let (_, key) = keys.current();
+    format!("address:{}", seal::to_hex(&key.mac(&[address_key(context.peer()).as_bytes()])))
 }
