@@ -278,13 +278,14 @@ on_both!(a_file_comes_back_as_something_to_be_saved, |test| async move {
 on_both!(files_that_do_things_are_refused, |test| async move {
     let served = Served::on(&test).await;
     let exe = [b"MZ\x90\0".as_slice(), &[0; 60]].concat();
+    let large = vec![b'a'; 70_000];
     let cases: [(&str, &[u8], u16, &str); 7] = [
         ("page.html", b"<!DOCTYPE html><script>alert(1)</script>", 415, "unsupported-media-type"),
         ("picture.png", b"<svg onload=alert(1)/>", 415, "unsupported-media-type"),
         ("picture.png", &exe, 415, "unsupported-media-type"),
         ("run.txt", b"#!/bin/sh\nid\n", 415, "unsupported-media-type"),
         ("empty.txt", b"", 400, "malformed-body"),
-        ("large.txt", &[b'a'; 70_000], 413, "body-too-large"),
+        ("large.txt", &large, 413, "body-too-large"),
         (&"n".repeat(300), PNG, 400, "invalid-parameter"),
     ];
     for (name, bytes, status, kind) in cases {
@@ -342,11 +343,11 @@ on_both!(articles_are_changed_by_who_has_read_them, |test| async move {
     let path = format!("/api/admin/articles/{}", made["id"].as_str().expect("an identifier"));
     let twin = served.send(Some(&served.grace), Method::POST, "/api/admin/articles", Some(&body)).await;
     problem(twin, 409, "conflict").await;
-    let patch = json!({ "title": "B" });
-    let bare = served.send(Some(&served.grace), Method::PATCH, &path, Some(&patch)).await;
+    let other_title = json!({ "title": "B" });
+    let bare = served.send(Some(&served.grace), Method::PATCH, &path, Some(&other_title)).await;
     problem(bare, 428, "precondition-required").await;
-    let change = async |etag: &str, patch: &Value| {
-        served.send_with(Some(&served.grace), Method::PATCH, &path, Some(patch), &[("if-match", etag)]).await
+    let change = async |etag: &str, fields: &Value| {
+        served.send_with(Some(&served.grace), Method::PATCH, &path, Some(fields), &[("if-match", etag)]).await
     };
     // Whether it helped changes the tag, and refuses no edit.
     let vote = json!({ "helpful": true });
@@ -356,7 +357,7 @@ on_both!(articles_are_changed_by_who_has_read_them, |test| async move {
     assert_eq!(voted.json::<Value>().await.expect("JSON"), json!({ "helpful": 0, "not_helpful": 1 }));
     let read = served.send(Some(&served.grace), Method::GET, &path, None).await;
     assert_eq!(read.headers()["etag"], "\"1-0-1\"");
-    assert_eq!(change("\"1-0-0\"", &patch).await.status(), 200);
+    assert_eq!(change("\"1-0-0\"", &other_title).await.status(), 200);
     problem(change("\"1\"", &json!({ "title": "C" })).await, 412, "precondition-failed").await;
     problem(change("\"2\"", &json!({ "slug": "A B" })).await, 422, "invalid-input").await;
     problem(change("\"2\"", &json!({ "helpful": 7 })).await, 400, "malformed-body").await;

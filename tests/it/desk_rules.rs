@@ -230,7 +230,7 @@ on_both!(what_was_solved_is_closed_after_its_time, |test| async move {
     scene.set(first, Status::Solved).await;
     scene.set(second, Status::Solved).await;
     let week = scene.desk.policy.close_after;
-    scene.clock.advance(week - HOUR);
+    scene.clock.advance(HOUR * (7 * 24 - 1));
     assert_eq!(support::close_solved(&scene.db, week).await.expect("swept"), 0);
     scene.reply(&scene.ada, second, "Wait.").await.expect("reopened");
     scene.clock.advance(HOUR);
