@@ -16,9 +16,13 @@ use crate::{
     usage::Usage,
 };
 
-/// The open parts of a running installation; clones share them.
+/// A running installation; clones share its parts, and cost next to nothing.
 #[derive(Debug, Clone)]
-pub struct App {
+pub struct App(Arc<Parts>);
+
+/// The open parts of a running installation.
+#[derive(Debug)]
+pub struct Parts {
     /// The database.
     pub db: Db,
     /// Flags and kill switches.
@@ -49,7 +53,21 @@ pub struct App {
     pub support: Arc<support::Desk>,
 }
 
-impl App {
+impl std::ops::Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl From<Parts> for App {
+    fn from(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl Parts {
     /// Whether a capability may work.
     #[must_use]
     pub fn is_on(&self, switch: Switch) -> bool {

@@ -9,6 +9,7 @@ use super::{
     urls::PublicUrl,
     values::{Bytes, show_duration},
 };
+use crate::kernel::Network;
 
 /// Everything that is wrong with a configuration whose types are right.
 pub(super) fn check(config: &Config, layers: &Layers) -> Vec<Problem> {
@@ -77,6 +78,8 @@ fn ranges(config: &Config, found: &mut Found<'_>) {
     found.duration("audit.seal_interval", config.audit.seal_interval, millis(10)..=minute);
     found.duration("flags.poll_interval", config.flags.poll_interval, millis(10)..=minute);
     found.duration("payments.timeout", config.payments.timeout, millis(100)..=secs(25));
+    found.duration("payments.reconcile_interval", config.payments.reconcile_interval, secs(1)..=hour);
+    found.duration("payments.breaker_rest", config.payments.breaker_rest, millis(100)..=hour);
     found.duration("payments.inbox_retention", config.payments.inbox_retention, day * 7..=day * 3_650);
     found.range("licensing.cache_size", config.licensing.cache_size, 1..=10_000_000, number);
     found.duration("licensing.stale_grace", config.licensing.stale_grace, millis(0)..=day * 30);
@@ -134,6 +137,10 @@ fn contradictions(config: &Config, found: &mut Found<'_>) {
     if config.metrics.listen.is_some_and(|metrics| metrics == config.http.listen && metrics.port() != 0) {
         let what = format!("{} is http.listen's already; metrics need a port of their own", config.http.listen);
         found.add("metrics.listen", what);
+    }
+    if config.http.trusted_proxies.iter().any(Network::is_everywhere) {
+        let what = "trusts every address, so that anybody could claim to be anybody; name the proxies alone";
+        found.add("http.trusted_proxies", what.to_owned());
     }
     if config.usage.journal_dir.as_os_str().is_empty() {
         found.add("usage.journal_dir", r#"is empty; name a directory, for example "var/usage""#.to_owned());

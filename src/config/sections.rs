@@ -12,7 +12,7 @@ use super::{
     values::{self, Bytes, LogFilter},
 };
 use crate::{
-    kernel::{Currency, Secret, SecretKey},
+    kernel::{Currency, Network, Secret, SecretKey},
     text_enum,
 };
 
@@ -51,6 +51,7 @@ pub struct Http {
     #[serde(with = "values::listen")]
     pub listen: SocketAddr,
     pub public_url: PublicUrl,
+    pub trusted_proxies: Vec<Network>,
     pub body_limit: Bytes,
     #[serde(with = "values::duration")]
     pub header_timeout: Duration,
@@ -240,6 +241,10 @@ pub struct MailSmtp {
 pub struct Payments {
     #[serde(with = "values::duration")]
     pub timeout: Duration,
+    #[serde(with = "values::duration")]
+    pub reconcile_interval: Duration,
+    #[serde(with = "values::duration")]
+    pub breaker_rest: Duration,
     #[serde(with = "values::duration")]
     pub inbox_retention: Duration,
     pub stripe: StripeSection,

@@ -6,6 +6,7 @@ pub mod clock;
 pub mod id;
 pub mod money;
 pub mod names;
+pub mod network;
 pub mod page;
 pub mod seal;
 pub mod secret;
@@ -20,6 +21,7 @@ pub use names::{
     CategoryId, CouponId, DeveloperId, DisputeId, LicenseId, OrderId, OrderItemId, PaymentId, PlanId, ProductId,
     RefundId, SubscriptionId, TenantId, TicketId, TicketMessageId, UserId,
 };
+pub use network::{Network, NotANetwork};
 pub use page::{Page, PageFrom, PageRequest};
 pub use secret::{Secret, SecretKey};
 pub use text_enum::UnknownName;

@@ -4,6 +4,8 @@
 //! made from the job, so that the repetition is recognised; a file is then written over.
 
 use std::{
+    io::Write,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::PathBuf,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -17,7 +19,6 @@ use lettre::{
     },
     transport::smtp,
 };
-use tokio::io::AsyncWriteExt;
 
 use super::Letter;
 use crate::kernel::Time;
@@ -89,7 +90,7 @@ impl Mailer {
     pub async fn send(&self, letter: &Letter, id: &str, now: Time) -> Result<(), MailError> {
         let message = self.message(letter, id, now)?;
         match &self.transport {
-            Transport::Directory(path) => keep(path, id, &message.formatted()).await.map_err(|error| {
+            Transport::Directory(path) => keep(path, id, message.formatted()).await.map_err(|error| {
                 MailError::Later(format!("mail.file.path: cannot write to {}: {error}", path.display()))
             }),
             Transport::Server(server) => server.send(message).await.map(|_| ()).map_err(|error| judge(&error)),
@@ -146,15 +147,26 @@ fn body(text: &str) -> Body {
 }
 
 /// Writes a mail, whole or not at all.
-async fn keep(directory: &std::path::Path, id: &str, bytes: &[u8]) -> std::io::Result<()> {
-    // Whoever reads it can use the links in it.
-    tokio::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).await?;
+async fn keep(directory: &std::path::Path, id: &str, bytes: Vec<u8>) -> std::io::Result<()> {
     let (file, beside) = (directory.join(format!("{id}.eml")), directory.join(format!("{id}.new")));
-    let mut writing =
-        tokio::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside).await?;
-    writing.write_all(bytes).await?;
-    writing.sync_all().await?;
-    tokio::fs::rename(&beside, &file).await
+    // One visit to another thread for all of it.
+    let written = tokio::task::spawn_blocking(move || {
+        let mut options = std::fs::OpenOptions::new();
+        // Whoever reads it can use the links in it.
+        options.write(true).create(true).truncate(true).mode(0o600);
+        let mut writing = match options.open(&beside) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let parent = beside.parent().unwrap_or_else(|| std::path::Path::new("."));
+                std::fs::DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
+                options.open(&beside)?
+            }
+            opened => opened?,
+        };
+        writing.write_all(&bytes)?;
+        writing.sync_all()?;
+        std::fs::rename(&beside, &file)
+    });
+    written.await.unwrap_or_else(|stopped| Err(std::io::Error::other(stopped)))
 }
 
 /// Only what the server says of this mail is final. That it does not let us in is for the operator to mend.

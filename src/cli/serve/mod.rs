@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Failure, open};
 use crate::{
-    app::App,
+    app::{App, Parts},
     config::{Config, Profile, UsageLog},
     db::{Db, SchemaState},
     flags::{Registry, RegistryOptions},
@@ -116,7 +116,7 @@ async fn open_app(config: &Config) -> Result<App, Failure> {
         per_key: settings.validations_per_minute_per_key,
         per_address: settings.validations_per_minute_per_address,
     };
-    Ok(App {
+    Ok(App::from(Parts {
         license_cache: LicenseCache::new(db.clone(), license_keys.clone(), options),
         passwords: open::passwords(&keys),
         mailer: open::mailer(config)?,
@@ -131,7 +131,7 @@ async fn open_app(config: &Config) -> Result<App, Failure> {
         providers,
         webhooks,
         sandbox,
-    })
+    }))
 }
 
 /// Development brings the schema up to date by itself; production leaves the moment to its operator.
@@ -193,6 +193,7 @@ async fn serve(
     let options = FrontOptions {
         body_limit: config.http.body_limit.0,
         request_timeout: config.http.request_timeout,
+        trusted_proxies: config.http.trusted_proxies.clone(),
         ..FrontOptions::new(config.http.public_url.as_str())
     };
     let front = Front::new(options, app.db.ids().clone(), serving.ready);

@@ -16,7 +16,7 @@ use crate::{
     jobs::{self, Consumer, Job, QueueOptions, Schedule, Worker, WorkerOptions, retention::Retention},
     licenses::IssueLicenses,
     notifications::Notice,
-    orders::{FetchFees, Reconcile},
+    orders::FetchFees,
     payments::HandleEvent,
     support::ReceiveMail,
     usage::Aggregator,
@@ -87,8 +87,6 @@ fn schedules(config: &Config) -> Result<Vec<Schedule>, Failure> {
     all.extend(licensing::schedules().map_err(Failure::failed)?);
     all.extend(support::schedules(config.support.close_after).map_err(Failure::failed)?);
     let schedules = [
-        Schedule::new("payments.reconcile", "* * * * *", Reconcile {}),
-        Schedule::new("accounts.housekeeping", "17 * * * *", Housekeeping {}),
         Schedule::new("payments.fetch_fees", "*/5 * * * *", FetchFees {}),
         Schedule::new("accounts.housekeeping", "17 * * * *", Housekeeping {}),
     ];

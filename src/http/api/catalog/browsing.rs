@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::etag::{answer, tag_of};
 use crate::{
     app::App,
-    catalog::{self, Browse, Cursor, ProductType, Sort},
+    catalog::{self, Browse, BrowseError, CursorError, ProductType, Sort},
     http::{Json, Kind, PageQuery, Path, Problem, Query},
     kernel::{Currency, PageFrom, PageRequest},
 };
@@ -74,12 +74,18 @@ pub(super) async fn products(
 ) -> Result<impl IntoResponse, Problem> {
     let browse = filters.browse(app.shop.currency)?;
     let PageRequest { limit, from } = page.request()?;
+    let pointer = if matches!(from, PageFrom::Before(_)) { "#/before" } else { "#/after" };
+    let wrong = |error: CursorError| Problem::new(Kind::InvalidParameter).error(pointer, error.to_string());
     let from = match from {
         PageFrom::Start => PageFrom::Start,
-        PageFrom::After(cursor) => PageFrom::After(cursor.parse::<Cursor>()?),
-        PageFrom::Before(cursor) => PageFrom::Before(cursor.parse::<Cursor>()?),
+        PageFrom::After(text) => PageFrom::After(text.parse().map_err(wrong)?),
+        PageFrom::Before(text) => PageFrom::Before(text.parse().map_err(wrong)?),
     };
-    Ok(Json(catalog::browse(&app.db, &browse, PageRequest { limit, from }).await?))
+    let page = catalog::browse(&app.db, &browse, PageRequest { limit, from }).await;
+    Ok(Json(page.map_err(|error| match error {
+        BrowseError::Cursor(error) => wrong(error),
+        BrowseError::Db(error) => error.into(),
+    })?))
 }
 
 /// `GET /api/products/{slug}`
