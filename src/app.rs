@@ -13,12 +13,17 @@ use crate::{
     notifications::Mailer,
     orders::Policy,
     payments::{Intake, Providers, sandbox::Sandbox},
+    support,
     usage::Usage,
 };
 
-/// The open parts of a running installation; clones share them.
+/// A running installation; clones share its parts, and cost next to nothing.
 #[derive(Debug, Clone)]
-pub struct App {
+pub struct App(Arc<Parts>);
+
+/// The open parts of a running installation.
+#[derive(Debug)]
+pub struct Parts {
     /// The database.
     pub db: Db,
     /// Flags and kill switches.
@@ -47,9 +52,25 @@ pub struct App {
     pub sandbox: Option<Sandbox>,
     /// The shop's rules.
     pub shop: Arc<Shop>,
+    /// The support desk.
+    pub support: Arc<support::Desk>,
 }
 
-impl App {
+impl std::ops::Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl From<Parts> for App {
+    fn from(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl Parts {
     /// Whether a capability may work.
     #[must_use]
     pub fn is_on(&self, switch: Switch) -> bool {

@@ -27,5 +27,6 @@ pub mod notifications;
 pub mod orders;
 pub mod payments;
 pub mod storage;
+pub mod support;
 pub mod telemetry;
 pub mod usage;

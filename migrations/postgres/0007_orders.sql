@@ -77,7 +77,8 @@ CREATE TABLE order_events (
 CREATE INDEX order_events_of_order ON order_events (order_id, id);
 
 CREATE TABLE coupon_redemptions (
-    order_id UUID NOT NULL PRIMARY KEY REFERENCES orders (id),
+    -- The order's own row is written with the commit.
+    order_id UUID NOT NULL PRIMARY KEY REFERENCES orders (id) DEFERRABLE INITIALLY DEFERRED,
     coupon_id UUID NOT NULL REFERENCES coupons (id),
     tenant_id UUID NOT NULL REFERENCES tenants (id),
     created_at TIMESTAMPTZ NOT NULL

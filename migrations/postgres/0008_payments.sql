@@ -44,6 +44,7 @@ CREATE TABLE payments (
     CHECK (refunded BETWEEN 0 AND amount)
 );
 CREATE INDEX payments_of_order ON payments (order_id);
+CREATE INDEX payments_open ON payments (created_at) WHERE state = 'open';
 CREATE INDEX payments_of_charge ON payments (provider, charge_ref) WHERE charge_ref IS NOT NULL;
 
 CREATE INDEX payments_without_fee ON payments (settled_at) WHERE fee IS NULL AND state = 'succeeded';

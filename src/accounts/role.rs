@@ -35,6 +35,10 @@ text_enum! {
         LicensesRead = "licenses:read",
         /// Change licences.
         LicensesWrite = "licenses:write",
+        /// See tickets.
+        SupportRead = "support:read",
+        /// Open tickets, write on them, and answer them where one may.
+        SupportWrite = "support:write",
         /// Everything that an operator may; of use only to one.
         Admin = "admin",
     }

@@ -62,7 +62,9 @@ mod shard;
 mod source_letters;
 mod status;
 mod supervisor;
+pub mod support;
 mod system;
+mod ticket_letters;
 
 pub use capability::{Capability, Handle};
 pub use policy::{Backoff, Policy};

@@ -7,9 +7,9 @@ use crate::{
     app::App,
     db::{Db, Tx},
     jobs::{Attempt, External, Failure, Handlers, Transactional},
-    kernel::OrderId,
+    kernel::{OrderId, PaymentId},
     orders::{
-        self, CapturePayment, FetchFees, MakeRefund, Policy, Reconcile, ReconcileOrder,
+        self, CapturePayment, FetchFees, LearnCharge, MakeRefund, Planned, Policy, Reconcile, ReconcileOrder,
         subscriptions::{self, EndSubscription, RetryRenewal},
     },
     payments::{self, HandleEvent, Provider, ProviderError, ProviderName, Providers, SessionState, sandbox::Sandbox},
@@ -43,7 +43,7 @@ impl From<ProviderError> for Failure {
 
 impl Transactional<Payments> for HandleEvent {
     async fn run(self, actor: &mut Payments, tx: &mut Tx, _: Attempt) -> Result<(), Failure> {
-        let Some(event) = payments::take_arrived(tx, self.event).await? else { return Ok(()) };
+        let Some(event) = payments::take(tx, self.event).await? else { return Ok(()) };
         let provider = event.provider.parse().map_err(Failure::dead)?;
         let (outcome, detail) = match actor.provider(provider)?.read(&event.event_type, &event.payload) {
             Ok(event) => (orders::handle(tx, provider, event, &actor.policy).await?.as_str(), None),
@@ -52,14 +52,20 @@ impl Transactional<Payments> for HandleEvent {
         tracing::debug!(event = %self.event, outcome, "event handled");
         metrics::counter!("mintreu_webhooks_handled_total", "provider" => provider.as_str(), "outcome" => outcome)
             .increment(1);
-        payments::record_with(tx, self.event, outcome, detail.as_deref()).await?;
+        payments::record(tx, self.event, outcome, detail.as_deref());
         Ok(())
     }
 }
 
 impl External<Payments> for CapturePayment {
     async fn run(self, actor: &mut Payments, db: &Db, _: Attempt) -> Result<(), Failure> {
-        let answer = actor.provider(self.provider)?.capture(&self.session).await?;
+        let answer = match actor.provider(self.provider)?.capture(&self.session).await {
+            // A declined card is nothing for an operator: the buyer is still there, and may pay another way.
+            Err(ProviderError::Refused(_) | ProviderError::NotFound) => {
+                return Ok(db.write(async |tx| orders::capture_refused(tx, &self).await).await?);
+            }
+            answer => answer?,
+        };
         if answer == SessionState::Approved {
             return Err(Failure::retry("the provider has not captured the payment yet"));
         }
@@ -69,8 +75,8 @@ impl External<Payments> for CapturePayment {
 }
 
 impl Transactional<Payments> for Reconcile {
-    async fn run(self, _: &mut Payments, tx: &mut Tx, _: Attempt) -> Result<(), Failure> {
-        orders::sweep(tx).await
+    async fn run(self, actor: &mut Payments, tx: &mut Tx, _: Attempt) -> Result<(), Failure> {
+        orders::sweep(tx, &actor.policy).await
     }
 }
 
@@ -105,7 +111,16 @@ async fn note(
 
 impl External<Payments> for MakeRefund {
     async fn run(self, actor: &mut Payments, db: &Db, _: Attempt) -> Result<(), Failure> {
-        let Some((provider, request)) = orders::planned(db, self.refund).await? else { return Ok(()) };
+        let mut planned = orders::planned(db, self.refund).await?;
+        if let Some(Planned::ChargeUnknown(payment)) = planned {
+            learn_charge(actor, db, payment).await?;
+            planned = orders::planned(db, self.refund).await?;
+        }
+        let (provider, request) = match planned {
+            Some(Planned::Ask(provider, request)) => (provider, request),
+            Some(Planned::ChargeUnknown(_)) => return Err(Failure::retry(CHARGE_UNKNOWN)),
+            None => return Ok(()),
+        };
         match actor.provider(provider)?.refund(&request).await {
             Ok(accepted) => db.write(async |tx| orders::made(tx, self.refund, &accepted, &actor.policy).await).await,
             Err(error @ ProviderError::Unavailable(_)) => Err(error.into()),
@@ -114,6 +129,22 @@ impl External<Payments> for MakeRefund {
                 Ok(db.write(async |tx| orders::refused(tx, self.refund, &why).await).await?)
             }
         }
+    }
+}
+
+/// Stripe names a subscription's charge only in the answer to a question.
+async fn learn_charge(actor: &Payments, db: &Db, payment: PaymentId) -> Result<(), Failure> {
+    let Some((provider, reference)) = orders::uncharged(db, payment).await? else { return Ok(()) };
+    let charge = actor.provider(provider)?.charge(&reference).await?;
+    let charge = charge.ok_or_else(|| Failure::retry(CHARGE_UNKNOWN))?;
+    db.write(async |tx| orders::learned(tx, payment, &charge, &actor.policy).await).await
+}
+
+const CHARGE_UNKNOWN: &str = "the provider has not told what it calls the payment's money";
+
+impl External<Payments> for LearnCharge {
+    async fn run(self, actor: &mut Payments, db: &Db, _: Attempt) -> Result<(), Failure> {
+        learn_charge(actor, db, self.payment).await
     }
 }
 
@@ -166,6 +197,7 @@ pub fn capability(app: &App) -> Capability<Payments> {
         .external::<CapturePayment>()
         .external::<ReconcileOrder>()
         .external::<MakeRefund>()
+        .external::<LearnCharge>()
         .external::<FetchFees>()
         .external::<RetryRenewal>()
         .external::<EndSubscription>();

@@ -107,7 +107,9 @@ impl Checks {
     }
 }
 
-pub(super) fn is_slug(slug: &str) -> bool {
+/// Whether a text is a slug: 1 to 80 of a-z, 0-9 and single hyphens between them.
+#[must_use]
+pub fn is_slug(slug: &str) -> bool {
     slug.len() <= LONGEST_SLUG
         && slug
             .split('-')

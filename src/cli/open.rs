@@ -9,6 +9,7 @@ use crate::{
     db::{Db, DbError, DbOptions, GroupLimits, OpenError, SchemaState},
     kernel::{IdSource, SystemClock, seal::Keyring},
     notifications::{MailTo, Mailer},
+    support::{Desk, Files, Policy, Targets},
 };
 
 /// The configuration of this process.
@@ -131,4 +132,25 @@ pub(super) fn mailer(config: &Config) -> Result<Mailer, Failure> {
         }
     };
     Mailer::new(mail.smtp.from.as_str(), to).map_err(Failure::usage)
+}
+
+/// The support desk.
+pub(super) fn support_desk(config: &Config) -> Desk {
+    let section = &config.support;
+    let each = |of: &crate::config::SupportTargets| [of.low, of.normal, of.high, of.urgent];
+    let contact = if section.contact.is_empty() { &section.mail_address } else { &section.contact };
+    Desk {
+        policy: Policy {
+            targets: Targets { first_response: each(&section.first_response), resolution: each(&section.resolution) },
+            close_after: section.close_after,
+            tickets_per_hour: section.tickets_per_hour,
+            attachment_size: section.attachment_size.0,
+            attachments_per_message: section.attachments_per_message,
+            mail_address: section.mail_address.clone(),
+            contact: contact.clone(),
+            inbound_secret: section.inbound_secret.iter().filter(|it| !it.expose().is_empty()).cloned().collect(),
+            inbound_size: section.inbound_size.0,
+        },
+        files: Files::in_dir(&section.attachments_dir),
+    }
 }

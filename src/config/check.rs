@@ -9,7 +9,7 @@ use super::{
     urls::PublicUrl,
     values::{Bytes, show_duration},
 };
-use crate::kernel::net::Network;
+use crate::kernel::Network;
 
 /// Everything that is wrong with a configuration whose types are right.
 pub(super) fn check(config: &Config, layers: &Layers) -> Vec<Problem> {
@@ -78,6 +78,8 @@ fn ranges(config: &Config, found: &mut Found<'_>) {
     found.duration("audit.seal_interval", config.audit.seal_interval, millis(10)..=minute);
     found.duration("flags.poll_interval", config.flags.poll_interval, millis(10)..=minute);
     found.duration("payments.timeout", config.payments.timeout, millis(100)..=secs(25));
+    found.duration("payments.reconcile_interval", config.payments.reconcile_interval, secs(1)..=hour);
+    found.duration("payments.breaker_rest", config.payments.breaker_rest, millis(100)..=hour);
     found.duration("payments.inbox_retention", config.payments.inbox_retention, day * 7..=day * 3_650);
     found.range("licensing.cache_size", config.licensing.cache_size, 1..=10_000_000, number);
     found.duration("licensing.stale_grace", config.licensing.stale_grace, millis(0)..=day * 30);
@@ -90,6 +92,7 @@ fn ranges(config: &Config, found: &mut Found<'_>) {
     found.duration("downloads.verify_every", downloads.verify_every, minute..=day * 365);
     found.duration("downloads.log_retention", downloads.log_retention, day..=day * 3_650);
     found.duration("downloads.timeout", downloads.timeout, millis(100)..=minute * 10);
+    support(config, found);
     found.duration("shutdown.grace", config.shutdown.grace, millis(0)..=hour);
     if !(usage.sample_rate > 0.0 && usage.sample_rate <= 1.0) {
         let what = format!(
@@ -100,10 +103,53 @@ fn ranges(config: &Config, found: &mut Found<'_>) {
     }
 }
 
+fn support(config: &Config, found: &mut Found<'_>) {
+    let (minute, day) = (Duration::from_mins(1), Duration::from_hours(24));
+    let support = &config.support;
+    for (key, size) in
+        [("support.attachment_size", support.attachment_size), ("support.inbound_size", support.inbound_size)]
+    {
+        found.range(key, size, Bytes(1 << 10)..=Bytes(100 << 20), |size| format!("{:?}", number(size)));
+    }
+    found.range("support.attachments_per_message", support.attachments_per_message, 0..=20, number);
+    found.range("support.tickets_per_hour", support.tickets_per_hour, 1..=10_000, number);
+    found.duration("support.close_after", support.close_after, minute..=day * 365);
+    for (name, targets) in [("first_response", &support.first_response), ("resolution", &support.resolution)] {
+        let all =
+            [("low", targets.low), ("normal", targets.normal), ("high", targets.high), ("urgent", targets.urgent)];
+        for (priority, target) in all {
+            found.duration(&format!("support.{name}.{priority}"), target, minute..=day * 365);
+        }
+    }
+    if support.attachments_dir.as_os_str().is_empty() {
+        found.add("support.attachments_dir", r#"is empty; name a directory, for example "var/support""#.to_owned());
+    }
+    // A token takes 47 of the 64 characters that may stand before the @.
+    let name = support.mail_address.split_once('@').map(|(name, host)| (name, host.is_empty()));
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.@".contains(c);
+    if !matches!(name, Some((name, false)) if (1..=16).contains(&name.len()))
+        || !support.mail_address.chars().all(plain)
+        || support.mail_address.matches('@').count() != 1
+    {
+        let what = format!(
+            r#"{:?} is no address with at most 16 characters before its @; write for example "support@example.com""#,
+            support.mail_address
+        );
+        found.add("support.mail_address", what);
+    }
+    if support.inbound_secret.len() > 1 && support.inbound_secret.iter().any(|secret| secret.expose().is_empty()) {
+        found.add("support.inbound_secret", "holds an empty text; take it out of the list".to_owned());
+    }
+}
+
 fn contradictions(config: &Config, found: &mut Found<'_>) {
     if config.metrics.listen.is_some_and(|metrics| metrics == config.http.listen && metrics.port() != 0) {
         let what = format!("{} is http.listen's already; metrics need a port of their own", config.http.listen);
         found.add("metrics.listen", what);
+    }
+    if config.http.trusted_proxies.iter().any(Network::is_everywhere) {
+        let what = "trusts every address, so that anybody could claim to be anybody; name the proxies alone";
+        found.add("http.trusted_proxies", what.to_owned());
     }
     if config.usage.journal_dir.as_os_str().is_empty() {
         found.add("usage.journal_dir", r#"is empty; name a directory, for example "var/usage""#.to_owned());

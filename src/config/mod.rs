@@ -138,6 +138,8 @@ pub struct Config {
     pub mail: Mail,
     /// Payment providers.
     pub payments: Payments,
+    /// The support desk.
+    pub support: Support,
     /// Keys.
     pub secrets: Secrets,
     /// The end of the process.

@@ -12,7 +12,7 @@ use super::{
     values::{self, Bytes, LogFilter},
 };
 use crate::{
-    kernel::{Currency, Secret, SecretKey},
+    kernel::{Currency, Network, Secret, SecretKey},
     text_enum,
 };
 
@@ -51,6 +51,7 @@ pub struct Http {
     #[serde(with = "values::listen")]
     pub listen: SocketAddr,
     pub public_url: PublicUrl,
+    pub trusted_proxies: Vec<Network>,
     pub body_limit: Bytes,
     #[serde(with = "values::duration")]
     pub header_timeout: Duration,
@@ -294,6 +295,10 @@ pub struct Payments {
     #[serde(with = "values::duration")]
     pub timeout: Duration,
     #[serde(with = "values::duration")]
+    pub reconcile_interval: Duration,
+    #[serde(with = "values::duration")]
+    pub breaker_rest: Duration,
+    #[serde(with = "values::duration")]
     pub inbox_retention: Duration,
     pub stripe: StripeSection,
     pub paypal: PaypalSection,
@@ -325,6 +330,36 @@ pub struct PaypalSection {
 pub struct Sandbox {
     pub enabled: bool,
     pub webhook_secret: Vec<Secret<String>>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Support {
+    pub attachments_dir: PathBuf,
+    pub attachment_size: Bytes,
+    pub attachments_per_message: usize,
+    pub tickets_per_hour: u32,
+    #[serde(with = "values::duration")]
+    pub close_after: Duration,
+    pub contact: String,
+    pub mail_address: String,
+    pub inbound_secret: Vec<Secret<String>>,
+    pub inbound_size: Bytes,
+    pub first_response: SupportTargets,
+    pub resolution: SupportTargets,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SupportTargets {
+    #[serde(with = "values::duration")]
+    pub low: Duration,
+    #[serde(with = "values::duration")]
+    pub normal: Duration,
+    #[serde(with = "values::duration")]
+    pub high: Duration,
+    #[serde(with = "values::duration")]
+    pub urgent: Duration,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -405,3 +405,24 @@ fn development_makes_a_key_once_and_a_configured_one_is_used_instead() {
     let configured = load("", &[("MINTREU__SECRETS__KEY", KEY)]).keyring(&file).expect("configured");
     assert!(!configured.is_current(&sealed), "the configured key is used, not the file's");
 }
+
+#[test]
+fn proxies_are_addresses_or_networks_and_never_everybody() {
+    let proxies = |file: &str, env: &[(&str, &str)]| {
+        load(file, env).http.trusted_proxies.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert!(proxies("", &[]).is_empty());
+    assert_eq!(proxies("[http]\ntrusted_proxies = ['127.0.0.1', '10.1.0.0/16']\n", &[]), ["127.0.0.1", "10.1.0.0/16"]);
+    let env = [("MINTREU__HTTP__TRUSTED_PROXIES", "127.0.0.1, 2001:db8::/32")];
+    assert_eq!(proxies("", &env), ["127.0.0.1", "2001:db8::/32"]);
+    for (value, told) in [
+        ("proxy.example.com", "192.0.2.0/24"),
+        ("10.0.0.0/33", "192.0.2.0/24"),
+        ("0.0.0.0/0", "every address"),
+        ("::/0", "every address"),
+    ] {
+        let lines = refused("", &[("MINTREU__HTTP__TRUSTED_PROXIES", value)]);
+        assert!(lines.len() == 1 && lines[0].contains("http.trusted_proxies"), "{value}: {lines:?}");
+        assert!(lines[0].contains(told), "{value}: {lines:?}");
+    }
+}

@@ -4,6 +4,8 @@ use std::{fmt, net::SocketAddr, str::FromStr, time::Duration};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::kernel::Network;
+
 /// Implements serde through the text form.
 macro_rules! as_text {
     ($($type:ty),*) => {$(
@@ -20,7 +22,7 @@ macro_rules! as_text {
     )*};
 }
 pub(super) use as_text;
-as_text!(LogFilter);
+as_text!(LogFilter, Network);
 
 /// A number with a unit, or a plain number where that is allowed.
 fn with_unit(text: &str) -> Option<(u64, &str)> {

@@ -1,4 +1,5 @@
-//! Rows that a transaction only adds: gathered, and written as one statement per table just before the commit.
+//! Rows that a transaction only adds, or changes without asking what came of it: gathered, and written as one statement
+//! per table just before the commit.
 //!
 //! A job, an audit entry or an event needs no answer from the database, so it costs its transaction no statement of its
 //! own. On SQLite the rows of all transactions of a commit group go together. One JSON parameter carries any number of
@@ -16,12 +17,22 @@ use crate::kernel::Time;
 pub struct AppendTable {
     name: &'static str,
     columns: &'static [(&'static str, Column)],
-    refers: bool,
-    /// Whether rows that are there already are left out, instead of failing the commit.
-    ignores_duplicates: bool,
+    /// How many references lie between its rows and appended rows that refer to none.
+    depth: u8,
+    how: How,
     /// The statement for each database, its rows in parameter `$1`; made once.
     sqlite: OnceLock<String>,
     postgres: OnceLock<String>,
+}
+
+/// What becomes of the rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    Insert,
+    /// Rows that are there already are left out, instead of failing the commit.
+    InsertMissing,
+    /// The first column names the row, the others are its new values.
+    Update,
 }
 
 /// How a value travels and what it becomes.
@@ -43,20 +54,13 @@ impl AppendTable {
     /// A table with these columns, in the order in which [`RowWriter`] is called.
     #[must_use]
     pub const fn new(name: &'static str, columns: &'static [(&'static str, Column)]) -> Self {
-        Self {
-            name,
-            columns,
-            refers: false,
-            ignores_duplicates: false,
-            sqlite: OnceLock::new(),
-            postgres: OnceLock::new(),
-        }
+        Self { name, columns, depth: 0, how: How::Insert, sqlite: OnceLock::new(), postgres: OnceLock::new() }
     }
 
-    /// The same table, whose rows refer to appended rows of other tables and so are written after them.
+    /// The same table, whose rows refer to appended rows of tables of a lower depth and so are written after them.
     #[must_use]
-    pub const fn referring(mut self) -> Self {
-        self.refers = true;
+    pub const fn referring(mut self, depth: u8) -> Self {
+        self.depth = depth;
         self
     }
 
@@ -64,28 +68,36 @@ impl AppendTable {
     /// find out for itself whether the row came to be.
     #[must_use]
     pub const fn ignoring_duplicates(mut self) -> Self {
-        self.ignores_duplicates = true;
+        self.how = How::InsertMissing;
         self
     }
 
-    /// `INSERT … SELECT` from the rows in parameter `$parameter`.
-    pub(super) fn insert(&self, dialect: Dialect, parameter: usize) -> Cow<'_, str> {
+    /// Changes of rows that exist, instead of new ones: the first column is the key, the others are set. For what the
+    /// transaction alone may change, since it holds the row by a change of its own: until the commit nobody sees it.
+    #[must_use]
+    pub const fn updating(mut self) -> Self {
+        self.how = How::Update;
+        self
+    }
+
+    /// The statement that writes the rows in parameter `$parameter`.
+    pub(super) fn statement(&self, dialect: Dialect, parameter: usize) -> Cow<'_, str> {
         let first = match dialect {
-            Dialect::Sqlite => self.sqlite.get_or_init(|| self.insert_sqlite()),
-            Dialect::Postgres => self.postgres.get_or_init(|| self.insert_postgres()),
+            Dialect::Sqlite => self.sqlite.get_or_init(|| self.write_sqlite()),
+            Dialect::Postgres => self.postgres.get_or_init(|| self.write_postgres()),
         };
         if parameter == 1 { first.into() } else { first.replace("$1", &format!("${parameter}")).into() }
     }
 
-    fn insert_sqlite(&self) -> String {
+    fn write_sqlite(&self) -> String {
         let values = self.columns.iter().enumerate().map(|(index, (_, column))| match column {
             Column::Uuid => format!("unhex(value->>{index})"),
             Column::Text | Column::Int | Column::Bool | Column::Time => format!("value->>{index}"),
         });
-        self.insert_from(&values.collect::<Vec<_>>(), "json_each($1)")
+        self.write_from(&values.collect::<Vec<_>>(), "json_each($1)")
     }
 
-    fn insert_postgres(&self) -> String {
+    fn write_postgres(&self) -> String {
         let values = self.columns.iter().enumerate().map(|(index, (_, column))| match column {
             Column::Uuid => format!("(r->>{index})::uuid"),
             Column::Text => format!("r->>{index}"),
@@ -97,19 +109,23 @@ impl AppendTable {
                     + (r->>{index})::bigint % 1000000 * INTERVAL '1 microsecond'"
             ),
         });
-        self.insert_from(&values.collect::<Vec<_>>(), "jsonb_array_elements($1::jsonb) AS r")
+        self.write_from(&values.collect::<Vec<_>>(), "jsonb_array_elements($1::jsonb) AS r")
     }
 
-    fn insert_from(&self, values: &[String], rows: &str) -> String {
+    fn write_from(&self, values: &[String], rows: &str) -> String {
         let columns: Vec<_> = self.columns.iter().map(|(name, _)| *name).collect();
+        let (name, values_list) = (self.name, values.join(", "));
+        if self.how == How::Update {
+            let named: Vec<_> = values.iter().zip(&columns).map(|(value, name)| format!("{value} AS {name}")).collect();
+            let set: Vec<_> = columns.iter().skip(1).map(|name| format!("{name} = changed.{name}")).collect();
+            let (key, named, set) = (columns.first().copied().unwrap_or_default(), named.join(", "), set.join(", "));
+            return format!(
+                "UPDATE {name} SET {set} FROM (SELECT {named} FROM {rows}) changed WHERE {name}.{key} = changed.{key}"
+            );
+        }
         // SQLite takes `ON` for a join's unless a WHERE stands between.
-        let conflicts = if self.ignores_duplicates { " WHERE true ON CONFLICT DO NOTHING" } else { "" };
-        format!(
-            "INSERT INTO {} ({}) SELECT {} FROM {rows}{conflicts}",
-            self.name,
-            columns.join(", "),
-            values.join(", ")
-        )
+        let conflicts = if self.how == How::InsertMissing { " WHERE true ON CONFLICT DO NOTHING" } else { "" };
+        format!("INSERT INTO {name} ({}) SELECT {values_list} FROM {rows}{conflicts}", columns.join(", "))
     }
 }
 
@@ -165,7 +181,7 @@ impl Appends {
     /// The tables and, for each, all its rows as one JSON array.
     pub(super) fn take(&mut self) -> Vec<(&'static AppendTable, String)> {
         // A stable order keeps the statement's text one of few.
-        self.0.sort_by_key(|batch| (batch.table.refers, batch.table.name));
+        self.0.sort_by_key(|batch| (batch.table.depth, batch.table.name));
         std::mem::take(&mut self.0).into_iter().map(|batch| (batch.table, format!("[{}]", batch.rows))).collect()
     }
 }

@@ -13,13 +13,14 @@ mod signals;
 mod sqlite;
 mod tx;
 
-use std::{future::Future, path::PathBuf, time::Duration};
+use std::{future::Future, path::PathBuf, sync::Arc, time::Duration};
 
 use sqlx::{PgPool, SqlitePool};
 
 pub use append::{AppendTable, Column, RowWriter};
 pub use error::DbError;
 pub use migrate::{SchemaError, SchemaState};
+pub use postgres::TxConn;
 pub use signals::Signals;
 pub use sqlite::{GroupConn, GroupLimits};
 pub use tx::Tx;
@@ -175,17 +176,17 @@ pub struct Db {
 
 #[derive(Debug, Clone)]
 enum Engine {
-    Sqlite(Box<sqlite::SqliteDb>),
-    Postgres(postgres::PostgresDb),
+    Sqlite(Arc<sqlite::SqliteDb>),
+    Postgres(Arc<postgres::PostgresDb>),
 }
 
 impl Db {
     /// Opens a database; a SQLite file and its directory are created when missing.
     pub async fn open(options: &DbOptions, ids: IdSource) -> Result<Self, OpenError> {
         let engine = if let Some(file) = options.sqlite_file() {
-            Engine::Sqlite(Box::new(sqlite::SqliteDb::open(&file, options).await?))
+            Engine::Sqlite(Arc::new(sqlite::SqliteDb::open(&file, options).await?))
         } else if options.url.starts_with("postgres://") || options.url.starts_with("postgresql://") {
-            Engine::Postgres(postgres::PostgresDb::open(options).await?)
+            Engine::Postgres(Arc::new(postgres::PostgresDb::open(options).await?))
         } else {
             return Err(OpenError::Url(redact(&options.url)));
         };

@@ -2,10 +2,12 @@
 
 use std::{borrow::Cow, time::Instant};
 
-use sqlx::PgConnection;
-
 use super::{
-    AppendTable, DbError, Dialect, On, RowWriter, append::Appends, postgres::PostgresTx, signals::Signals, sqlite,
+    AppendTable, DbError, Dialect, On, RowWriter,
+    append::Appends,
+    postgres::{PostgresTx, TxConn},
+    signals::Signals,
+    sqlite,
 };
 use crate::kernel::{Id, IdSource, Time};
 
@@ -50,7 +52,7 @@ impl Tx {
     }
 
     /// The connection; for [`on!`](crate::on).
-    pub fn on(&mut self) -> On<&mut sqlite::GroupConn, &mut PgConnection> {
+    pub fn on(&mut self) -> On<&mut sqlite::GroupConn, &mut TxConn> {
         self.statements += 1;
         match &mut self.conn {
             Conn::Sqlite(tx) => On::Sqlite(tx.conn()),

@@ -28,7 +28,7 @@ use super::{
     address::{self, Address},
 };
 use crate::{
-    kernel::{net, net::Network},
+    kernel::{Network, is_public},
     storage::{ByteStream, StorageError},
 };
 
@@ -101,7 +101,7 @@ pub struct OriginUnusable(String);
 struct NotPublic;
 
 fn may_ask(allow: &[Network], address: std::net::IpAddr) -> bool {
-    net::is_public(address) || allow.iter().any(|network| network.contains(address))
+    is_public(address) || allow.iter().any(|network| network.contains(address))
 }
 
 /// Resolves names to addresses that may be asked, and to no others.

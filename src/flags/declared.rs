@@ -106,7 +106,8 @@ impl Declared {
 pub const CHECKOUT_GUEST: BoolFlag =
     Flag::new("checkout.guest", true, "Buy without an account; one is made that the buyer claims by mail.");
 /// Payment by PayPal.
-pub const CHECKOUT_PAYPAL: BoolFlag = Flag::new("checkout.paypal", false, "Offer PayPal at checkout.");
+pub const CHECKOUT_PAYPAL: BoolFlag =
+    Flag::new("checkout.paypal", true, "Offer PayPal at checkout, where it is configured.");
 /// Licence files.
 pub const LICENSES_OFFLINE_FILES: BoolFlag =
     Flag::new("licenses.offline_files", true, "Give out signed licence files that are checked without a connection.");

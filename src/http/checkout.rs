@@ -69,7 +69,9 @@ impl From<PayError> for Problem {
             }
             PayError::Provider(error) => {
                 tracing::error!(%error, "a payment provider refuses a checkout");
-                Self::new(Kind::ProviderUnavailable).detail("the payment provider refused to open a checkout")
+                Self::new(Kind::ProviderUnavailable)
+                    .detail("the payment provider refused to open a checkout")
+                    .retry_after(std::time::Duration::from_mins(1))
             }
             PayError::Db(error) => error.into(),
         }

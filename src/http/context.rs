@@ -1,7 +1,6 @@
 //! Who is asking, in terms of tracing: the request's id, its trace (W3C Trace Context) and its address.
 
 use std::{
-    fmt,
     net::{IpAddr, SocketAddr},
     sync::Arc,
 };
@@ -14,7 +13,7 @@ use axum::{
 use super::problem::Problem;
 use crate::{
     id_type,
-    kernel::{Id, IdSource},
+    kernel::{Id, IdSource, trace::Trace},
 };
 
 id_type!(RequestId, RequestMarker, "req", "A request, unless its client named it.");
@@ -30,46 +29,6 @@ const MAX_REQUEST_ID: usize = 128;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Peer(pub(super) SocketAddr);
 
-/// Where a request stands in a distributed trace.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Trace {
-    id: u128,
-    span: u64,
-    flags: u8,
-}
-
-impl Trace {
-    /// Reads a `traceparent`: [W3C Trace Context, 3.2](https://www.w3.org/TR/trace-context/#traceparent-header).
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let mut parts = text.split('-');
-        let version = hex(parts.next()?, 2)?;
-        let (trace_id, span_id) = (hex(parts.next()?, 32)?, hex(parts.next()?, 16)?);
-        let flags = hex(parts.next()?, 2)?;
-        // Later versions may append parts; this one may not, and `ff` is forbidden.
-        let shape = match version {
-            0 => parts.next().is_none(),
-            0xff => false,
-            _ => true,
-        };
-        (shape && trace_id != 0 && span_id != 0).then_some(())?;
-        Some(Self { id: trace_id, span: u64::try_from(span_id).ok()?, flags: u8::try_from(flags).ok()? })
-    }
-}
-
-impl fmt::Display for Trace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Of a later version's flags only the first is known here.
-        write!(f, "00-{:032x}-{:016x}-{:02x}", self.id, self.span, self.flags & 1)
-    }
-}
-
-/// Lower case only, as the specification demands.
-fn hex(text: &str, digits: usize) -> Option<u128> {
-    let valid = text.len() == digits && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    if valid { u128::from_str_radix(text, 16).ok() } else { None }
-}
-
 /// What handlers are told about the request they answer; take it as an argument.
 #[derive(Debug, Clone)]
 pub struct Context {
@@ -80,17 +39,17 @@ pub struct Context {
 
 impl Context {
     /// Takes the client's id and trace when they are sane, else makes them.
-    pub(super) fn of(headers: &HeaderMap, peer: Option<Peer>, ids: &IdSource) -> Self {
+    pub(super) fn of(headers: &HeaderMap, peer: Option<IpAddr>, ids: &IdSource) -> Self {
         let fresh = ids.next_uuid();
         let request_id =
             client_id(headers).map_or_else(|| Id::<RequestMarker>::from_uuid(fresh).to_string().into(), Arc::from);
         let (low, number) = (fresh.as_u64_pair().1, fresh.as_u128());
         let trace = match sole(headers, &TRACEPARENT).and_then(Trace::parse) {
             // This process is a span of its own in the caller's trace.
-            Some(caller) => Trace { span: low, ..caller },
-            None => Trace { id: number, span: low, flags: 0 },
+            Some(caller) => caller.child(low),
+            None => Trace::new(number, low),
         };
-        Self { request_id, trace, peer: peer.map(|peer| peer.0.ip()) }
+        Self { request_id, trace, peer }
     }
 
     /// The id of the request, as logged and answered: `req_…`, or what the client called it.
@@ -99,19 +58,19 @@ impl Context {
         &self.request_id
     }
 
-    /// The `traceparent` for work that this request causes: put it on jobs and on calls to others.
+    /// The trace of the work that this request causes; as text it is a `traceparent`.
     #[must_use]
-    pub fn traceparent(&self) -> String {
-        self.trace.to_string()
+    pub const fn trace(&self) -> Trace {
+        self.trace
     }
 
     /// The trace's id, 32 hexadecimal digits.
     #[must_use]
     pub fn trace_id(&self) -> String {
-        format!("{:032x}", self.trace.id)
+        self.trace.id()
     }
 
-    /// The address that the connection comes from: a proxy's where there is one.
+    /// The client's address: the connection's, or, behind proxies that are trusted, what they say it is.
     #[must_use]
     pub fn peer(&self) -> Option<IpAddr> {
         self.peer

@@ -3,18 +3,17 @@
 //! After <https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/>. Refusals are not kept, and no
 //! provider is called inside such a request.
 
+use std::borrow::Cow;
+
 use axum::{
     body::Body,
     extract::FromRequestParts,
     http::{HeaderName, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::{
-    Json,
-    problem::{Kind, Problem},
-};
+use super::problem::{Kind, Problem};
 use crate::{
     app::App,
     db::{DbError, Tx},
@@ -70,20 +69,40 @@ impl<E: From<DbError>> From<DbError> for Stopped<E> {
 
 /// A request that may carry a key.
 #[derive(Debug)]
-pub struct Keyed(Option<Request>);
+pub struct Keyed {
+    request: Option<Request>,
+    /// Where what it makes is found, by its `id`.
+    collection: Option<&'static str>,
+}
 
 impl Keyed {
     /// `scope` is the caller and the route, e.g. `usr_… POST /api/orders`; `body` is what the request said.
     pub fn new(key: IdempotencyKey, scope: String, body: &impl Serialize) -> Result<Self, Problem> {
-        let Some(key) = key.0 else { return Ok(Self(None)) };
+        let Some(key) = key.0 else { return Ok(Self { request: None, collection: None }) };
         let body = serde_json::to_vec(body).map_err(Problem::internal)?;
-        Ok(Self(Some(Request::new(scope, key, &body))))
+        Ok(Self { request: Some(Request::new(scope, key, &body)), collection: None })
+    }
+
+    /// What it makes is found in `collection`, e.g. `/api/orders`: 201 says where, the first time and again.
+    #[must_use]
+    pub fn found_in(self, collection: &'static str) -> Self {
+        Self { collection: Some(collection), ..self }
     }
 
     /// The answer that was given before: to be asked before anything is looked up that may have changed since.
     pub async fn recall(&self, app: &App) -> Result<Option<Response>, Problem> {
-        let Some(request) = &self.0 else { return Ok(None) };
-        Ok(request.recall(&app.db, &app.keys).await?.map(replayed))
+        let Some(request) = &self.request else { return Ok(None) };
+        Ok(request.recall(&app.db, &app.keys).await?.map(|answer| replayed(answer, self.collection)))
+    }
+
+    /// The answer to a request that was refused: what it asks for may be taken by the same request, which was sent twice
+    /// and came first by the other way.
+    pub async fn refused(&self, app: &App, problem: Problem) -> Result<Response, Problem> {
+        // A failure of this side is not looked behind: the database may be away.
+        if problem.kind() == Kind::Internal {
+            return Err(problem);
+        }
+        self.recall(app).await?.ok_or(problem)
     }
 
     /// Runs `work` in a transaction and answers with what it gives; under a key, once.
@@ -93,9 +112,11 @@ impl Keyed {
         E: From<DbError> + Into<Problem>,
         F: AsyncFnOnce(&mut Tx) -> Result<(StatusCode, T), E>,
     {
-        let Some(request) = self.0 else {
+        let collection = self.collection;
+        let Some(request) = &self.request else {
             let (status, value) = app.db.write(work).await.map_err(Into::into)?;
-            return Ok((status, Json(value)).into_response());
+            let body = serde_json::to_vec(&value).map_err(Problem::internal)?;
+            return Ok(response(Answer { status: status.as_u16(), body }, collection));
         };
         let written = app
             .db
@@ -108,13 +129,14 @@ impl Keyed {
             })
             .await;
         match written {
-            Ok(answer) => Ok(response(answer)),
-            Err(Stopped::Refused(error)) => Err(error.into()),
+            Ok(answer) => Ok(response(answer, collection)),
+            Err(Stopped::Refused(error)) => self.refused(app, error.into()).await,
             Err(Stopped::Kept(error)) => Err(error.into()),
             Err(Stopped::Overtaken) => {
                 let gone =
                     || Problem::new(Kind::Conflict).detail("a request with this Idempotency-Key is being answered");
-                request.recall(&app.db, &app.keys).await?.map(replayed).ok_or_else(gone)
+                let answer = request.recall(&app.db, &app.keys).await?.ok_or_else(gone)?;
+                Ok(replayed(answer, collection))
             }
         }
     }
@@ -140,13 +162,28 @@ where
     keyed.once(app, work).await
 }
 
-fn response(answer: Answer) -> Response {
-    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
-    (status, [(header::CONTENT_TYPE, "application/json")], Body::from(answer.body)).into_response()
+/// What was made, as far as its address is concerned.
+#[derive(Deserialize)]
+struct Made<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
 }
 
-fn replayed(answer: Answer) -> Response {
-    let mut response = response(answer);
+fn response(answer: Answer, collection: Option<&str>) -> Response {
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
+    let address = collection.filter(|_| status == StatusCode::CREATED).and_then(|collection| {
+        let made: Made<'_> = serde_json::from_slice(&answer.body).ok()?;
+        HeaderValue::from_str(&format!("{collection}/{}", made.id)).ok()
+    });
+    let mut response = (status, [(header::CONTENT_TYPE, "application/json")], Body::from(answer.body)).into_response();
+    if let Some(address) = address {
+        response.headers_mut().insert(header::LOCATION, address);
+    }
+    response
+}
+
+fn replayed(answer: Answer, collection: Option<&str>) -> Response {
+    let mut response = response(answer, collection);
     response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
     response
 }

@@ -13,6 +13,7 @@ mod checkout;
 mod context;
 mod docs;
 mod extract;
+mod forwarded;
 mod idempotency;
 mod limits;
 mod observe;
@@ -33,10 +34,11 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{Router, extract::DefaultBodyLimit, middleware, routing};
 use tokio::sync::Semaphore;
+use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub use auth::{Admin, Caller, SameOrigin};
-pub use context::{Context, RequestId, RequestMarker, Trace};
+pub use context::{Context, RequestId, RequestMarker};
 pub(crate) use extract::unread;
 pub use extract::{Json, Path, Query};
 pub use idempotency::{IdempotencyKey, Keyed, once};
@@ -48,7 +50,10 @@ pub use routes::routes;
 pub use server::{BindError, Drained, Server, bind};
 pub use switch::under_switch;
 
-use crate::{kernel::IdSource, telemetry::Metrics};
+use crate::{
+    kernel::{IdSource, Network},
+    telemetry::Metrics,
+};
 
 /// What a request may cost, and how the server is called from outside.
 #[derive(Debug, Clone)]
@@ -63,6 +68,8 @@ pub struct FrontOptions {
     pub request_timeout: Duration,
     /// How many requests are answered at a time before others are refused.
     pub max_in_flight: usize,
+    /// The proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<Network>,
 }
 
 impl FrontOptions {
@@ -75,6 +82,7 @@ impl FrontOptions {
             head_limit: 16 << 10,
             request_timeout: Duration::from_secs(30),
             max_in_flight: 1_024,
+            trusted_proxies: Vec::new(),
         }
     }
 }
@@ -85,6 +93,8 @@ struct Edge {
     public_url: String,
     https: bool,
     ids: IdSource,
+    counters: observe::Counters,
+    proxies: Vec<Network>,
 }
 
 /// The front door, before the application's routes are put behind it.
@@ -101,7 +111,9 @@ impl Front {
     pub fn new(options: FrontOptions, ids: IdSource, readiness: Readiness) -> Self {
         let public_url = options.public_url.trim_end_matches('/').to_owned();
         let https = public_url.starts_with("https://");
-        Self { options, edge: Arc::new(Edge { public_url, https, ids }), readiness }
+        let proxies = options.trusted_proxies.clone();
+        let counters = observe::Counters::default();
+        Self { options, edge: Arc::new(Edge { public_url, https, ids, counters, proxies }), readiness }
     }
 
     /// Everything that the public listener serves: `app` behind all layers, the probes and the problems' pages.
@@ -110,16 +122,21 @@ impl Front {
     pub fn router(&self, app: Router) -> Router {
         let FrontOptions { body_limit, head_limit, request_timeout, max_in_flight, .. } = self.options;
         let places = Arc::new(Semaphore::new(max_in_flight));
-        app.layer(DefaultBodyLimit::max(body_limit))
-            .layer(middleware::from_fn_with_state(request_timeout, limits::deadline))
+        // In one piece: every layer that is put on by itself is one more service to clone and box for each request.
+        let application = ServiceBuilder::new()
             .layer(middleware::from_fn_with_state(places, limits::shed))
+            .layer(middleware::from_fn_with_state(request_timeout, limits::deadline))
+            .layer(DefaultBodyLimit::max(body_limit));
+        let everything = ServiceBuilder::new()
+            .layer(middleware::from_fn_with_state(self.edge.clone(), observe::observe))
+            .layer(CatchPanicLayer::custom(limits::panicked))
+            .layer(middleware::from_fn_with_state(head_limit, limits::head));
+        app.layer(application)
             .merge(probes::public(&self.readiness))
             .merge(docs::pages())
             .fallback(not_found)
             .method_not_allowed_fallback(method_not_allowed)
-            .layer(middleware::from_fn_with_state(head_limit, limits::head))
-            .layer(CatchPanicLayer::custom(limits::panicked))
-            .layer(middleware::from_fn_with_state(self.edge.clone(), observe::observe))
+            .layer(everything)
     }
 
     /// Everything that the operators' listener serves: `/metrics`, and the probes with the reasons of failures.

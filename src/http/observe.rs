@@ -2,19 +2,26 @@
 //!
 //! Promise: every request, also one whose client has left, is counted once, under labels that no client can multiply.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
+use arc_swap::ArcSwap;
 use axum::{
     extract::{MatchedPath, Request, State},
     http::{HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::Response,
 };
+use metrics::{Counter, Histogram};
 use tracing::Instrument;
 
 use super::{
     Edge,
     context::{Context, Peer, X_REQUEST_ID},
+    forwarded,
     problem::{Occurrence, Problem},
 };
 use crate::kernel::trace;
@@ -25,19 +32,20 @@ const UNMATCHED: &str = "unmatched";
 const CLIENT_LEFT: &str = "499";
 
 pub(super) async fn observe(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) -> Response {
-    let context = Context::of(request.headers(), request.extensions().get::<Peer>().copied(), &edge.ids);
-    let route = request.extensions().get::<MatchedPath>().map_or(UNMATCHED, MatchedPath::as_str).to_owned();
+    let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
+    let peer = peer.map(|peer| forwarded::client(peer, request.headers(), &edge.proxies));
+    let context = Context::of(request.headers(), peer, &edge.ids);
+    let route = request.extensions().get::<MatchedPath>().cloned();
     let uri = request.uri().clone();
     let span = tracing::info_span!(
         target: "mintreu::http",
         "request",
         request_id = context.request_id(),
-        trace_id = context.trace_id(),
+        trace_id = context.trace().id(),
     );
-    let exchange = Exchange::begin(method_label(request.method()), route);
+    let exchange = Exchange::begin(Arc::clone(&edge), method_label(request.method()), route);
     request.extensions_mut().insert(context.clone());
-    let traceparent = Some(context.traceparent());
-    let mut response = trace::scope(traceparent, next.run(request).instrument(span.clone())).await;
+    let mut response = trace::scope(Some(context.trace()), next.run(request).instrument(span.clone())).await;
     Problem::stamp(
         &mut response,
         Occurrence { public_url: &edge.public_url, instance: uri.path(), request_id: context.request_id() },
@@ -61,24 +69,72 @@ fn method_label(method: &Method) -> &'static str {
     }
 }
 
+/// The metrics of what was answered so far. Finding a metric by its labels costs more than counting, so what was found is
+/// kept: routes are ours and few, and so are methods and statuses.
+#[derive(Debug, Default)]
+pub(super) struct Counters(ArcSwap<HashMap<String, Vec<Counted>>>);
+
+/// The metrics of a route's answers to one method with one status.
+#[derive(Debug, Clone)]
+struct Counted {
+    method: &'static str,
+    status: Box<str>,
+    requests: Counter,
+    duration: Histogram,
+}
+
+impl Counters {
+    fn count(&self, method: &'static str, route: &str, status: &str, took: Duration) {
+        let known = self.0.load();
+        let found = known.get(route).and_then(|all| all.iter().find(|it| it.method == method && *it.status == *status));
+        match found {
+            Some(found) => found.count(took),
+            None => self.learn(method, route, status).count(took),
+        }
+    }
+
+    fn learn(&self, method: &'static str, route: &str, status: &str) -> Counted {
+        let labels = [("method", method.to_owned()), ("route", route.to_owned())];
+        let duration = metrics::histogram!("mintreu_http_request_duration_seconds", &labels);
+        let [method_label, route_label] = labels;
+        let labels = [method_label, route_label, ("status", status.to_owned())];
+        let requests = metrics::counter!("mintreu_http_requests_total", &labels);
+        let counted = Counted { method, status: status.to_owned().into(), requests, duration };
+        self.0.rcu(|known| {
+            let mut known = HashMap::clone(known);
+            known.entry(route.to_owned()).or_default().push(counted.clone());
+            known
+        });
+        counted
+    }
+}
+
+impl Counted {
+    fn count(&self, took: Duration) {
+        self.requests.increment(1);
+        self.duration.record(took);
+    }
+}
+
 /// One request being answered; counted when it ends, or when it is dropped because its client left.
 struct Exchange {
+    edge: Arc<Edge>,
     method: &'static str,
-    route: String,
+    route: Option<MatchedPath>,
     began: Instant,
     ended: bool,
 }
 
 impl Exchange {
-    fn begin(method: &'static str, route: String) -> Self {
+    fn begin(edge: Arc<Edge>, method: &'static str, route: Option<MatchedPath>) -> Self {
         metrics::gauge!("mintreu_http_requests_in_flight").increment(1.0);
-        Self { method, route, began: Instant::now(), ended: false }
+        Self { edge, method, route, began: Instant::now(), ended: false }
     }
 
     fn end(mut self, status: StatusCode) {
         self.ended = true;
-        self.count(status.as_str().to_owned());
-        let (method, route, status) = (self.method, self.route.as_str(), status.as_u16());
+        self.count(status.as_str());
+        let (method, route, status) = (self.method, self.template(), status.as_u16());
         let elapsed_seconds = self.began.elapsed().as_secs_f64();
         // The template, never the path or the query: those may hold a key or a token.
         if status >= 500 {
@@ -90,12 +146,12 @@ impl Exchange {
         }
     }
 
-    fn count(&self, status: String) {
-        let (method, route) = (self.method, self.route.clone());
-        metrics::counter!("mintreu_http_requests_total", "method" => method, "route" => route, "status" => status)
-            .increment(1);
-        metrics::histogram!("mintreu_http_request_duration_seconds", "method" => method, "route" => self.route.clone())
-            .record(self.began.elapsed());
+    fn template(&self) -> &str {
+        self.route.as_ref().map_or(UNMATCHED, MatchedPath::as_str)
+    }
+
+    fn count(&self, status: &str) {
+        self.edge.counters.count(self.method, self.template(), status, self.began.elapsed());
     }
 }
 
@@ -103,7 +159,7 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         metrics::gauge!("mintreu_http_requests_in_flight").decrement(1.0);
         if !self.ended {
-            self.count(CLIENT_LEFT.to_owned());
+            self.count(CLIENT_LEFT);
         }
     }
 }

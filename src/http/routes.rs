@@ -23,6 +23,7 @@ pub fn routes(app: App) -> Router {
         .merge(api::downloads::routes(&app))
         .merge(api::licenses::routes(&app))
         .merge(api::orders::routes(&app))
+        .merge(api::support::routes(&app))
         .merge(api::webhooks::routes(&app))
         .merge(sandbox::routes(&app))
         .route("/webhooks/{provider}", post(webhooks::receive))

@@ -81,7 +81,7 @@ impl Tx {
         }
         let now = self.now();
         let due = job.run_at <= now;
-        let traceparent = trace::current();
+        let traceparent = trace::current().map(|trace| trace.to_string());
         self.append(&JOBS, |row| {
             row.uuid(id.uuid())
                 .text(job.queue)

@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 use super::{Claimed, Failure, Job, JobId, Outcome, Perform, RetryPolicy, settle};
 use crate::{
     db::{Db, DbError, Tx},
-    kernel::trace,
+    kernel::trace::{self, Trace},
 };
 
 /// What a handler may know of its attempt.
@@ -85,7 +85,8 @@ impl<S: Send + 'static> Perform<S> for Handlers<S> {
             return Box::pin(std::future::ready(Outcome::Returned));
         }
         let limit = handler.timeout();
-        Box::pin(trace::scope(job.traceparent.clone(), async move {
+        let caller = job.traceparent.as_deref().and_then(Trace::parse);
+        Box::pin(trace::scope(caller, async move {
             let outcome = tokio::select! {
                 biased;
                 () = job.cancel.cancelled() => Outcome::Cancelled,

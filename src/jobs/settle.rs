@@ -56,13 +56,15 @@ pub(super) async fn complete_within(tx: &mut Tx, job: &Claimed) -> Result<bool, 
 }
 
 /// A job has a worker exactly while it runs (the schema says so). Asked this way, not by its state, PostgreSQL looks each
-/// job up by its key; by the state it would walk the index of running jobs and all that has gone from it.
+/// job up by its key; by the state it would walk the index of running jobs and all that has gone from it. The list of keys
+/// says so once more: a plan that was made while the table was empty would begin with all of it.
 const COMPLETE_SQLITE: &str = "UPDATE jobs SET state = 'completed', worker_id = NULL, finished_at = $2
     FROM (SELECT unhex(value->>0) AS id, value->>1 AS token FROM json_each($1)) done
     WHERE jobs.id = done.id AND jobs.token = done.token AND jobs.worker_id IS NOT NULL";
 const COMPLETE_POSTGRES: &str = "UPDATE jobs SET state = 'completed', worker_id = NULL, finished_at = $2
     FROM (SELECT (r->>0)::uuid AS id, (r->>1)::bigint AS token FROM jsonb_array_elements($1::jsonb) r) done
-    WHERE jobs.id = done.id AND jobs.token = done.token AND jobs.worker_id IS NOT NULL";
+    WHERE jobs.id = ANY (ARRAY(SELECT (r->>0)::uuid FROM jsonb_array_elements($1::jsonb) r))
+        AND jobs.id = done.id AND jobs.token = done.token AND jobs.worker_id IS NOT NULL";
 
 /// `state, run_at, spent attempts to give back, error entry` for each. What would go on is cancelled if an operator
 /// asked for it; an attempt that was stopped for another reason (the process ends, the lease was lost) is not.
@@ -90,7 +92,8 @@ const END_POSTGRES: &str = "UPDATE jobs SET
     FROM (SELECT (r->>0)::uuid AS id, (r->>1)::bigint AS token, r->>2 AS state,
         TIMESTAMPTZ 'epoch' + (r->>3)::bigint * INTERVAL '1 microsecond' AS run_at,
         (r->>4)::int AS unspent, NULLIF(r->5, 'null'::jsonb) AS error FROM jsonb_array_elements($1::jsonb) r) ended
-    WHERE jobs.id = ended.id AND jobs.token = ended.token AND jobs.worker_id IS NOT NULL";
+    WHERE jobs.id = ANY (ARRAY(SELECT (r->>0)::uuid FROM jsonb_array_elements($1::jsonb) r))
+        AND jobs.id = ended.id AND jobs.token = ended.token AND jobs.worker_id IS NOT NULL";
 
 /// Records a batch of attempts, whatever became of them.
 pub(super) async fn settle(tx: &mut Tx, batch: &[Settlement]) -> Result<Settled, DbError> {

@@ -7,7 +7,7 @@ pub mod clock;
 pub mod id;
 pub mod money;
 pub mod names;
-pub mod net;
+pub mod network;
 pub mod page;
 pub mod seal;
 pub mod secret;
@@ -21,8 +21,9 @@ pub use id::{Id, IdSource, ParseIdError, Prefix};
 pub use money::{Currency, Money};
 pub use names::{
     CategoryId, CouponId, DeveloperId, DisputeId, LicenseId, OrderId, OrderItemId, PaymentId, PlanId, ProductId,
-    RefundId, SubscriptionId, TenantId, UserId,
+    RefundId, SubscriptionId, TenantId, TicketId, TicketMessageId, UserId,
 };
+pub use network::{Network, NotANetwork, is_public};
 pub use page::{Page, PageFrom, PageRequest};
 pub use secret::{Secret, SecretKey};
 pub use text_enum::UnknownName;

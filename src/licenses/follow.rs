@@ -14,7 +14,7 @@ use crate::{
 /// How often it looks when nobody rings.
 const POLL: Duration = Duration::from_millis(200);
 /// The least time between two looks, so that many changes at once are one look.
-const PAUSE: Duration = Duration::from_millis(2);
+const PAUSE: Duration = Duration::from_millis(10);
 /// How long a look may take.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Changes are kept for a day; whoever has not looked for this long may have missed some, and begins anew.

@@ -1,7 +1,5 @@
 //! Issuing: one licence for each seat of a paid item, whatever is retried.
 
-use std::borrow::Cow;
-
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -29,10 +27,6 @@ pub struct IssueLicenses {
 impl Job for IssueLicenses {
     const KIND: &'static str = "licenses.issue";
     const QUEUE: &'static str = "licensing";
-
-    fn group_key(&self) -> Option<Cow<'_, str>> {
-        Some(self.order.to_string().into())
-    }
 }
 
 /// What a paid item gives.

@@ -10,14 +10,14 @@ use super::{
     LicenseStatus,
     activate::ActivationId,
     maker::KeyHash,
-    rules::{self, DomainRule, IpRule},
+    rules::{self, DomainRule},
     view::{Counted, PlanRef, ProductRef},
 };
 use crate::{
     catalog::LicenseType,
     db::{Db, DbError, Tx},
     fetch_all, fetch_optional,
-    kernel::{LicenseId, OrderId, PlanId, ProductId, TenantId, Time},
+    kernel::{LicenseId, Network, OrderId, PlanId, ProductId, TenantId, Time},
 };
 
 /// How many activations are kept in memory with their licence; those beyond are looked up when they are asked for.
@@ -31,7 +31,7 @@ pub struct Known {
     pub(super) subject: Box<str>,
     product: Box<str>,
     pub(super) domains: Option<Box<[DomainRule]>>,
-    pub(super) ips: Option<Box<[IpRule]>>,
+    pub(super) ips: Option<Box<[Network]>>,
     /// Where it is active, the newest first.
     pub(super) places: Box<[Place]>,
     /// Whether those are all of them.

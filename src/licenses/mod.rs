@@ -45,7 +45,7 @@ pub use own::{
     ActivationView, LogId, LogView, NewRules, OwnError, Rotated, activations_any, is_owned, log_any, rotate_key,
     set_rules,
 };
-pub use rules::{Domain, DomainRule, IpRule, MAX_RULES, RuleError};
+pub use rules::{Domain, DomainRule, MAX_RULES, RuleError};
 pub use sale::{Sale, count_use, find_activation, find_sale, number};
 pub use status::LicenseStatus;
 pub use validate::{Code, Question, Verdict};

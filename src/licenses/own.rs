@@ -10,13 +10,13 @@ use super::{
     activate::ActivationId,
     change::{Action, Change, Touched, forget_everywhere, record, touched},
     maker::KeyMaker,
-    rules::{DomainRule, IpRule, MAX_RULES},
+    rules::{DomainRule, MAX_RULES},
 };
 use crate::{
     catalog::LicenseType,
     db::{Db, DbError, Tx},
     fetch_all, fetch_optional,
-    kernel::{DeveloperId, LicenseId, Page, PageFrom, PageRequest, TenantId, Time, seal::SealError},
+    kernel::{DeveloperId, LicenseId, Network, Page, PageFrom, PageRequest, TenantId, Time, seal::SealError},
 };
 
 /// Why an owner's wish is refused.
@@ -106,7 +106,7 @@ pub struct NewRules {
     /// For hosts.
     pub domains: Option<Vec<DomainRule>>,
     /// For addresses.
-    pub ips: Option<Vec<IpRule>>,
+    pub ips: Option<Vec<Network>>,
 }
 
 /// Says where a licence may be used.

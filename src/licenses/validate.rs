@@ -114,7 +114,7 @@ pub(super) fn admit(license: &Known, question: &Question<'_>, now: Time) -> Resu
     domain_allowed(license, question.domain.as_ref())?;
     match license.ips.as_deref() {
         Some([]) => Ok(()),
-        Some(rules) if question.ip.is_some_and(|ip| rules.iter().any(|rule| rule.allows(ip))) => Ok(()),
+        Some(rules) if question.ip.is_some_and(|ip| rules.iter().any(|rule| rule.contains(ip))) => Ok(()),
         Some(_) | None => Err(Code::IpScopeMismatch),
     }
 }

@@ -4,6 +4,8 @@
 //! made from the job, so that the repetition is recognised; a file is then written over.
 
 use std::{
+    io::Write,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::PathBuf,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -17,7 +19,6 @@ use lettre::{
     },
     transport::smtp,
 };
-use tokio::io::AsyncWriteExt;
 
 use super::Letter;
 use crate::kernel::Time;
@@ -89,7 +90,7 @@ impl Mailer {
     pub async fn send(&self, letter: &Letter, id: &str, now: Time) -> Result<(), MailError> {
         let message = self.message(letter, id, now)?;
         match &self.transport {
-            Transport::Directory(path) => keep(path, id, &message.formatted()).await.map_err(|error| {
+            Transport::Directory(path) => keep(path, id, message.formatted()).await.map_err(|error| {
                 MailError::Later(format!("mail.file.path: cannot write to {}: {error}", path.display()))
             }),
             Transport::Server(server) => server.send(message).await.map(|_| ()).map_err(|error| judge(&error)),
@@ -102,7 +103,7 @@ impl Mailer {
         // In one line, whatever product or person is named in it.
         let subject: String = letter.subject.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         let sent_at = SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(now.as_secs()).unwrap_or_default());
-        let message = Message::builder()
+        let mut message = Message::builder()
             .from(self.from.clone())
             .to(Mailbox::new(None, to))
             .subject(subject)
@@ -113,6 +114,17 @@ impl Mailer {
                 HeaderName::new_from_ascii_str("Auto-Submitted"),
                 "auto-generated".to_owned(),
             ));
+        if let Some(thread) = &letter.thread {
+            let root = format!("<{}@{}>", thread.topic, self.from.email.domain());
+            let answers = thread.answers.as_ref().map(|id| format!("<{id}>"));
+            let references = answers.as_ref().map_or_else(|| root.clone(), |answers| format!("{root} {answers}"));
+            message = message.references(references).in_reply_to(answers.unwrap_or(root));
+            if let Some(address) = &thread.reply_to {
+                let address: Address =
+                    address.parse().map_err(|error: lettre::address::AddressError| refused(&error))?;
+                message = message.reply_to(Mailbox::new(self.from.name.clone(), address));
+            }
+        }
         let text = body(&letter.text);
         let built = match &letter.html {
             Some(html) => message.multipart(MultiPart::alternative_plain_html(text, html.clone())),
@@ -135,15 +147,26 @@ fn body(text: &str) -> Body {
 }
 
 /// Writes a mail, whole or not at all.
-async fn keep(directory: &std::path::Path, id: &str, bytes: &[u8]) -> std::io::Result<()> {
-    // Whoever reads it can use the links in it.
-    tokio::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).await?;
+async fn keep(directory: &std::path::Path, id: &str, bytes: Vec<u8>) -> std::io::Result<()> {
     let (file, beside) = (directory.join(format!("{id}.eml")), directory.join(format!("{id}.new")));
-    let mut writing =
-        tokio::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside).await?;
-    writing.write_all(bytes).await?;
-    writing.sync_all().await?;
-    tokio::fs::rename(&beside, &file).await
+    // One visit to another thread for all of it.
+    let written = tokio::task::spawn_blocking(move || {
+        let mut options = std::fs::OpenOptions::new();
+        // Whoever reads it can use the links in it.
+        options.write(true).create(true).truncate(true).mode(0o600);
+        let mut writing = match options.open(&beside) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let parent = beside.parent().unwrap_or_else(|| std::path::Path::new("."));
+                std::fs::DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
+                options.open(&beside)?
+            }
+            opened => opened?,
+        };
+        writing.write_all(&bytes)?;
+        writing.sync_all()?;
+        std::fs::rename(&beside, &file)
+    });
+    written.await.unwrap_or_else(|stopped| Err(std::io::Error::other(stopped)))
 }
 
 /// Only what the server says of this mail is final. That it does not let us in is for the operator to mend.
@@ -157,11 +180,17 @@ fn judge(error: &smtp::Error) -> MailError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::notifications::Thread;
 
     fn mail(to: &str, subject: &str) -> Result<String, MailError> {
         let mailer = Mailer::new("Our shop <shop@example.com>", MailTo::Directory("unused".into())).expect("a mailer");
-        let letter =
-            Letter { to: to.to_owned(), subject: subject.to_owned(), text: "Grüße\n.\n".to_owned(), html: None };
+        let letter = Letter {
+            to: to.to_owned(),
+            subject: subject.to_owned(),
+            text: "Grüße\n.\n".to_owned(),
+            html: None,
+            thread: None,
+        };
         let message = mailer.message(&letter, "job_1", Time::from_micros(0))?;
         Ok(String::from_utf8(message.formatted()).expect("text"))
     }
@@ -179,6 +208,34 @@ mod tests {
         ] {
             assert!(mail.contains(line), "{line:?} in {mail}");
         }
+    }
+
+    #[test]
+    fn a_letter_of_a_conversation_says_which() {
+        let mailer = Mailer::new("Our shop <shop@example.com>", MailTo::Directory("unused".into())).expect("a mailer");
+        let build = |answers: Option<&str>| {
+            let thread = Thread {
+                topic: "tkt_1".to_owned(),
+                answers: answers.map(str::to_owned),
+                reply_to: Some("support+0123@example.com".to_owned()),
+            };
+            let (to, subject, text) = ("ada@example.com".to_owned(), "Re: Hello".to_owned(), "Yes.".to_owned());
+            let letter = Letter { to, subject, text, html: None, thread: Some(thread) };
+            let message = mailer.message(&letter, "job_1", Time::from_micros(0)).expect("built");
+            String::from_utf8(message.formatted()).expect("text")
+        };
+        let first = build(None);
+        for line in [
+            "Message-ID: <job_1@example.com>\r\n",
+            "In-Reply-To: <tkt_1@example.com>\r\n",
+            "References: <tkt_1@example.com>\r\n",
+            "Reply-To: \"Our shop\" <support+0123@example.com>\r\n",
+        ] {
+            assert!(first.contains(line), "{line:?} in {first}");
+        }
+        let second = build(Some("a1@mail.example.org"));
+        assert!(second.contains("In-Reply-To: <a1@mail.example.org>\r\n"), "{second}");
+        assert!(second.contains("References: <tkt_1@example.com> <a1@mail.example.org>\r\n"), "{second}");
     }
 
     #[test]

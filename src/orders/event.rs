@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Policy, dispute, fees, refund, settle, subscriptions, timeline};
+use super::{Policy, capture, dispute, fees, refund, settle, subscriptions, timeline};
 use crate::{
     db::Tx,
     jobs::Failure,
@@ -25,12 +25,16 @@ text_enum! {
         UnknownOrder = "unknown_order",
         /// Approved by the buyer; the money is being captured.
         Capturing = "capturing",
+        /// Approved by the buyer, but nothing is owed any more: the money is not taken.
+        NotCaptured = "not_captured",
         /// The payment failed; the buyer may try again.
         Failed = "payment_failed",
         /// The session ended unpaid.
         SessionEnded = "session_ended",
         /// Money went back.
         Refunded = "refunded",
+        /// A refund did not reach the buyer.
+        RefundFailed = "refund_failed",
         /// Kept until the payment that it refunds is known.
         Waiting = "waiting_for_payment",
         /// A dispute began.
@@ -60,10 +64,7 @@ text_enum! {
 pub async fn handle(tx: &mut Tx, provider: ProviderName, event: Event, policy: &Policy) -> Result<Handled, Failure> {
     match event {
         Event::Paid(paid) => settle::settle(tx, provider, &paid, policy).await,
-        Event::Approved { order, session } => {
-            tx.enqueue(&super::CapturePayment { order, provider, session }).await?;
-            Ok(Handled::Capturing)
-        }
+        Event::Approved { order, session } => capture::approved(tx, order, provider, session, policy).await,
         Event::PaymentFailed { order, session, reason } => {
             if let Some(session) = session {
                 settle::session_ended(tx, provider, &session, "failed").await?;
@@ -80,6 +81,7 @@ pub async fn handle(tx: &mut Tx, provider: ProviderName, event: Event, policy: &
             Ok(if ended { Handled::SessionEnded } else { Handled::NoChange })
         }
         Event::Refunded(refunded) => refund::refunded(tx, provider, &refunded, policy).await,
+        Event::RefundFailed { order, refund } => refund::failed(tx, provider, order, &refund).await,
         Event::DisputeOpened(news) => dispute::opened(tx, provider, &news).await,
         Event::DisputeClosed { dispute, won: true } => dispute::won(tx, provider, &dispute).await,
         Event::DisputeClosed { dispute, won: false } => dispute::lost(tx, provider, &dispute).await,

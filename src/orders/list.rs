@@ -39,7 +39,6 @@ impl ListedOrder {
 
 /// Which orders an operator looks for.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct AnyOrders {
     /// In this payment state.
     pub payment_state: Option<PaymentState>,

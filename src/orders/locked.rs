@@ -163,6 +163,9 @@ pub fn explain_attention(mark: &str) -> &'static str {
         "paid_too_late" => "It was paid after it had ended. The money is being sent back.",
         "refund_exceeds_payment" => "More was refunded at the provider than was paid.",
         "refund_refused" => "The provider refused to refund it. Refund it at the provider, or another way.",
+        "refund_came_back" => {
+            "A refund that had been made came back to the provider. The order counts as refunded: pay the buyer another way."
+        }
         "disputed" => "The buyer's bank disputes the payment. Answer at the provider before its deadline.",
         "renewal_of_another_amount" => "A renewal of another amount was charged. Nothing was prolonged.",
         _ => "Something about it needs a person's eyes.",

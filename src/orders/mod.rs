@@ -6,6 +6,8 @@
 
 mod attach;
 mod cancel;
+mod capture;
+mod charge;
 mod dispute;
 mod event;
 mod expire;
@@ -27,6 +29,8 @@ mod timeline;
 pub use crate::kernel::OrderId;
 pub use attach::attach_purchases;
 pub use cancel::{CancelError, cancel};
+pub use capture::{CapturePayment, capture_refused};
+pub use charge::{LearnCharge, learned, uncharged};
 pub use dispute::OrderDisputed;
 pub use event::{Handled, handle};
 pub use expire::expire_unpaid;
@@ -40,9 +44,9 @@ pub use order::{
     DisputeState, FulfilmentState, Item, Order, PaymentRow, PaymentState, RefundRow, Status, find, find_any, items,
     payments, refunds,
 };
-pub use pay::{CapturePayment, PayError, Payable, open_session, payable};
+pub use pay::{PayError, Payable, open_session, payable};
 pub use policy::Policy;
 pub use reconcile::{OpenSession, Reconcile, ReconcileOrder, attended, nominate, reconciled, sessions_of, sweep};
-pub use refund::{MakeRefund, OrderRefunded, RefundError, made, planned, refused, request_refund};
+pub use refund::{MakeRefund, OrderRefunded, Planned, RefundError, made, planned, refused, request_refund};
 pub use settle::OrderPaid;
 pub use timeline::{TimelineEvent, timeline};

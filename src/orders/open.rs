@@ -13,10 +13,33 @@ use crate::{
     audit::{Actor, Entry},
     catalog::{self, BillingCycle, CouponProblem, Line, Quote, QuoteError, Wanted},
     db::{AppendTable, Column, DbError, Tx},
-    execute, fetch_one,
-    kernel::{Currency, OrderId, OrderItemId, TenantId, Time, UserId},
+    fetch_one,
+    kernel::{Currency, Id, Money, OrderId, OrderItemId, TenantId, Time, UserId},
     payments::{Provider, ProviderName, ledger::Unbalanced},
 };
+
+static ORDERS: AppendTable = AppendTable::new(
+    "orders",
+    &[
+        ("id", Column::Uuid),
+        ("tenant_id", Column::Uuid),
+        ("user_id", Column::Uuid),
+        ("email", Column::Text),
+        ("currency", Column::Text),
+        ("subtotal", Column::Int),
+        ("discount", Column::Int),
+        ("tax", Column::Int),
+        ("total", Column::Int),
+        ("coupon_id", Column::Uuid),
+        ("provider", Column::Text),
+        ("payment_state", Column::Text),
+        ("fulfilment_state", Column::Text),
+        ("dispute_state", Column::Text),
+        ("created_at", Column::Time),
+        ("expires_at", Column::Time),
+        ("paid_at", Column::Time),
+    ],
+);
 
 static ITEMS: AppendTable = AppendTable::new(
     "order_items",
@@ -40,7 +63,8 @@ static ITEMS: AppendTable = AppendTable::new(
         ("total", Column::Int),
         ("commission_bps", Column::Int),
     ],
-);
+)
+.referring(1);
 
 /// An order as a buyer asks for it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -138,6 +162,9 @@ pub enum OpenError {
     /// The provider cannot charge in this currency.
     #[error("{0} does not take this currency")]
     Currency(ProviderName),
+    /// The provider counts more coarsely than the currency.
+    #[error("{0} cannot charge exactly {1}")]
+    Amount(ProviderName, Money),
     /// A trial that was had before.
     #[error("the trial of this product was used already")]
     TrialUsed,
@@ -161,7 +188,11 @@ pub fn check(quote: &Quote, provider: &dyn Provider) -> Result<(), OpenError> {
     if recurs && !provider.subscribes() {
         return Err(OpenError::NoSubscriptions(provider.name()));
     }
-    if provider.accepts(quote.currency) { Ok(()) } else { Err(OpenError::Currency(provider.name())) }
+    if !provider.accepts(quote.currency) {
+        return Err(OpenError::Currency(provider.name()));
+    }
+    let total = Money::new(quote.total, quote.currency);
+    if provider.charges(total) { Ok(()) } else { Err(OpenError::Amount(provider.name(), total)) }
 }
 
 /// Opens an order. One that costs nothing is paid at once.
@@ -175,7 +206,7 @@ pub async fn open(tx: &mut Tx, opening: &Opening<'_>) -> Result<Order, OpenError
         refuse_second_trial(tx, tenant, buyer.email(), line).await?;
     }
     let order = new_order(tx, tenant, opening);
-    insert(tx, &order, quote).await?;
+    append(tx, &order, quote);
     if let Some(coupon) = quote.coupon
         && !catalog::redeem_coupon(tx, coupon, order.id, tenant).await?
     {
@@ -217,35 +248,29 @@ fn new_order(tx: &Tx, tenant: TenantId, opening: &Opening<'_>) -> Order {
     }
 }
 
-async fn insert(tx: &mut Tx, order: &Order, quote: &Quote) -> Result<(), DbError> {
-    execute!(
-        tx,
-        sqlx::query(
-            "INSERT INTO orders (id, tenant_id, user_id, email, currency, subtotal, discount, tax, total, coupon_id,
-                                 provider, payment_state, fulfilment_state, dispute_state, created_at, expires_at,
-                                 paid_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 'unfulfilled', 'none', $13, $14, $15)"
-        )
-        .bind(order.id)
-        .bind(order.tenant_id)
-        .bind(order.user_id)
-        .bind(&order.email)
-        .bind(order.currency)
-        .bind(order.subtotal)
-        .bind(order.discount)
-        .bind(order.tax)
-        .bind(order.total)
-        .bind(quote.coupon)
-        .bind(order.provider)
-        .bind(order.payment_state)
-        .bind(order.created_at)
-        .bind(order.expires_at)
-        .bind(order.paid_at)
-    )?;
+fn append(tx: &mut Tx, order: &Order, quote: &Quote) {
+    tx.append(&ORDERS, |row| {
+        row.uuid(order.id.uuid())
+            .uuid(order.tenant_id.uuid())
+            .uuid(order.user_id.map(Id::uuid))
+            .text(order.email.as_str())
+            .text(order.currency.code())
+            .int(order.subtotal)
+            .int(order.discount)
+            .int(order.tax)
+            .int(order.total)
+            .uuid(quote.coupon.map(Id::uuid))
+            .text(order.provider.as_str())
+            .text(order.payment_state.as_str())
+            .text(order.fulfilment_state.as_str())
+            .text(order.dispute_state.as_str())
+            .time(order.created_at)
+            .time(order.expires_at)
+            .time(order.paid_at);
+    });
     for (position, line) in quote.lines.iter().enumerate() {
         append_item(tx, order.id, position, line);
     }
-    Ok(())
 }
 
 fn append_item(tx: &mut Tx, order: OrderId, position: usize, line: &Line) {

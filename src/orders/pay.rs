@@ -1,6 +1,5 @@
-//! Paying: opens the provider's session when the buyer comes to pay, and takes the money of an approved one.
+//! Paying: opens the provider's session when the buyer comes to pay.
 
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::FromRow;
 
@@ -13,26 +12,9 @@ use crate::{
     catalog::BillingCycle,
     db::{Db, DbError, Tx},
     execute, fetch_optional,
-    jobs::Job,
     kernel::{Money, OrderId, PaymentId, Time},
     payments::{Checkout, Period, Provider, ProviderError, ProviderName, Session},
 };
-
-/// Takes the money of a session that the buyer approved.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct CapturePayment {
-    /// Of which order.
-    pub order: OrderId,
-    /// With whom.
-    pub provider: ProviderName,
-    /// The provider's session.
-    pub session: String,
-}
-
-impl Job for CapturePayment {
-    const KIND: &'static str = "payments.capture";
-    const QUEUE: &'static str = "payments";
-}
 
 /// Why a buyer cannot be sent to pay.
 #[derive(Debug, thiserror::Error)]

@@ -15,4 +15,6 @@ pub struct Policy {
     pub partial_refund_revokes: bool,
     /// Whether money for an order that had ended unpaid goes back, instead of settling the order after all.
     pub late_payment_refunds: bool,
+    /// How often what should have been told is looked for.
+    pub reconcile_interval: Duration,
 }

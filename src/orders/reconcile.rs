@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
 
 use super::{
-    Policy,
+    Policy, capture,
     event::Handled,
     expire, settle,
     subscriptions::{self, RetryRenewal},
@@ -20,7 +20,7 @@ use crate::{
     payments::{Paid, ProviderName, SessionState},
 };
 
-/// Looks for orders that wait longer than they should. Runs every minute.
+/// Looks for orders that wait longer than they should. Runs every [`Policy::reconcile_interval`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Reconcile {}
 
@@ -52,9 +52,13 @@ impl Job for ReconcileOrder {
 
 /// How many orders one run takes on.
 const BATCH: i64 = 200;
+/// An order is asked about when it has waited for one run, and from then on every so many.
+const LOOKS_BETWEEN: u32 = 10;
+/// How long sessions of orders that ended are asked about, in days: no provider keeps one open longer.
+const LAST_DAYS: i64 = 3;
 
 /// One run: expires what nobody came to pay, asks about what was begun, gives what is owed, reminds of renewals.
-pub async fn sweep(tx: &mut Tx) -> Result<(), Failure> {
+pub async fn sweep(tx: &mut Tx, policy: &Policy) -> Result<(), Failure> {
     let now = tx.now();
     // The condition of the index of unpaid orders is written out, or SQLite does not see that it fits.
     let unpaid: Vec<OrderId> = fetch_all!(
@@ -76,16 +80,33 @@ pub async fn sweep(tx: &mut Tx) -> Result<(), Failure> {
             "UPDATE orders SET reconciled_at = $1 WHERE id IN (
                  SELECT id FROM orders
                  WHERE payment_state IN ('pending', 'awaiting_payment') AND payment_state = 'awaiting_payment'
-                       AND created_at <= $2 AND (reconciled_at IS NULL OR reconciled_at <= $3 OR expires_at <= $1)
+                       AND (expires_at <= $1
+                            OR (created_at <= $2 AND (reconciled_at IS NULL OR reconciled_at <= $3)))
                  ORDER BY reconciled_at LIMIT $4)
              RETURNING id"
         )
         .bind(now)
-        .bind(now - std::time::Duration::from_mins(1))
-        .bind(now - std::time::Duration::from_mins(10))
+        .bind(now - policy.reconcile_interval)
+        .bind(now - policy.reconcile_interval * LOOKS_BETWEEN)
         .bind(BATCH)
     )?;
-    for order in waiting {
+    // What ended here may still be paid at the provider; whoever pays it must not be forgotten if the event is lost.
+    let ended: Vec<OrderId> = fetch_all!(
+        tx,
+        sqlx::query_scalar(
+            "UPDATE orders SET reconciled_at = $1 WHERE id IN (
+                 SELECT o.id FROM payments p JOIN orders o ON o.id = p.order_id
+                 WHERE p.state = 'open' AND p.created_at > $2 AND o.payment_state IN ('expired', 'cancelled')
+                       AND (o.reconciled_at IS NULL OR o.reconciled_at <= $3)
+                 ORDER BY p.created_at LIMIT $4)
+             RETURNING id"
+        )
+        .bind(now)
+        .bind(now.plus_days(-LAST_DAYS))
+        .bind(now - policy.reconcile_interval * LOOKS_BETWEEN)
+        .bind(BATCH)
+    )?;
+    for order in waiting.into_iter().chain(ended) {
         tx.enqueue(&ReconcileOrder { order }).await?;
     }
     // Its job is durable; this is for one that died and was mended since. Done twice it changes nothing.
@@ -153,9 +174,7 @@ pub async fn reconciled(
             Ok(handled)
         }
         SessionState::Approved => {
-            let (provider, session) = (session.provider, session.provider_ref.clone());
-            tx.enqueue(&super::CapturePayment { order, provider, session }).await?;
-            Ok(Handled::Capturing)
+            capture::approved(tx, order, session.provider, session.provider_ref.clone(), policy).await
         }
         SessionState::Ended => {
             settle::session_ended(tx, session.provider, &session.provider_ref, "cancelled").await?;

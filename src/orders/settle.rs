@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{
-    Policy,
+    LearnCharge, Policy,
     event::Handled,
     locked::{self, ACTOR, Locked},
     order::{Order, PaymentState},
@@ -69,6 +69,9 @@ pub(super) async fn settle(
     let Some(payment) = record_payment(tx, provider, paid, unmatched).await? else {
         return Ok(Handled::AlreadyPaid);
     };
+    if paid.charge.is_none() && paid.amount > 0 {
+        tx.enqueue(&LearnCharge { payment }).await?;
+    }
     let money = Money::new(paid.amount, paid.currency);
     match verdict {
         Verdict::Settle => settle_locked(tx, Settling { order, provider, paid, payment }, policy).await,

@@ -18,7 +18,8 @@ static EVENTS: AppendTable = AppendTable::new(
         ("detail", Column::Text),
         ("created_at", Column::Time),
     ],
-);
+)
+.referring(1);
 
 /// A change.
 #[derive(Debug, Serialize)]

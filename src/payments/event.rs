@@ -32,6 +32,13 @@ pub enum Event {
     },
     /// Money went back.
     Refunded(Refunded),
+    /// A refund did not reach the buyer, or came back.
+    RefundFailed {
+        /// Our reference, if the event carries it.
+        order: Option<OrderId>,
+        /// The provider's name of it.
+        refund: String,
+    },
     /// The buyer's bank took money back, for now.
     DisputeOpened(DisputeNews),
     /// A dispute ended.

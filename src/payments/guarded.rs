@@ -117,6 +117,10 @@ impl<P: Provider> Provider for Guarded<P> {
         Box::pin(self.guard("refund", self.inner.refund(request)))
     }
 
+    fn charge<'a>(&'a self, payment: &'a str) -> Reply<'a, Option<String>> {
+        Box::pin(self.guard("charge", self.inner.charge(payment)))
+    }
+
     fn fee<'a>(&'a self, charge: &'a str) -> Reply<'a, Option<Money>> {
         Box::pin(self.guard("fee", self.inner.fee(charge)))
     }
@@ -139,5 +143,9 @@ impl<P: Provider> Provider for Guarded<P> {
 
     fn accepts(&self, currency: Currency) -> bool {
         self.inner.accepts(currency)
+    }
+
+    fn charges(&self, total: Money) -> bool {
+        self.inner.charges(total)
     }
 }

@@ -22,7 +22,7 @@ pub use event::{DisputeNews, Event, Paid, Refunded, Renewed};
 pub use guarded::Guarded;
 pub use inbox::{
     Arrived, EventRow, HandleEvent, InboxFilter, InboxView, PurgeInbox, ReplayError, WebhookId, list, purge, receive,
-    record, record_with, reject, replay, show, take, take_arrived,
+    record, reject, replay, show, take,
 };
 pub use intake::{Accepted, Delivery, Intake, IntakeError};
 pub use provider::{

@@ -132,6 +132,15 @@ pub trait Provider: fmt::Debug + Send + Sync {
     fn look_up<'a>(&'a self, session: &'a str) -> Reply<'a, SessionState>;
     /// Gives money back.
     fn refund<'a>(&'a self, request: &'a RefundRequest) -> Reply<'a, RefundAccepted>;
+    /// What it calls the money of a payment, which it knows by its session or a renewal's invoice; none if it has no name.
+    fn charge<'a>(&'a self, payment: &'a str) -> Reply<'a, Option<String>> {
+        Box::pin(async move {
+            Ok(match self.look_up(payment).await? {
+                SessionState::Paid(paid) => paid.charge,
+                SessionState::Open | SessionState::Approved | SessionState::Ended => None,
+            })
+        })
+    }
     /// What the provider kept of a charge, once it knows.
     fn fee<'a>(&'a self, charge: &'a str) -> Reply<'a, Option<Money>>;
     /// Ends a subscription: with its period, or at once.
@@ -144,6 +153,8 @@ pub trait Provider: fmt::Debug + Send + Sync {
     fn subscribes(&self) -> bool;
     /// Whether it can charge in this currency.
     fn accepts(&self, currency: Currency) -> bool;
+    /// Whether it can charge exactly this much: some count more coarsely than the currency does.
+    fn charges(&self, total: Money) -> bool;
 }
 
 /// When a cancelled subscription ends.

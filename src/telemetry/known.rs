@@ -103,6 +103,12 @@ pub const METRICS: &[Metric] = &[
     count("mintreu_downloads_total", "Attempts to download, when they begin and when they end, by status."),
     count("mintreu_download_bytes_total", "Bytes of files sent through this program."),
     count("mintreu_download_verifications_total", "Looks at sources of files, by outcome: ok, not_now or broken."),
+    // Support.
+    count("mintreu_tickets_opened_total", "Tickets opened, by category."),
+    count("mintreu_ticket_messages_total", "Messages written on tickets, by who wrote and how it came."),
+    count("mintreu_tickets_late_total", "Targets of tickets that were missed, by clock."),
+    count("mintreu_support_mails_total", "Mails that came in, by what became of them."),
+    count("mintreu_attachments_refused_total", "Files that were refused for what is in them, by reason."),
     // The database.
     count("mintreu_db_statements_total", "Statements sent, by whether a transaction sent them or a reader."),
     seconds("mintreu_db_wait_seconds", "How long a transaction waited for its connection."),

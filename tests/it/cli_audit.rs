@@ -41,7 +41,6 @@ on_both!(the_trail_is_listed_and_exported_and_proved, |db| async move {
     let page = shop.json(&["audit", "list", "--limit", "1"]);
     assert_eq!((&page["has_more"], &page["data"][0]["action"]), (&json!(true), &json!("switch.killed")));
     let next = page["next_cursor"].as_str().expect("a cursor");
-    eprintln!("{:#}", shop.json(&["audit", "list"]));
     assert_eq!(shop.json(&["audit", "list", "--after", next])["data"].as_array().map(Vec::len), Some(4));
     let table = shop.run(&["audit", "list"]);
     assert!(table.starts_with("TIME") && table.contains("a holiday"), "{table}");
@@ -62,7 +61,7 @@ on_both!(the_trail_is_listed_and_exported_and_proved, |db| async move {
     assert!(shop.run(&["audit", "verify"]).starts_with("whole: 5 entries verified"));
     shop.run(&["audit", "verify", "--head", &published]);
     let forged = published.replace("5:", "4:");
-    assert_eq!(shop.refused(&["audit", "verify", "--head", &forged], 3).status.code(), Some(4));
+    shop.refused(&["audit", "verify", "--head", &forged], 3);
 });
 
 on_both!(an_edited_entry_is_found_and_named, |db| async move {

@@ -81,6 +81,8 @@ const LIBRARIES: &[(&str, Home)] = &[
     ("totp_rs", Home::Only(&["accounts"])),
     ("csv", Home::Only(&["catalog"])),
     ("ed25519_dalek", Home::Only(&["licenses"])),
+    ("infer", Home::Only(&["support"])),
+    ("mail_parser", Home::Only(&["support"])),
     ("quick_cache", Home::Only(&["licenses"])),
     ("sqlx", Home::NotIn(&["http", "actors", "cli", "main", "config", "telemetry"])),
 ];

@@ -137,7 +137,7 @@ on_both!(money_for_an_order_that_had_ended_is_settled_or_goes_back_as_the_rule_s
             .await
             .expect("cancelled");
         clock.advance(std::time::Duration::from_hours(25));
-        till.db.write(async |tx| orders::sweep(tx).await).await.expect("swept");
+        till.db.write(async |tx| orders::sweep(tx, &till.policy).await).await.expect("swept");
         assert_eq!(till.status(expired.id).await, "expired");
         assert_eq!(till.status(cancelled.id).await, "cancelled");
         for order in [&expired, &cancelled] {

@@ -164,7 +164,7 @@ on_both!(its_holder_ends_it_with_the_period_or_at_once, |test: TestDb| async mov
     assert_eq!(scene.status().await, SubscriptionStatus::Active, "what is paid stays");
     assert_eq!(till.licenses_in(scene.order.id, "active").await, 1);
     scene.days(33);
-    till.db.write(async |tx| orders::sweep(tx).await).await.expect("swept");
+    till.db.write(async |tx| orders::sweep(tx, &till.policy).await).await.expect("swept");
     assert_eq!(scene.status().await, SubscriptionStatus::Cancelled);
     assert_eq!(till.licenses_in(scene.order.id, "cancelled").await, 1);
     assert!(matches!(end(tenant, CancelSubscription::Now).await, Err(EndError::Ended)));

@@ -41,9 +41,10 @@ async fn handle_all(db: &Db) {
     let handled = jobs.iter().map(async |job| {
         let job: HandleEvent = serde_json::from_str(job).expect("a job");
         db.write(async |tx| {
-            let Some(row) = payments::take(tx, job.event).await? else { return Ok(()) };
-            execute!(tx, sqlx::query("INSERT INTO effects (name) VALUES ($1)").bind(&row.event_id))?;
-            payments::record_with(tx, job.event, "handled", Some("of these tests")).await
+            let Some(arrived) = payments::take(tx, job.event).await? else { return Ok(()) };
+            execute!(tx, sqlx::query("INSERT INTO effects (name) VALUES ($1)").bind(&arrived.event_type))?;
+            payments::record(tx, job.event, "handled", Some("of these tests"));
+            Ok(())
         })
         .await
     });

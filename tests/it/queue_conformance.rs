@@ -536,7 +536,7 @@ on_both!(the_trace_context_reaches_the_handler_and_the_jobs_that_it_enqueues, |t
     let db = open(&test).await;
     let scene = Scene::new();
     let shop = scene.open(&db, ShopOptions::default()).await;
-    trace::scope(Some(TRACE.to_owned()), enqueue(&db, [Tracer { hops: 2 }])).await;
+    trace::scope(trace::Trace::parse(TRACE), enqueue(&db, [Tracer { hops: 2 }])).await;
     settled(&db).await;
     enqueue(&db, [Tracer { hops: 0 }]).await;
     settled(&db).await;

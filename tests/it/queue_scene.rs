@@ -234,7 +234,7 @@ job!(Tracer, "test.tracer");
 
 impl Transactional<State> for Tracer {
     async fn run(self, scene: &mut State, tx: &mut Tx, _: Attempt) -> Result<(), Failure> {
-        scene.say(trace::current().unwrap_or_else(|| "no trace".to_owned()));
+        scene.say(trace::current().map_or_else(|| "no trace".to_owned(), |trace| trace.to_string()));
         if self.hops > 0 {
             tx.enqueue(&Self { hops: self.hops - 1 }).await?;
         }

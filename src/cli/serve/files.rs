@@ -7,7 +7,7 @@ use crate::{
     config::{Config, StorageKind},
     db::Db,
     downloads::{DownloadOptions, Downloads, Origin, OriginOptions},
-    kernel::{net::Network, seal::Keyring},
+    kernel::{Network, seal::Keyring},
     storage::{LocalStorage, S3Options, S3Storage, Storage, Stores},
 };
 

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Failure, open};
 use crate::{
-    app::App,
+    app::{App, Parts},
     config::{Config, Profile, UsageLog},
     db::{Db, SchemaState},
     flags::{Registry, RegistryOptions},
@@ -117,12 +117,13 @@ async fn open_app(config: &Config) -> Result<App, Failure> {
         per_key: settings.validations_per_minute_per_key,
         per_address: settings.validations_per_minute_per_address,
     };
-    Ok(App {
+    Ok(App::from(Parts {
         license_cache: LicenseCache::new(db.clone(), license_keys.clone(), options),
         downloads: files::downloads(config, &db, &keys)?,
         passwords: open::passwords(&keys),
         mailer: open::mailer(config)?,
         shop: Arc::new(shop::shop(config)),
+        support: Arc::new(open::support_desk(config)),
         db,
         flags,
         usage,
@@ -132,7 +133,7 @@ async fn open_app(config: &Config) -> Result<App, Failure> {
         providers,
         webhooks,
         sandbox,
-    })
+    }))
 }
 
 /// Development brings the schema up to date by itself; production leaves the moment to its operator.
@@ -194,6 +195,7 @@ async fn serve(
     let options = FrontOptions {
         body_limit: config.http.body_limit.0,
         request_timeout: config.http.request_timeout,
+        trusted_proxies: config.http.trusted_proxies.clone(),
         ..FrontOptions::new(config.http.public_url.as_str())
     };
     let front = Front::new(options, app.db.ids().clone(), serving.ready);

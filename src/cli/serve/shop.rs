@@ -18,6 +18,7 @@ pub(super) fn shop(config: &Config) -> Shop {
             order_expiry: shop.order_expiry,
             partial_refund_revokes: shop.partial_refund == PartialRefund::Revoke,
             late_payment_refunds: shop.late_payment == LatePayment::Refund,
+            reconcile_interval: config.payments.reconcile_interval,
         },
         operators: shop.operators.clone(),
         profile: config.profile,

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Failure, providers};
 use crate::{
     accounts::Housekeeping,
-    actors::{Service, System, accounts, downloads, licensing, notifications, payments},
+    actors::{Service, System, accounts, downloads, licensing, notifications, payments, support},
     app::App,
     audit::{Sealer, SealerOptions},
     config::Config,
@@ -17,14 +17,21 @@ use crate::{
     jobs::{self, Consumer, Job, QueueOptions, Schedule, Worker, WorkerOptions, retention::Retention},
     licenses::IssueLicenses,
     notifications::Notice,
-    orders::{FetchFees, Reconcile},
+    orders::FetchFees,
     payments::HandleEvent,
+    support::ReceiveMail,
     usage::Aggregator,
 };
 
 /// The queues that a server feeds from.
-pub(in crate::cli) const QUEUES: [&str; 5] =
-    [HandleEvent::QUEUE, IssueLicenses::QUEUE, VerifySource::QUEUE, Notice::QUEUE, Housekeeping::QUEUE];
+pub(in crate::cli) const QUEUES: [&str; 6] = [
+    HandleEvent::QUEUE,
+    IssueLicenses::QUEUE,
+    VerifySource::QUEUE,
+    Notice::QUEUE,
+    Housekeeping::QUEUE,
+    ReceiveMail::QUEUE,
+];
 
 /// The running parts.
 pub(super) struct Work {
@@ -44,6 +51,7 @@ pub(super) async fn start(app: &App, config: &Config, sole: bool) -> Result<Work
     let downloads = actors.add(downloads::capability(app)).await.map_err(Failure::failed)?;
     let notifications = actors.add(notifications::capability(app)).await.map_err(Failure::failed)?;
     let accounts = actors.add(accounts::capability(app)).await.map_err(Failure::failed)?;
+    let support = actors.add(support::capability(app)).await.map_err(Failure::failed)?;
     let options =
         WorkerOptions { name: host_name(), lease: config.jobs.lease, poll_interval: config.jobs.poll_interval, sole };
     let worker = Worker::start(app.db.clone(), options, schedules(config)?).await?;
@@ -59,6 +67,7 @@ pub(super) async fn start(app: &App, config: &Config, sole: bool) -> Result<Work
     feed(HandleEvent::QUEUE, Some(Switch::Payments), payments.consumer());
     feed(IssueLicenses::QUEUE, Some(Switch::Licensing), licensing.consumer());
     feed(VerifySource::QUEUE, Some(Switch::Downloads), downloads.consumer());
+    feed(ReceiveMail::QUEUE, Some(Switch::Support), support.consumer());
     // What happened is told, whatever is switched off.
     feed(Notice::QUEUE, None, notifications.consumer());
     feed(Housekeeping::QUEUE, None, accounts.consumer());
@@ -86,9 +95,8 @@ fn schedules(config: &Config) -> Result<Vec<Schedule>, Failure> {
     let mut all = providers::schedules(config)?;
     all.extend(licensing::schedules().map_err(Failure::failed)?);
     all.extend(downloads::schedules().map_err(Failure::failed)?);
+    all.extend(support::schedules(config.support.close_after).map_err(Failure::failed)?);
     let schedules = [
-        Schedule::new("payments.reconcile", "* * * * *", Reconcile {}),
-        Schedule::new("accounts.housekeeping", "17 * * * *", Housekeeping {}),
         Schedule::new("payments.fetch_fees", "*/5 * * * *", FetchFees {}),
         Schedule::new("accounts.housekeeping", "17 * * * *", Housekeeping {}),
     ];

@@ -10,6 +10,7 @@ use sqlx::{
 };
 
 pub(super) use writers::PostgresTx;
+pub use writers::TxConn;
 use writers::Writers;
 
 use super::{DbError, DbOptions, Dialect, OpenError, append::Appends, redact};
@@ -33,7 +34,7 @@ impl PostgresDb {
             .application_name("mintreu")
             .statement_cache_capacity(512)
             // A process that stalls in a transaction must not keep its locks for ever.
-            .options([("idle_in_transaction_session_timeout", "30s"), ("timezone", "UTC")])
+            .options([("idle_in_transaction_session_timeout", "30s"), ("timezone", "UTC"), ("jit", "off")])
             .disable_statement_logging();
         let writing = (options.max_connections * 3 / 4).max(1);
         let readers = PgPoolOptions::new()
@@ -51,6 +52,10 @@ impl PostgresDb {
             .connect_with(connect.clone())
             .await
             .map_err(failed)?;
+        // Transactions look rows up by key. A plan is kept as long as its connection, and one that was made while a table
+        // was small would go on reading all of it when it is large, be it by its index.
+        let by_key = [("enable_seqscan", "off"), ("enable_hashjoin", "off"), ("enable_mergejoin", "off")];
+        let connect = connect.options(by_key);
         Ok(Self { readers, writers: Writers::new(connect, writing, options.patience) })
     }
 
@@ -110,7 +115,7 @@ async fn flush(conn: &mut PgConnection, appends: &mut Appends) -> Result<(), DbE
     let batches = appends.take();
     let mut statement = String::new();
     for (index, (table, _)) in batches.iter().enumerate() {
-        let insert = table.insert(Dialect::Postgres, index + 1);
+        let insert = table.statement(Dialect::Postgres, index + 1);
         if index + 1 == batches.len() {
             statement.push_str(&insert);
         } else {

@@ -1,15 +1,23 @@
 //! The connections that write.
 //!
-//! sqlx's pool asks a connection whether it lives each time it is given back: a fifth round trip for a transaction of
-//! four. Here a connection comes back only when its transaction ended in order, any other is closed, and one that lay
-//! idle is asked before it is used.
+//! Round trips are what is saved. sqlx's pool asks a connection whether it lives each time it is given back; here one
+//! comes back only when its transaction ended in order, any other is closed, and one that lay idle is asked before it is
+//! used. `BEGIN` goes with the first statement, so a transaction that only appends is its one statement.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use sqlx::{ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions};
+use futures::{
+    StreamExt, TryStreamExt,
+    future::BoxFuture,
+    stream::{self, BoxStream},
+};
+use sqlx::{
+    ConnectOptions, Connection, Either, Execute, Executor, PgConnection, Postgres, SqlStr,
+    postgres::{PgConnectOptions, PgQueryResult, PgRow, PgStatement, PgTypeInfo},
+};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::timeout,
@@ -46,24 +54,17 @@ impl Writers {
         Self { shared: Arc::new(Shared { connect, idle: Mutex::default(), places, size, patience }) }
     }
 
-    /// Begins a transaction. A connection that died unnoticed is replaced: nothing has run on it yet.
+    /// A connection for a transaction. Nothing is sent yet.
     pub(super) async fn begin(&self) -> Result<PostgresTx, DbError> {
         let place = timeout(self.shared.patience, Arc::clone(&self.shared.places).acquire_owned())
             .await
             .map_err(|_| DbError::from(sqlx::Error::PoolTimedOut))?
             .map_err(|_| DbError::from(sqlx::Error::PoolClosed))?;
-        while let Some(idle) = self.shared.take() {
-            match begin_on(idle).await {
-                Ok(conn) => return Ok(PostgresTx { conn, home: Arc::clone(&self.shared), _place: place }),
-                Err(error) if is_cut(&error) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        let conn = timeout(self.shared.patience, self.shared.connect.connect())
-            .await
-            .map_err(|_| DbError::from(sqlx::Error::PoolTimedOut))??;
-        let conn = begin_on(Idle { conn, since: Instant::now() }).await?;
-        Ok(PostgresTx { conn, home: Arc::clone(&self.shared), _place: place })
+        let conn = match self.shared.take_alive().await? {
+            Some(conn) => conn,
+            None => self.shared.connect().await?,
+        };
+        Ok(PostgresTx { conn: TxConn { conn, begun: false, home: Arc::clone(&self.shared) }, _place: place })
     }
 
     /// Closes all, after what is in a transaction; one that takes longer than a caller would wait is closed when it ends.
@@ -84,6 +85,25 @@ impl Shared {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
 
+    /// One that was used a moment ago, or that answers.
+    async fn take_alive(&self) -> Result<Option<PgConnection>, sqlx::Error> {
+        while let Some(Idle { mut conn, since }) = self.take() {
+            if since.elapsed() <= TRUSTED_IDLE {
+                return Ok(Some(conn));
+            }
+            match conn.ping().await {
+                Ok(()) => return Ok(Some(conn)),
+                Err(error) if is_cut(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
+    async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
+        timeout(self.patience, self.connect.connect()).await.map_err(|_| sqlx::Error::PoolTimedOut)?
+    }
+
     fn give_back(&self, conn: PgConnection) {
         if !self.places.is_closed() {
             let idle = Idle { conn, since: Instant::now() };
@@ -92,40 +112,120 @@ impl Shared {
     }
 }
 
-async fn begin_on(Idle { mut conn, since }: Idle) -> Result<PgConnection, sqlx::Error> {
-    if since.elapsed() > TRUSTED_IDLE {
-        conn.ping().await?;
-    }
-    sqlx::raw_sql("BEGIN").execute(&mut conn).await?;
-    Ok(conn)
-}
-
 /// A transaction; dropped before its end, its connection is closed and the server rolls it back.
 pub(in crate::db) struct PostgresTx {
-    conn: PgConnection,
-    home: Arc<Shared>,
+    conn: TxConn,
     _place: OwnedSemaphorePermit,
 }
 
 impl PostgresTx {
-    pub(in crate::db) const fn conn(&mut self) -> &mut PgConnection {
+    pub(in crate::db) const fn conn(&mut self) -> &mut TxConn {
         &mut self.conn
     }
 
-    pub(in crate::db) async fn commit(mut self, mut appends: Appends) -> Result<(), DbError> {
+    pub(in crate::db) async fn commit(self, mut appends: Appends) -> Result<(), DbError> {
+        let TxConn { mut conn, begun, home } = self.conn;
         if !appends.is_empty() {
-            flush(&mut self.conn, &mut appends).await?;
+            // Alone it is a transaction of its own: one statement, one round trip.
+            flush(&mut conn, &mut appends).await?;
         }
-        // COMMIT of a transaction in which a statement failed rolls back and reports success; the SELECT before it
-        // fails then, in the same message.
-        sqlx::raw_sql("SELECT; COMMIT").execute(&mut self.conn).await?;
-        self.home.give_back(self.conn);
+        if begun {
+            // COMMIT of a transaction in which a statement failed rolls back and reports success; the SELECT before it
+            // fails then, in the same message.
+            sqlx::raw_sql("SELECT; COMMIT").execute(&mut conn).await?;
+        }
+        home.give_back(conn);
         Ok(())
     }
 
-    pub(in crate::db) async fn rollback(mut self) -> Result<(), DbError> {
-        sqlx::raw_sql("ROLLBACK").execute(&mut self.conn).await?;
-        self.home.give_back(self.conn);
+    pub(in crate::db) async fn rollback(self) -> Result<(), DbError> {
+        let TxConn { mut conn, begun, home } = self.conn;
+        if begun {
+            sqlx::raw_sql("ROLLBACK").execute(&mut conn).await?;
+        }
+        home.give_back(conn);
         Ok(())
+    }
+}
+
+/// A connection whose transaction begins with its first statement: one that only appends needs no `BEGIN`.
+pub struct TxConn {
+    conn: PgConnection,
+    begun: bool,
+    home: Arc<Shared>,
+}
+
+impl std::fmt::Debug for TxConn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TxConn").field("begun", &self.begun).finish_non_exhaustive()
+    }
+}
+
+impl TxConn {
+    /// Begins. A connection that died unnoticed is replaced: nothing has run on it yet.
+    async fn begin(&mut self) -> Result<(), sqlx::Error> {
+        if self.begun {
+            return Ok(());
+        }
+        let begun = sqlx::raw_sql("BEGIN").execute(&mut self.conn).await;
+        if begun.as_ref().is_err_and(is_cut) {
+            self.conn = self.home.connect().await?;
+            sqlx::raw_sql("BEGIN").execute(&mut self.conn).await?;
+        } else {
+            begun?;
+        }
+        self.begun = true;
+        Ok(())
+    }
+}
+
+impl<'c> Executor<'c> for &'c mut TxConn {
+    type Database = Postgres;
+
+    fn fetch_many<'e, 'q, E>(self, query: E) -> BoxStream<'e, Result<Either<PgQueryResult, PgRow>, sqlx::Error>>
+    where
+        'c: 'e,
+        'q: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        if self.begun {
+            return self.conn.fetch_many(query);
+        }
+        stream::once(async move {
+            self.begin().await?;
+            Ok::<_, sqlx::Error>(self.conn.fetch_many(query))
+        })
+        .try_flatten()
+        .boxed()
+    }
+
+    fn fetch_optional<'e, 'q, E>(self, query: E) -> BoxFuture<'e, Result<Option<PgRow>, sqlx::Error>>
+    where
+        'c: 'e,
+        'q: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        Box::pin(async move {
+            self.begin().await?;
+            self.conn.fetch_optional(query).await
+        })
+    }
+
+    fn prepare_with<'e>(
+        self,
+        sql: SqlStr,
+        parameters: &'e [PgTypeInfo],
+    ) -> BoxFuture<'e, Result<PgStatement, sqlx::Error>>
+    where
+        'c: 'e,
+    {
+        self.conn.prepare_with(sql, parameters)
+    }
+
+    fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, Result<sqlx::Describe<Postgres>, sqlx::Error>>
+    where
+        'c: 'e,
+    {
+        self.conn.describe(sql)
     }
 }

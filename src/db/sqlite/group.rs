@@ -186,7 +186,7 @@ async fn commit(mut core: OwnedMutexGuard<Core>) -> OwnedMutexGuard<Core> {
     let inserts: Vec<_> = batches
         .into_iter()
         .enumerate()
-        .map(|(index, (table, rows))| (table.insert(Dialect::Sqlite, index + 1), rows))
+        .map(|(index, (table, rows))| (table.statement(Dialect::Sqlite, index + 1), rows))
         .collect();
     let result = match core.conn.as_mut() {
         None => Err(DbError::Unavailable("the database's writer is closed".into())),

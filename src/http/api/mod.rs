@@ -5,4 +5,5 @@ pub mod catalog;
 pub mod downloads;
 pub mod licenses;
 pub mod orders;
+pub mod support;
 pub mod webhooks;

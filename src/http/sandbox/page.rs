@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::{named, sandbox};
 use crate::{
     app::App,
-    http::{Kind, Path, Problem},
+    http::{Kind, Path, Problem, unread},
     kernel::Currency,
     payments::sandbox::{Completion, Delivering, PayOutcome, SandboxError, SandboxSession},
 };
@@ -104,7 +104,13 @@ pub(super) async fn act(
     Path(id): Path<String>,
     choice: Result<Form<Choice>, FormRejection>,
 ) -> Result<Redirect, Problem> {
-    let Form(choice) = choice.map_err(|_| Problem::new(Kind::MalformedBody).detail("this is not the page's form"))?;
+    let Form(choice) = choice.map_err(|rejection| match rejection {
+        FormRejection::BytesRejection(rejection) => unread(&rejection),
+        FormRejection::InvalidFormContentType(_) => {
+            Problem::new(Kind::UnsupportedMediaType).detail("the body must be the page's form")
+        }
+        _ => Problem::new(Kind::MalformedBody).detail("this is not the page's form"),
+    })?;
     let completion = choice.completion()?;
     let session = sandbox(&app)?.complete(named(&id)?, completion).await?;
     let page = format!("/sandbox/pay/{}", session.id);

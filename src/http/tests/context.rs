@@ -1,14 +1,13 @@
 use axum::{Router, body::Body, routing};
 
 use super::{Answer, front, request, send};
-use crate::http::{Context, Trace};
+use crate::{http::Context, kernel::trace::Trace};
 
 const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 fn router() -> Router {
-    let tell = |context: Context| async move {
-        format!("{} {} {:?}", context.request_id(), context.traceparent(), context.peer())
-    };
+    let tell =
+        |context: Context| async move { format!("{} {} {:?}", context.request_id(), context.trace(), context.peer()) };
     front(Router::new().route("/tell", routing::get(tell)))
 }
 

@@ -10,7 +10,7 @@ use crate::{
     jobs::Failure,
     kernel::{Money, PaymentId},
     licenses,
-    orders::{Policy, event::Handled, fulfil, locked, timeline},
+    orders::{LearnCharge, Policy, event::Handled, fulfil, locked, timeline},
     payments::{ProviderName, Renewed},
 };
 
@@ -27,6 +27,9 @@ pub(in crate::orders) async fn renewed(
     let Some(payment) = record(tx, provider, &subscription, news, !as_agreed).await? else {
         return Ok(Handled::AlreadyPaid);
     };
+    if news.charge.is_none() && news.amount > 0 {
+        tx.enqueue(&LearnCharge { payment }).await?;
+    }
     let sale = order.sale_of(provider, Some((subscription.id, subscription.order_item_id)));
     let money = Money::new(news.amount, news.currency);
     if !as_agreed {

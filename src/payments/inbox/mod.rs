@@ -15,7 +15,7 @@ use sqlx::FromRow;
 
 use crate::{
     db::{AppendTable, Column, DbError, Tx},
-    execute, fetch_optional,
+    fetch_optional,
     jobs::Job,
     kernel::seal,
 };
@@ -48,6 +48,10 @@ static INBOX: AppendTable = AppendTable::new(
     ],
 )
 .ignoring_duplicates();
+
+static OUTCOMES: AppendTable =
+    AppendTable::new("webhook_inbox", &[("id", Column::Uuid), ("outcome", Column::Text), ("detail", Column::Text)])
+        .updating();
 
 /// An event as the provider sent it.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
@@ -106,54 +110,31 @@ pub fn reject(tx: &mut Tx, provider: &str, body: &[u8]) {
     });
 }
 
-/// A stored event that nobody has handled yet. Whoever takes the same one at the same time waits, and finds none.
-pub async fn take(tx: &mut Tx, id: WebhookId) -> Result<Option<EventRow>, DbError> {
-    let text = tx.dialect().pick(
-        "SELECT event_id, event_type, payload FROM webhook_inbox WHERE id = $1 AND handled_at IS NULL",
-        "SELECT event_id, event_type, payload FROM webhook_inbox WHERE id = $1 AND handled_at IS NULL FOR UPDATE",
-    );
-    let row = fetch_optional!(tx, sqlx::query_as(text).bind(id))?;
-    count_duplicate(row.is_none());
-    Ok(row)
-}
-
-/// The same as [`take`], with the provider that sent it.
-pub async fn take_arrived(tx: &mut Tx, id: WebhookId) -> Result<Option<Arrived>, DbError> {
-    let text = tx.dialect().pick(
-        "SELECT provider, event_type, payload FROM webhook_inbox WHERE id = $1 AND handled_at IS NULL",
-        "SELECT provider, event_type, payload FROM webhook_inbox WHERE id = $1 AND handled_at IS NULL FOR UPDATE",
-    );
-    let row = fetch_optional!(tx, sqlx::query_as(text).bind(id))?;
-    count_duplicate(row.is_none());
-    Ok(row)
-}
-
-fn count_duplicate(is_one: bool) {
-    if is_one {
+/// Takes a stored event that nobody has handled yet. Whoever takes the same one at the same time waits, and finds none.
+pub async fn take(tx: &mut Tx, id: WebhookId) -> Result<Option<Arrived>, DbError> {
+    let now = tx.now();
+    let arrived = fetch_optional!(
+        tx,
+        sqlx::query_as(
+            "UPDATE webhook_inbox SET handled_at = $2 WHERE id = $1 AND handled_at IS NULL
+             RETURNING provider, event_type, payload"
+        )
+        .bind(id)
+        .bind(now)
+    )?;
+    if arrived.is_none() {
         metrics::counter!("mintreu_webhooks_duplicates_total").increment(1);
     }
-}
-
-/// Notes what became of an event.
-pub async fn record(tx: &mut Tx, id: WebhookId, outcome: &str) -> Result<(), DbError> {
-    record_with(tx, id, outcome, None).await
+    Ok(arrived)
 }
 
 /// In characters: what cannot be read may repeat as much of the body as it likes.
 const LONGEST_DETAIL: usize = 500;
 
-/// Notes what became of an event, and what else there is to say about it.
-pub async fn record_with(tx: &mut Tx, id: WebhookId, outcome: &str, detail: Option<&str>) -> Result<(), DbError> {
-    let now = tx.now();
-    execute!(
-        tx,
-        sqlx::query("UPDATE webhook_inbox SET outcome = $2, detail = $3, handled_at = $4 WHERE id = $1")
-            .bind(id)
-            .bind(outcome)
-            .bind(
-                detail.map(|detail| detail.replace('\0', "\u{fffd}").chars().take(LONGEST_DETAIL).collect::<String>())
-            )
-            .bind(now)
-    )?;
-    Ok(())
+/// Notes what became of an event that this transaction has taken, and what else there is to say about it.
+pub fn record(tx: &mut Tx, id: WebhookId, outcome: &str, detail: Option<&str>) {
+    let detail: Option<String> = detail.map(|detail| detail.chars().take(LONGEST_DETAIL).collect());
+    tx.append(&OUTCOMES, |row| {
+        row.uuid(id.uuid()).text(outcome).text(detail.as_deref());
+    });
 }

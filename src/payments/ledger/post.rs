@@ -20,7 +20,8 @@ static TRANSACTIONS: AppendTable = AppendTable::new(
         ("order_id", Column::Uuid),
         ("created_at", Column::Time),
     ],
-);
+)
+.referring(1);
 
 static ENTRIES: AppendTable = AppendTable::new(
     "ledger_entries",
@@ -35,7 +36,7 @@ static ENTRIES: AppendTable = AppendTable::new(
         ("created_at", Column::Time),
     ],
 )
-.referring();
+.referring(2);
 
 /// One side of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -104,7 +104,10 @@ fn bounded(words: &str) -> String {
 fn refunded(refund: &Refund) -> Read {
     match refund.status.as_deref() {
         Some("PENDING") => return Ok(Event::Ignored("the refund is pending")),
-        Some("FAILED" | "CANCELLED") => return Ok(Event::Ignored("the refund failed")),
+        Some("FAILED" | "CANCELLED") => {
+            let order = order_in(refund.custom_id.as_deref(), refund.invoice_id.as_deref());
+            return Ok(Event::RefundFailed { order, refund: refund.id.clone() });
+        }
         _ => {}
     }
     let money = money(refund.amount.as_ref())?;

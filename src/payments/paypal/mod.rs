@@ -104,4 +104,8 @@ impl Provider for Paypal {
     fn accepts(&self, currency: Currency) -> bool {
         amount::is_offered(currency)
     }
+
+    fn charges(&self, total: Money) -> bool {
+        amount::to_text(total).is_some()
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Delivering, Sandbox, SandboxError, events,
-    sessions::{first_charge, name},
+    sessions::{first_charge, name, session_in},
 };
 use crate::{execute, text_enum};
 
@@ -29,7 +29,8 @@ impl Sandbox {
         let delivering = delivering.check()?;
         self.db
             .write(async |tx| {
-                let charge = first_charge(tx, session).await?;
+                let session = session_in(tx, session).await?;
+                let charge = first_charge(tx, &session.id).await?;
                 let (from, to, status) = match step {
                     DisputeMove::Open => (None, "open", "needs_response"),
                     DisputeMove::Win => (Some("open"), "won", "won"),

@@ -5,12 +5,14 @@ use serde::{Deserialize, de::DeserializeOwned};
 use super::{
     Stripe, VERSION,
     currency::to_stripe,
-    objects::{Charge, Intent, Named, Ref, Refund},
+    objects::{Charge, Intent, Invoice, Named, Ref, Refund},
     segment,
 };
 use crate::{
     kernel::{Money, Secret},
-    payments::{Answer, Body, Call, Method, ProviderError, RefundAccepted, RefundRequest, SubscriptionEnd},
+    payments::{
+        Answer, Body, Call, Method, ProviderError, RefundAccepted, RefundRequest, SessionState, SubscriptionEnd,
+    },
 };
 
 /// Fields of a form, in Stripe's notation of nested ones: `metadata[order_id]`.
@@ -81,6 +83,18 @@ impl Stripe {
                 Ok(RefundAccepted { succeeded: matches!(status, Some("succeeded") | None), reference: refund.id })
             }
         }
+    }
+
+    /// The payment intent of a session, of a subscription's first invoice, or of a renewal's.
+    pub(super) async fn charge_of(&self, payment: &str) -> Result<Option<String>, ProviderError> {
+        if payment.starts_with("in_") {
+            let invoice: Invoice = self.get(&format!("invoices/{}", segment(payment)?)).await?;
+            return Ok(invoice.charge());
+        }
+        Ok(match self.session_state(payment).await? {
+            SessionState::Paid(paid) => paid.charge,
+            SessionState::Open | SessionState::Approved | SessionState::Ended => None,
+        })
     }
 
     /// What Stripe kept, from the charge's entry in the account's balance.

@@ -145,7 +145,9 @@ fn went_back(refund: &Refund) -> bool {
 fn refund(refund: &Refund) -> Read {
     match refund.status.as_deref() {
         Some("succeeded") | None => {}
-        Some("failed" | "canceled") => return Ok(Event::Ignored("the refund failed")),
+        Some("failed" | "canceled") => {
+            return Ok(Event::RefundFailed { order: order_in(refund.metadata.as_ref()), refund: refund.id.clone() });
+        }
         Some(_) => return Ok(Event::Ignored("the refund is pending")),
     }
     let charge = refund.payment_intent.as_ref().map(Ref::id).or_else(|| refund.charge.as_ref().map(Ref::id));

@@ -75,6 +75,10 @@ impl Provider for Stripe {
         Box::pin(self.make_refund(request))
     }
 
+    fn charge<'a>(&'a self, payment: &'a str) -> Reply<'a, Option<String>> {
+        Box::pin(self.charge_of(payment))
+    }
+
     fn fee<'a>(&'a self, charge: &'a str) -> Reply<'a, Option<Money>> {
         Box::pin(self.fee_of(charge))
     }
@@ -97,6 +101,10 @@ impl Provider for Stripe {
 
     fn accepts(&self, currency: Currency) -> bool {
         currency::is_offered(currency)
+    }
+
+    fn charges(&self, total: Money) -> bool {
+        currency::to_stripe(total).is_ok()
     }
 }
 

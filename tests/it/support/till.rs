@@ -53,6 +53,7 @@ impl Till {
             order_expiry: Duration::from_hours(24),
             partial_refund_revokes: false,
             late_payment_refunds: false,
+            reconcile_interval: Duration::from_mins(1),
         };
         Self { db: test.open_at(clock).await, policy, keys: KeyMaker::new(&keyring) }
     }

@@ -10,9 +10,9 @@ use serde::Deserialize;
 use super::etag::{answer, tag_of};
 use crate::{
     app::App,
-    catalog::{self, Browse, Cursor, ProductType, Sort},
+    catalog::{self, Browse, BrowseError, ProductType, Sort},
     http::{Json, Kind, PageQuery, Path, Problem, Query},
-    kernel::{Currency, PageFrom, PageRequest},
+    kernel::{Currency, PageFrom},
 };
 
 /// The most characters of a search.
@@ -73,13 +73,13 @@ pub(super) async fn products(
     Query(page): Query<PageQuery<String>>,
 ) -> Result<impl IntoResponse, Problem> {
     let browse = filters.browse(app.shop.currency)?;
-    let PageRequest { limit, from } = page.request()?;
-    let from = match from {
-        PageFrom::Start => PageFrom::Start,
-        PageFrom::After(cursor) => PageFrom::After(cursor.parse::<Cursor>()?),
-        PageFrom::Before(cursor) => PageFrom::Before(cursor.parse::<Cursor>()?),
-    };
-    Ok(Json(catalog::browse(&app.db, &browse, PageRequest { limit, from }).await?))
+    let request = page.read()?;
+    let pointer = if matches!(request.from, PageFrom::Before(_)) { "#/before" } else { "#/after" };
+    let page = catalog::browse(&app.db, &browse, request).await;
+    Ok(Json(page.map_err(|error| match error {
+        BrowseError::Cursor(error) => Problem::new(Kind::InvalidParameter).error(pointer, error.to_string()),
+        BrowseError::Db(error) => error.into(),
+    })?))
 }
 
 /// `GET /api/products/{slug}`

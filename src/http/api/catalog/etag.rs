@@ -44,7 +44,7 @@ pub(in crate::http::api) fn tag(revision: i64, counters: &[i64]) -> String {
 }
 
 /// The tag of an answer that has no revision: a hash of it.
-pub(super) fn tag_of<T: Serialize>(value: &T) -> String {
+pub(in crate::http::api) fn tag_of<T: Serialize>(value: &T) -> String {
     let body = serde_json::to_vec(value).unwrap_or_default();
     let hash = seal::to_hex(&seal::hmac_sha256(b"mintreu etag", &body));
     format!("\"{}\"", &hash[..32])

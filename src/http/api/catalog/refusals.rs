@@ -1,7 +1,7 @@
 //! What the catalogue's refusals are to clients.
 
 use crate::{
-    catalog::{BrowseError, CursorError, EditError, ExportError, Flaw, ImportError},
+    catalog::{EditError, ExportError, Flaw, ImportError},
     http::{Kind, Problem},
 };
 
@@ -20,25 +20,6 @@ impl From<EditError> for Problem {
             }
             EditError::Refused(why) => Self::new(Kind::Conflict).detail(why),
             EditError::Db(error) => error.into(),
-        }
-    }
-}
-
-impl From<CursorError> for Problem {
-    fn from(error: CursorError) -> Self {
-        match error {
-            CursorError::Malformed | CursorError::OtherOrder => {
-                Self::new(Kind::InvalidParameter).error("#/after", error.to_string())
-            }
-        }
-    }
-}
-
-impl From<BrowseError> for Problem {
-    fn from(error: BrowseError) -> Self {
-        match error {
-            BrowseError::Cursor(error) => error.into(),
-            BrowseError::Db(error) => error.into(),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    http::{Allowance, Limiter, Problem},
+    http::{Allowance, Limiter, Problem, address_key},
     licenses::{CallLimits, KeyHash},
 };
 
@@ -37,7 +37,7 @@ impl Calls {
     /// counted by address alone, so that nobody fills memory with invented keys.
     pub(super) fn take(&self, address: Option<IpAddr>, hash: Option<KeyHash>) -> Result<Option<Allowance>, Problem> {
         let by_address = match (&self.per_address, address) {
-            (Some(limiter), Some(address)) => Some(limiter.check(&address.to_canonical().to_string())?),
+            (Some(limiter), Some(address)) => Some(limiter.check(&address_key(Some(address)))?),
             _ => None,
         };
         let by_key = match (&self.per_key, hash) {

@@ -20,6 +20,8 @@ use crate::{
 
 /// The longest reason, in characters.
 const LONGEST_REASON: usize = 500;
+/// The longest address that is looked for, in bytes.
+const LONGEST_EMAIL: usize = 254;
 
 /// A refund to be made.
 #[derive(Debug, Serialize, Deserialize)]
@@ -49,6 +51,10 @@ pub(super) async fn list(
     Query(filter): Query<AnyOrders>,
     Query(page): Query<PageQuery<OrderId>>,
 ) -> Result<impl IntoResponse, Problem> {
+    // PostgreSQL takes no NUL in a text, not even to look for it.
+    if filter.email.as_ref().is_some_and(|email| email.len() > LONGEST_EMAIL || email.contains(char::is_control)) {
+        return Err(Problem::new(Kind::InvalidParameter).error("#/email", "expected an address"));
+    }
     let page = orders::list_any(&app.db, &filter, page.request()?).await?;
     Ok(Json(page.map(ListedView::for_operator)))
 }

@@ -16,7 +16,7 @@ use crate::{
     app::App,
     catalog::{self, Quote, QuoteError, QuoteRequest},
     flags::{self, CHECKOUT_GUEST, CHECKOUT_PAYPAL},
-    http::{Caller, Context, IdempotencyKey, Json, Keyed, Kind, Limiter, Problem},
+    http::{Caller, Context, IdempotencyKey, Json, Keyed, Kind, Limiter, Problem, address_key},
     kernel::TenantId,
     orders::{self, Buyer, NewOrder, OpenError, Opening},
     payments::{Provider, ProviderName},
@@ -68,11 +68,14 @@ pub(super) async fn create(
         Buyer::Account { user, .. } => user.to_string(),
         Buyer::Guest(email) => format!("guest {}", email.as_str()),
     };
-    let keyed = Keyed::new(key, format!("{who} POST /api/orders"), &new)?;
+    let keyed = Keyed::new(key, format!("{who} POST /api/orders"), &new)?.found_in("/api/orders");
     if let Some(answer) = keyed.recall(&app).await? {
         return Ok(answer);
     }
-    let quote = price(&app, &new, buyer.tenant()).await?;
+    let quote = match price(&app, &new, buyer.tenant()).await {
+        Ok(quote) => quote,
+        Err(problem) => return keyed.refused(&app, problem).await,
+    };
     let provider = provider(&app, &quote, new.provider)?;
     let opening = Opening { buyer: &buyer, quote: &quote, provider, policy: &app.shop.policy };
     let mut response = keyed
@@ -106,8 +109,7 @@ fn buyer(
     let invalid = |detail: String| Problem::new(Kind::InvalidInput).error("#/email", detail);
     let email = new.email.as_deref().ok_or_else(|| invalid("needed to deliver to you, or sign in".to_owned()))?;
     let email: Email = email.parse().map_err(|error| invalid(format!("{error}")))?;
-    let address = context.peer().map(|peer| peer.to_string()).unwrap_or_default();
-    guests.0.check(&address)?;
+    guests.0.check(&address_key(context.peer()))?;
     Ok(Buyer::Guest(email))
 }
 
@@ -147,9 +149,10 @@ impl From<OpenError> for Problem {
         let text = error.to_string();
         let at = |pointer: &str| Self::new(Kind::InvalidInput).error(pointer, text.clone());
         match error {
-            OpenError::Quote(QuoteError::ItemCount) | OpenError::SubscriptionAmongOthers | OpenError::TrialUsed => {
-                at("#/items")
-            }
+            OpenError::Quote(QuoteError::ItemCount)
+            | OpenError::SubscriptionAmongOthers
+            | OpenError::TrialUsed
+            | OpenError::Amount(..) => at("#/items"),
             OpenError::Quote(QuoteError::Items(problems)) => {
                 problems.into_iter().fold(Self::new(Kind::InvalidInput), |problem, (index, what)| {
                     problem.error(format!("#/items/{index}"), what.to_string())
