@@ -64,12 +64,6 @@ impl Context {
         self.trace
     }
 
-    /// The trace's id, 32 hexadecimal digits.
-    #[must_use]
-    pub fn trace_id(&self) -> String {
-        self.trace.id()
-    }
-
     /// The client's address: the connection's, or, behind proxies that are trusted, what they say it is.
     #[must_use]
     pub fn peer(&self) -> Option<IpAddr> {

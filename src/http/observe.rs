@@ -102,7 +102,11 @@ impl Counters {
         let counted = Counted { method, status: status.to_owned().into(), requests, duration };
         self.0.rcu(|known| {
             let mut known = HashMap::clone(known);
-            known.entry(route.to_owned()).or_default().push(counted.clone());
+            let all = known.entry(route.to_owned()).or_default();
+            // Another request may have learnt it meanwhile.
+            if !all.iter().any(|it| it.method == method && *it.status == *status) {
+                all.push(counted.clone());
+            }
             known
         });
         counted

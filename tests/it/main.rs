@@ -25,6 +25,7 @@ mod cli_audit;
 mod cli_install;
 mod cli_jobs;
 mod cron;
+mod db_appends;
 mod db_conformance;
 mod desk_articles;
 mod desk_http;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use mintreu::{
-    catalog::{QuoteError, Wanted},
+    catalog::{self, QuoteError, QuoteRequest, Wanted},
+    db::DbError,
     execute, fetch_all, fetch_one,
     kernel::{Currency, ManualClock, Time},
     orders::{self, Handled, OpenError},
@@ -11,6 +12,40 @@ use mintreu::{
 };
 
 use crate::support::{Sells, TestDb, Till, count, paid, refunded};
+
+on_both!(a_product_deleted_after_it_was_priced_is_not_sold_and_nothing_is_left, |test: TestDb| async move {
+    let till = Till::open(&test).await;
+    let (gone, stays) = (till.sell("gone", Sells::default()).await, till.sell("stays", Sells::default()).await);
+    let buyer = till.buyer("a@example.com").await;
+    let (items, tenant) = ([gone], buyer.tenant());
+    let request = QuoteRequest { items: &items, currency: Currency::USD, coupon: None, tenant, commission_bps: 1_500 };
+    let quote = catalog::quote(&till.db, request).await.expect("a price");
+    till.db
+        .write(async |tx| {
+            for text in [
+                "DELETE FROM plan_prices WHERE plan_id IN (SELECT p.id FROM plans p JOIN products o ON o.id = p.product_id
+                 WHERE o.slug = 'gone')",
+                "DELETE FROM plans WHERE product_id IN (SELECT id FROM products WHERE slug = 'gone')",
+                "DELETE FROM products WHERE slug = 'gone'",
+            ] {
+                execute!(tx, sqlx::query(text))?;
+            }
+            Ok::<_, DbError>(())
+        })
+        .await
+        .expect("it is deleted");
+    let refused = till.open_order(&buyer, &quote).await;
+    // SQLite tells all who share the commit to come again.
+    let told = matches!(refused, Err(OpenError::Db(DbError::ForeignKey(_) | DbError::Aborted(_))));
+    assert!(told, "{refused:?}");
+    for table in
+        ["SELECT COUNT(*) FROM orders", "SELECT COUNT(*) FROM order_items", "SELECT COUNT(*) FROM order_events"]
+    {
+        assert_eq!(count(&till.db, table).await, 0, "{table}");
+    }
+    till.sold(&buyer, &[stays]).await;
+    till.assert_sound().await;
+});
 
 on_both!(a_hundred_copies_of_one_payment_settle_once, |test: TestDb| async move {
     let till = Arc::new(Till::open(&test).await);

@@ -54,7 +54,7 @@ static OUTCOMES: AppendTable =
         .updating();
 
 /// An event as the provider sent it.
-#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventRow {
     /// The provider's own identifier.
     pub event_id: String,

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use mintreu::{
     accounts::{Email, Role},
-    catalog::{self, BillingCycle, QuoteRequest, Wanted},
+    catalog::{self, BillingCycle, Quote, QuoteRequest, Wanted},
     db::{Db, DbError},
     execute, fetch_all, fetch_one,
     jobs::Failure,
@@ -112,8 +112,12 @@ impl Till {
     ) -> Result<Order, OpenError> {
         let tenant = buyer.tenant();
         let request = QuoteRequest { items, currency, coupon, tenant, commission_bps: self.policy.commission_bps };
-        let quote = catalog::quote(&self.db, request).await?;
-        let opening = Opening { buyer, quote: &quote, provider: ProviderName::Stripe, policy: &self.policy };
+        self.open_order(buyer, &catalog::quote(&self.db, request).await?).await
+    }
+
+    /// Opens an order at the prices of a quote.
+    pub(crate) async fn open_order(&self, buyer: &Buyer, quote: &Quote) -> Result<Order, OpenError> {
+        let opening = Opening { buyer, quote, provider: ProviderName::Stripe, policy: &self.policy };
         self.db.write(async |tx| orders::open(tx, &opening).await).await
     }
 

@@ -1,21 +1,16 @@
 //! `/api/admin/categories`: where products stand.
 
-use axum::{
-    extract::State,
-    http::{HeaderMap, StatusCode},
-    response::{IntoResponse, Response},
-};
+use axum::{extract::State, response::IntoResponse};
 use serde::Deserialize;
 
 use super::{
-    Patch, by, created,
-    etag::{IfMatch, answer, tag},
-    missing,
+    etag::tag,
+    managed::{created_in, managed},
 };
 use crate::{
     app::App,
     catalog::{self, Category, CategoryFields},
-    http::{Admin, Context, IdempotencyKey, Json, PageQuery, Path, Problem, Query, once},
+    http::{Admin, Json, PageQuery, Problem, Query},
     kernel::CategoryId,
 };
 
@@ -38,56 +33,5 @@ pub(super) async fn list(
     Ok(Json(catalog::categories(&app.db, filters.q.as_deref(), page.request()?).await?))
 }
 
-/// `GET /api/admin/categories/{id}`
-pub(super) async fn show(
-    State(app): State<App>,
-    _: Admin,
-    Path(id): Path<CategoryId>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let category = catalog::category(&app.db, id).await?.ok_or_else(missing)?;
-    Ok(answer(&headers, tag_of(&category), category))
-}
-
-/// `POST /api/admin/categories`
-pub(super) async fn create(
-    State(app): State<App>,
-    admin: Admin,
-    context: Context,
-    key: IdempotencyKey,
-    Json(fields): Json<CategoryFields>,
-) -> Result<Response, Problem> {
-    let (by, scope) = (by(&admin, &context), format!("{} POST /api/admin/categories", admin.user));
-    let body = fields.clone();
-    let answer = once(&app, key, scope, &body, async |tx| {
-        Ok::<_, catalog::EditError>((StatusCode::CREATED, catalog::create_category(tx, fields, &by).await?))
-    });
-    Ok(created(answer.await?))
-}
-
-/// `PATCH /api/admin/categories/{id}`
-pub(super) async fn change(
-    State(app): State<App>,
-    admin: Admin,
-    context: Context,
-    Path(id): Path<CategoryId>,
-    IfMatch(revision): IfMatch,
-    Json(patch): Json<Patch>,
-) -> Result<Response, Problem> {
-    let by = by(&admin, &context);
-    let category = app.db.write(async |tx| catalog::patch_category(tx, id, revision, &patch, &by).await).await?;
-    Ok(answer(&HeaderMap::new(), tag_of(&category), category))
-}
-
-/// `DELETE /api/admin/categories/{id}`
-pub(super) async fn remove(
-    State(app): State<App>,
-    admin: Admin,
-    context: Context,
-    Path(id): Path<CategoryId>,
-    IfMatch(revision): IfMatch,
-) -> Result<StatusCode, Problem> {
-    let by = by(&admin, &context);
-    app.db.write(async |tx| catalog::delete_category(tx, id, revision, &by).await).await?;
-    Ok(StatusCode::NO_CONTENT)
-}
+created_in!("/api/admin/categories": CategoryFields, catalog::create_category);
+managed!(CategoryId: catalog::category, catalog::patch_category, catalog::delete_category);

@@ -5,6 +5,7 @@ mod categories;
 mod coupons;
 mod developers;
 pub(super) mod etag;
+mod managed;
 mod plans;
 mod products;
 mod refusals;

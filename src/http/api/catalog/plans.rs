@@ -2,16 +2,12 @@
 
 use axum::{
     extract::State,
-    http::{HeaderMap, StatusCode},
+    http::StatusCode,
     response::{IntoResponse, Response},
 };
 use serde_json::json;
 
-use super::{
-    Patch, by, created,
-    etag::{IfMatch, answer, tag},
-    missing,
-};
+use super::{by, created, etag::tag, managed::managed, missing};
 use crate::{
     app::App,
     catalog::{self, Plan, PlanFields},
@@ -33,17 +29,6 @@ pub(super) async fn list(
     Ok(Json(json!({ "data": catalog::plans(&app.db, product).await?, "has_more": false, "next_cursor": null })))
 }
 
-/// `GET /api/admin/plans/{id}`
-pub(super) async fn show(
-    State(app): State<App>,
-    _: Admin,
-    Path(id): Path<PlanId>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let plan = catalog::plan(&app.db, id).await?.ok_or_else(missing)?;
-    Ok(answer(&headers, tag_of(&plan), plan))
-}
-
 /// `POST /api/admin/products/{product}/plans`
 pub(super) async fn create(
     State(app): State<App>,
@@ -62,29 +47,4 @@ pub(super) async fn create(
     Ok(created(answer.await?))
 }
 
-/// `PATCH /api/admin/plans/{id}`
-pub(super) async fn change(
-    State(app): State<App>,
-    admin: Admin,
-    context: Context,
-    Path(id): Path<PlanId>,
-    IfMatch(revision): IfMatch,
-    Json(patch): Json<Patch>,
-) -> Result<Response, Problem> {
-    let by = by(&admin, &context);
-    let plan = app.db.write(async |tx| catalog::patch_plan(tx, id, revision, &patch, &by).await).await?;
-    Ok(answer(&HeaderMap::new(), tag_of(&plan), plan))
-}
-
-/// `DELETE /api/admin/plans/{id}`
-pub(super) async fn remove(
-    State(app): State<App>,
-    admin: Admin,
-    context: Context,
-    Path(id): Path<PlanId>,
-    IfMatch(revision): IfMatch,
-) -> Result<StatusCode, Problem> {
-    let by = by(&admin, &context);
-    app.db.write(async |tx| catalog::delete_plan(tx, id, revision, &by).await).await?;
-    Ok(StatusCode::NO_CONTENT)
-}
+managed!(PlanId: catalog::plan, catalog::patch_plan, catalog::delete_plan);

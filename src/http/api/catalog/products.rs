@@ -1,21 +1,16 @@
 //! `/api/admin/products`: what is sold, published or not.
 
-use axum::{
-    extract::State,
-    http::{HeaderMap, StatusCode},
-    response::{IntoResponse, Response},
-};
+use axum::{extract::State, response::IntoResponse};
 use serde::Deserialize;
 
 use super::{
-    Patch, by, created,
-    etag::{IfMatch, answer, tag},
-    missing,
+    etag::tag,
+    managed::{created_in, managed},
 };
 use crate::{
     app::App,
     catalog::{self, Product, ProductFields, ProductStatus},
-    http::{Admin, Context, IdempotencyKey, Json, PageQuery, Path, Problem, Query, once},
+    http::{Admin, Json, PageQuery, Problem, Query},
     kernel::ProductId,
 };
 
@@ -39,56 +34,5 @@ pub(super) async fn list(
     Ok(Json(catalog::products(&app.db, filters.status, filters.q.as_deref(), page.request()?).await?))
 }
 
-/// `GET /api/admin/products/{id}`
-pub(super) async fn show(
-    State(app): State<App>,
-    _: Admin,
-    Path(id): Path<ProductId>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let product = catalog::product(&app.db, id).await?.ok_or_else(missing)?;
-    Ok(answer(&headers, tag_of(&product), product))
-}
-
-/// `POST /api/admin/products`
-pub(super) async fn create(
-    State(app): State<App>,
-    admin: Admin,
-    context: Context,
-    key: IdempotencyKey,
-    Json(fields): Json<ProductFields>,
-) -> Result<Response, Problem> {
-    let (by, scope) = (by(&admin, &context), format!("{} POST /api/admin/products", admin.user));
-    let body = fields.clone();
-    let answer = once(&app, key, scope, &body, async |tx| {
-        Ok::<_, catalog::EditError>((StatusCode::CREATED, catalog::create_product(tx, fields, &by).await?))
-    });
-    Ok(created(answer.await?))
-}
-
-/// `PATCH /api/admin/products/{id}`
-pub(super) async fn change(
-    State(app): State<App>,
-    admin: Admin,
-    context: Context,
-    Path(id): Path<ProductId>,
-    IfMatch(revision): IfMatch,
-    Json(patch): Json<Patch>,
-) -> Result<Response, Problem> {
-    let by = by(&admin, &context);
-    let product = app.db.write(async |tx| catalog::patch_product(tx, id, revision, &patch, &by).await).await?;
-    Ok(answer(&HeaderMap::new(), tag_of(&product), product))
-}
-
-/// `DELETE /api/admin/products/{id}`
-pub(super) async fn remove(
-    State(app): State<App>,
-    admin: Admin,
-    context: Context,
-    Path(id): Path<ProductId>,
-    IfMatch(revision): IfMatch,
-) -> Result<StatusCode, Problem> {
-    let by = by(&admin, &context);
-    app.db.write(async |tx| catalog::delete_product(tx, id, revision, &by).await).await?;
-    Ok(StatusCode::NO_CONTENT)
-}
+created_in!("/api/admin/products": ProductFields, catalog::create_product);
+managed!(ProductId: catalog::product, catalog::patch_product, catalog::delete_product);

@@ -15,6 +15,7 @@ use crate::{
     accounts::{Email, Scope},
     app::App,
     catalog::{self, Quote, QuoteError, QuoteRequest},
+    db::DbError,
     flags::{self, CHECKOUT_GUEST, CHECKOUT_PAYPAL},
     http::{Caller, Context, IdempotencyKey, Json, Keyed, Kind, Limiter, Problem, address_key},
     kernel::TenantId,
@@ -162,6 +163,10 @@ impl From<OpenError> for Problem {
             OpenError::NoSubscriptions(_) => at("#/provider"),
             OpenError::Currency(_) => at("#/currency"),
             OpenError::Unbalanced(error) => Self::internal(error),
+            // What it is about was deleted after it was priced.
+            OpenError::Db(DbError::ForeignKey(_)) => {
+                Self::new(Kind::Conflict).detail("something in the cart was taken off the shelf just now; look again")
+            }
             OpenError::Quote(QuoteError::Db(error)) | OpenError::Db(error) => error.into(),
         }
     }
