@@ -67,6 +67,30 @@ on_both!(customers_and_vendors_are_no_operators, |db| async move {
     }
 });
 
+on_both!(customers_and_operators_are_no_vendors, |db| async move {
+    let premises = Premises::on(&db).await;
+    let owner = premises.shop.buyer().await.cookie.clone();
+    let mut tried = 0;
+    for route in routes().iter().filter(|route| matches!(route.who, Who::Vendor(_))) {
+        // The stranger is a developer who sells nothing here.
+        for cookie in [&owner, &premises.operator.cookie, &premises.stranger.cookie] {
+            let request = premises.good(route).header("cookie", cookie);
+            refused(&premises, request, "no vendor", 403, "forbidden").await;
+        }
+        if route.path.contains('{') {
+            let request = premises.good(route).header("cookie", &premises.rival.cookie);
+            refused(&premises, request, "another vendor", 404, "not-found").await;
+        } else {
+            let request = premises.good(route).header("cookie", &premises.rival.cookie);
+            let (told, answer) = sent(&premises, request).await;
+            let list: Value = answer.json().await.expect("JSON");
+            assert_eq!(list["data"], Value::Array(Vec::new()), "{told}");
+        }
+        tried += 1;
+    }
+    assert!(tried > 6, "{tried}");
+});
+
 on_both!(what_belongs_to_somebody_else_is_not_there, |db| async move {
     let premises = Premises::on(&db).await;
     let mut tried = 0;
@@ -79,10 +103,16 @@ on_both!(what_belongs_to_somebody_else_is_not_there, |db| async move {
             }
             tried += 1;
         }
+        if matches!(route.who, Who::Entitled(_)) {
+            for cookie in [&premises.stranger.cookie, &premises.operator.cookie] {
+                let request = premises.good(&route).header("cookie", cookie);
+                refused(&premises, request, "not theirs", 403, "forbidden").await;
+            }
+        }
     }
     assert!(tried > 12, "{tried}");
     // The lists have nothing of others.
-    for path in ["/api/orders", "/api/licenses", "/api/subscriptions", "/api/account/tokens"] {
+    for path in ["/api/orders", "/api/licenses", "/api/subscriptions", "/api/account/tokens", "/api/tickets"] {
         let request = premises.ask(Method::GET, path).header("cookie", &premises.stranger.cookie);
         let (told, answer) = sent(&premises, request).await;
         let list: Value = answer.json().await.expect("JSON");
@@ -94,7 +124,7 @@ on_both!(a_token_opens_what_it_was_made_for_and_no_more, |db| async move {
     let premises = Premises::on(&db).await;
     let owner = premises.shop.buyer().await;
     for route in routes() {
-        let (Who::Account(scope) | Who::Owner(scope)) = route.who else {
+        let (Who::Account(scope) | Who::Owner(scope) | Who::Entitled(scope) | Who::Vendor(scope)) = route.who else {
             if matches!(route.who, Who::Session | Who::OwnSession) {
                 let request = premises.good(&route).bearer_auth(&premises.token);
                 refused(&premises, request, "a token where a session is wanted", 403, "forbidden").await;
@@ -104,7 +134,8 @@ on_both!(a_token_opens_what_it_was_made_for_and_no_more, |db| async move {
         let others = ["account:read", "orders:read", "orders:write", "licenses:read", "licenses:write"];
         let other = others.into_iter().find(|other| *other != scope).expect("another");
         let made = serde_json::json!({ "name": "other", "scopes": [other] });
-        let request = premises.ask(Method::POST, "/api/account/tokens").header("cookie", &owner.cookie).json(&made);
+        let cookie = if matches!(route.who, Who::Vendor(_)) { &premises.vendor.cookie } else { &owner.cookie };
+        let request = premises.ask(Method::POST, "/api/account/tokens").header("cookie", cookie).json(&made);
         let token: Value = sent(&premises, request).await.1.json().await.expect("JSON");
         let token = token["token"].as_str().expect("a token");
         let request = premises.good(&route).bearer_auth(token);
@@ -125,8 +156,9 @@ on_both!(a_browser_is_not_made_to_change_anything_by_another_site, |db| async mo
     for route in routes().iter().filter(|route| changes(route)) {
         let cookie = match route.who {
             Who::Operator => &premises.operator.cookie,
+            Who::Vendor(_) => &premises.vendor.cookie,
             // They look at no cookie.
-            Who::Anybody if route.path != "/api/orders" => continue,
+            Who::Anybody if !["/api/orders", "/api/articles/{slug}/votes"].contains(&route.path) => continue,
             _ => &owner,
         };
         for (name, value) in

@@ -39,8 +39,8 @@ pub fn routes(app: &App) -> Router<App> {
         .layer(DefaultBodyLimit::max(MESSAGE_LIMIT))
         .route("/api/attachments", post(attachments::upload).layer(upload))
         .route("/api/attachments/{attachment}", get(attachments::fetch))
-        .merge(at_desk("admin", Side::Operators))
-        .merge(at_desk("developer", Side::Developers))
+        .merge(operators_desk())
+        .merge(developers_desk())
         .merge(management())
         .route("/api/articles", get(articles::list))
         .route("/api/articles/{slug}", get(articles::show))
@@ -49,17 +49,28 @@ pub fn routes(app: &App) -> Router<App> {
         .route("/webhooks/mail/inbound", post(inbound::receive).layer(DefaultBodyLimit::max(policy.inbound_size)))
 }
 
-/// What is done at a desk, at its own address.
-fn at_desk(name: &str, side: Side) -> Router<App> {
-    let path = |rest: &str| format!("/api/{name}/{rest}");
+/// What operators do at their desk.
+fn operators_desk() -> Router<App> {
     Router::new()
-        .route(&path("tickets"), get(desk::list))
-        .route(&path("tickets/{ticket}"), get(desk::show).patch(desk::change))
-        .route(&path("tickets/{ticket}/messages"), get(answer::messages).post(answer::reply))
-        .route(&path("tickets/{ticket}/canned-answers/{answer}"), get(canned::filled))
-        .route(&path("attachments/{attachment}"), get(attachments::fetch_at_desk))
+        .route("/api/admin/tickets", get(desk::list))
+        .route("/api/admin/tickets/{ticket}", get(desk::show).patch(desk::change))
+        .route("/api/admin/tickets/{ticket}/messages", get(answer::messages).post(answer::reply))
+        .route("/api/admin/tickets/{ticket}/canned-answers/{answer}", get(canned::filled))
+        .route("/api/admin/attachments/{attachment}", get(attachments::fetch_at_desk))
         .layer(DefaultBodyLimit::max(MESSAGE_LIMIT))
-        .layer(Extension(side))
+        .layer(Extension(Side::Operators))
+}
+
+/// What developers do at theirs.
+fn developers_desk() -> Router<App> {
+    Router::new()
+        .route("/api/developer/tickets", get(desk::list))
+        .route("/api/developer/tickets/{ticket}", get(desk::show).patch(desk::change))
+        .route("/api/developer/tickets/{ticket}/messages", get(answer::messages).post(answer::reply))
+        .route("/api/developer/tickets/{ticket}/canned-answers/{answer}", get(canned::filled))
+        .route("/api/developer/attachments/{attachment}", get(attachments::fetch_at_desk))
+        .layer(DefaultBodyLimit::max(MESSAGE_LIMIT))
+        .layer(Extension(Side::Developers))
 }
 
 fn management() -> Router<App> {
