@@ -12,6 +12,8 @@ CREATE TABLE product_sources (
     description TEXT NOT NULL,
     -- A file's name in the storage, or an address. Buyers never see it.
     source_url TEXT NOT NULL,
+    -- Whether the vendor named the address: then it is fetched from the public Internet alone.
+    by_vendor BOOLEAN NOT NULL,
     -- What opens a private address, sealed.
     encrypted_token BYTEA,
     version TEXT NOT NULL,

@@ -12,6 +12,8 @@ CREATE TABLE product_sources (
     description TEXT NOT NULL,
     -- A file's name in the storage, or an address. Buyers never see it.
     source_url TEXT NOT NULL,
+    -- Whether the vendor named the address: then it is fetched from the public Internet alone.
+    by_vendor INTEGER NOT NULL CHECK (by_vendor IN (0, 1)),
     -- What opens a private address, sealed.
     encrypted_token BLOB,
     version TEXT NOT NULL,

@@ -21,7 +21,7 @@ pub struct Support {
 impl From<ReceiveError> for Failure {
     fn from(error: ReceiveError) -> Self {
         match error {
-            ReceiveError::Io(_) | ReceiveError::Overtaken => Self::retry(error),
+            ReceiveError::Storage(_) | ReceiveError::Overtaken => Self::retry(error),
             ReceiveError::Db(error) => error.into(),
         }
     }
@@ -30,7 +30,7 @@ impl From<ReceiveError> for Failure {
 impl From<TidyError> for Failure {
     fn from(error: TidyError) -> Self {
         match error {
-            TidyError::Io(_) => Self::retry(error),
+            TidyError::Storage(_) => Self::retry(error),
             TidyError::Db(error) => error.into(),
         }
     }

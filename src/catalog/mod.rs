@@ -30,7 +30,8 @@ pub(crate) use check::Checks;
 pub use check::is_slug;
 pub use coupon::{Coupon, CouponFields, coupon, coupons, create_coupon, delete_coupon, patch_coupon};
 pub use developer::{
-    Developer, DeveloperFields, HOUSE, create_developer, delete_developer, developer, developers, patch_developer,
+    Developer, DeveloperFields, HOUSE, create_developer, delete_developer, developer, developer_of, developers,
+    patch_developer,
 };
 pub(crate) use edit::patched;
 pub use edit::{By, EditError, Flaw};
@@ -41,7 +42,7 @@ pub use product::{Product, ProductArchived, ProductFields, ProductPublished, Pro
 pub use quote::{CouponProblem, ItemProblem, Line, Quote, QuoteError, QuoteRequest, Wanted, quote};
 pub use redeem::{redeem_coupon, release_coupon};
 pub use search::{Questions, Words};
-pub use shelve::{create_product, delete_product, patch_product, product, products};
+pub use shelve::{create_product, delete_product, patch_product, product, products, products_of};
 pub use transfer::{
     Counts, ExportError, Format, ImportError, ImportMode, Imported, Kind as RecordKind, export, import,
 };

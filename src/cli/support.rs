@@ -55,13 +55,13 @@ async fn receive(config: &Config, output: Output) -> Result<ExitCode, Failure> {
     }
     let desk = open::support_desk(config);
     let db = open::current_database(config).await.map_err(later)?;
-    let delivered = support::deliver(&db, &desk.files, &raw).await;
+    let delivered = support::deliver(&db, &desk.files, raw.into()).await;
     db.close().await;
     let (id, duplicate) = match delivered {
         Ok(Delivered::Kept(id)) => (id, false),
         Ok(Delivered::Again(id)) => (id, true),
         Err(error @ DeliverError::Empty) => return Err(Failure::failed(error).ending_with(REFUSED)),
-        Err(error @ (DeliverError::Io(_) | DeliverError::Db(_))) => return Err(later(Failure::failed(error))),
+        Err(error @ (DeliverError::Storage(_) | DeliverError::Db(_))) => return Err(later(Failure::failed(error))),
     };
     output.print(&json!({ "id": id, "duplicate": duplicate }), |_| {
         if duplicate { format!("{id} had come before") } else { format!("{id} is kept") }

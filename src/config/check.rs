@@ -121,9 +121,6 @@ fn support(config: &Config, found: &mut Found<'_>) {
             found.duration(&format!("support.{name}.{priority}"), target, minute..=day * 365);
         }
     }
-    if support.attachments_dir.as_os_str().is_empty() {
-        found.add("support.attachments_dir", r#"is empty; name a directory, for example "var/support""#.to_owned());
-    }
     // A token takes 47 of the 64 characters that may stand before the @.
     let name = support.mail_address.split_once('@').map(|(name, host)| (name, host.is_empty()));
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.@".contains(c);

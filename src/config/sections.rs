@@ -335,7 +335,6 @@ pub struct Sandbox {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Support {
-    pub attachments_dir: PathBuf,
     pub attachment_size: Bytes,
     pub attachments_per_message: usize,
     pub tickets_per_hour: u32,

@@ -217,7 +217,7 @@ impl Downloads {
         let length = range.end - range.start;
         let asked = (range != (0..source.size)).then(|| range.clone());
         let address = (source.provider, source.source_url.as_str());
-        let opened = self.0.origin.open(address, token.as_deref(), asked).await?;
+        let opened = self.0.origin.reaching(source.by_vendor).open(address, token.as_deref(), asked).await?;
         // A host that cannot send a part sends all of it, from the beginning.
         let (expected, skip) = if opened.is_part { (length, 0) } else { (source.size, range.start) };
         if opened.length.is_some_and(|length| length != expected) {

@@ -1,5 +1,7 @@
 //! Files: what they may be called, what they are, and how an answer names them.
 
+use crate::storage::kind_of;
+
 /// What is said of a file whose content tells nothing.
 pub const ANY_TYPE: &str = "application/octet-stream";
 
@@ -41,7 +43,7 @@ pub fn file_name_of(text: &str) -> String {
 /// What a file is, by its first bytes. What its sender or its name says does not count.
 #[must_use]
 pub fn content_type(beginning: &[u8]) -> &'static str {
-    infer::get(beginning).map_or(ANY_TYPE, |found| found.mime_type())
+    kind_of(beginning).map_or(ANY_TYPE, |kind| kind.media_type)
 }
 
 /// `Content-Disposition` that saves the file under its name (RFC 6266, with RFC 8187 for what is not ASCII).

@@ -112,6 +112,7 @@ pub(super) struct Served {
     pub(super) id: SourceId,
     pub(super) provider: SourceProvider,
     pub(super) source_url: String,
+    pub(super) by_vendor: bool,
     pub(super) sealed_token: Option<Vec<u8>>,
     pub(super) file_name: String,
     pub(super) size: u64,
@@ -150,6 +151,7 @@ struct Row {
     expires_at: Time,
     provider: SourceProvider,
     source_url: String,
+    by_vendor: bool,
     encrypted_token: Option<Vec<u8>>,
     file_name: String,
     file_size: Option<i64>,
@@ -240,8 +242,8 @@ async fn read(tx: &mut Tx, asked: &[Asked]) -> Result<HashMap<GrantId, Row>, DbE
         ($among:literal, $lock:literal) => {
             concat!(
                 "SELECT g.id, g.product_id, g.product_source_id AS source_id, g.tenant_id, g.user_id, g.uses, g.max_uses,
-                        g.continuations, g.expires_at, s.provider, s.source_url, s.encrypted_token, s.file_name,
-                        s.file_size, s.checksum, s.content_type, s.is_active, s.state, s.revision, ",
+                        g.continuations, g.expires_at, s.provider, s.source_url, s.by_vendor, s.encrypted_token,
+                        s.file_name, s.file_size, s.checksum, s.content_type, s.is_active, s.state, s.revision, ",
                 standing!("g.tenant_id", "$2"),
                 " FROM download_grants g JOIN product_sources s ON s.id = g.product_source_id
                   JOIN products p ON p.id = g.product_id WHERE g.id IN (",
@@ -316,6 +318,7 @@ impl Row {
             id: self.source_id,
             provider: self.provider,
             source_url: self.source_url.clone(),
+            by_vendor: self.by_vendor,
             sealed_token: self.encrypted_token.clone(),
             file_name: self.file_name.clone(),
             size: u64::try_from(self.file_size?).ok()?,

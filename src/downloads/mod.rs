@@ -46,7 +46,7 @@ use crate::{
 
 pub use access::Who;
 pub use address::{Address, AddressError};
-pub use edit::{Rules, create_source, delete_source, patch_source, verify_now};
+pub use edit::{Editor, Rules, create_source, delete_source, patch_source, verify_now};
 pub use fetch::{Answer, Body, Fetch, FetchError, Sent};
 pub use file::{ANY_TYPE, content_type, disposition, file_name_of, is_file_name};
 pub use gate::{Client, LinkRefused};
@@ -57,7 +57,8 @@ pub use notice::{Broken, broken_source};
 pub use origin::{Origin, OriginError, OriginOptions, OriginUnusable};
 pub use range::Conditions;
 pub use source::{
-    MOST_SOURCES, Offered, Source, SourceFields, SourceId, SourceMarker, SourceProvider, SourceState, source, sources,
+    MOST_SOURCES, Offered, Source, SourceFields, SourceId, SourceMarker, SourceProvider, SourceState, managed_source,
+    managed_sources, offered, source, sources,
 };
 pub use start::{Chosen, Link, StartError, Wish};
 pub use upload::{NewFile, UploadError};

@@ -82,6 +82,8 @@ pub struct Origin {
     http: Client,
     patience: Duration,
     allow: Arc<[Network]>,
+    /// What asks nobody but the public Internet, if this one asks others too.
+    public: Option<Arc<Self>>,
 }
 
 impl fmt::Debug for Origin {
@@ -148,6 +150,8 @@ impl Origin {
             .map_err(|error| unusable(&error))?
             .with_root_certificates(roots)
             .with_no_client_auth();
+        let public = OriginOptions { allow: Vec::new(), ..options };
+        let public = if options.allow.is_empty() { None } else { Some(Arc::new(Self::new(public)?)) };
         let allow: Arc<[Network]> = options.allow.into();
         let http = Client::builder()
             .tls_backend_preconfigured(tls)
@@ -160,7 +164,13 @@ impl Origin {
             .user_agent(concat!("mintreu/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| unusable(&error))?;
-        Ok(Self { http, patience: options.patience, allow })
+        Ok(Self { http, patience: options.patience, allow, public })
+    }
+
+    /// What asks for an address that a vendor named, or that the operator did: the networks that were opened are the
+    /// operator's.
+    pub(super) fn reaching(&self, by_vendor: bool) -> &Self {
+        self.public.as_deref().filter(|_| by_vendor).unwrap_or(self)
     }
 
     /// Whether addresses that are not public may be asked.

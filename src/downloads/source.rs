@@ -7,7 +7,7 @@ use sqlx::FromRow;
 use crate::{
     db::{Db, DbError},
     fetch_all, fetch_optional, id_type,
-    kernel::{ProductId, Time},
+    kernel::{DeveloperId, ProductId, Time},
     text_enum,
 };
 
@@ -133,6 +133,7 @@ pub(super) struct SourceRow {
     pub(super) name: String,
     pub(super) description: String,
     pub(super) source_url: String,
+    pub(super) by_vendor: bool,
     pub(super) encrypted_token: Option<Vec<u8>>,
     pub(super) version: String,
     pub(super) file_name: String,
@@ -186,7 +187,7 @@ impl From<SourceRow> for Source {
 macro_rules! select_sources {
     ($rest:literal) => {
         concat!(
-            "SELECT s.id, s.product_id, s.provider, s.name, s.description, s.source_url, s.encrypted_token, s.version,
+            "SELECT s.id, s.product_id, s.provider, s.name, s.description, s.source_url, s.by_vendor, s.encrypted_token, s.version,
                     s.file_name, s.file_size, s.checksum, s.content_type, s.metadata, s.is_primary, s.is_active, s.state,
                     s.problem, s.origin_tag, s.last_verified_at, s.revision, s.created_at, s.updated_at
              FROM product_sources s ",
@@ -202,6 +203,37 @@ pub const MOST_SOURCES: usize = 200;
 /// A source.
 pub async fn source(db: &Db, id: SourceId) -> Result<Option<Source>, DbError> {
     Ok(source_row(db, id).await?.map(Source::from))
+}
+
+/// A source that somebody manages: any, or one of a developer's products.
+pub async fn managed_source(db: &Db, id: SourceId, developer: Option<DeveloperId>) -> Result<Option<Source>, DbError> {
+    let row: Option<SourceRow> = fetch_optional!(
+        db,
+        sqlx::query_as(select_sources!(
+            "JOIN products p ON p.id = s.product_id WHERE s.id = $1 AND ($2 IS NULL OR p.developer_id = $2)"
+        ))
+        .bind(id)
+        .bind(developer)
+    )?;
+    Ok(row.map(Source::from))
+}
+
+/// The sources of a product that somebody manages: of any, or of a developer's. None if there is no such product.
+pub async fn managed_sources(
+    db: &Db,
+    product: ProductId,
+    developer: Option<DeveloperId>,
+) -> Result<Option<Vec<Source>>, DbError> {
+    let found: Option<ProductId> = fetch_optional!(
+        db,
+        sqlx::query_scalar("SELECT id FROM products WHERE id = $1 AND ($2 IS NULL OR developer_id = $2)")
+            .bind(product)
+            .bind(developer)
+    )?;
+    match found {
+        Some(product) => sources(db, product).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 pub(super) async fn source_row(db: &Db, id: SourceId) -> Result<Option<SourceRow>, DbError> {
@@ -254,8 +286,8 @@ impl Offered {
     }
 }
 
-/// What a product offers, the first choice first.
-pub(super) async fn offered(db: &Db, product: ProductId) -> Result<Vec<Offered>, DbError> {
+/// What a product offers, the first choice first; whether somebody may have it is another matter.
+pub async fn offered(db: &Db, product: ProductId) -> Result<Vec<Offered>, DbError> {
     let rows: Vec<SourceRow> = fetch_all!(
         db,
         sqlx::query_as(select_sources!(

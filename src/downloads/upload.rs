@@ -14,7 +14,7 @@ use serde_json::Map;
 
 use super::{
     Downloads, SourceId, SourceProvider, SourceState,
-    edit::{NewRow, UPLOADS, hold_place, insert, unseat_primary},
+    edit::{Editor, NewRow, UPLOADS, hold_place, insert, unseat_primary},
     file::{TELLING, content_type, is_file_name},
     source::{Source, SourceFields, SourceRow, select_sources},
     verify::SourceVerified,
@@ -125,10 +125,10 @@ impl Downloads {
         product: ProductId,
         new: NewFile,
         path: &Path,
-        by: &By,
+        editor: &Editor,
     ) -> Result<Source, UploadError> {
         let content = read_file(path).await.map_err(UploadError::Storage)?;
-        self.attach(product, new, content, by).await
+        self.attach(product, new, content, editor).await
     }
 
     /// Stores what arrives as a source of a product, without ever holding more than a piece of it. It is offered as soon
@@ -138,11 +138,11 @@ impl Downloads {
         product: ProductId,
         new: NewFile,
         content: ByteStream,
-        by: &By,
+        editor: &Editor,
     ) -> Result<Source, UploadError> {
         new.check()?;
-        let (this, by) = (self.clone(), by.clone());
-        let work = tokio::spawn(async move { this.take(product, new, content, &by).await });
+        let (this, editor) = (self.clone(), editor.clone());
+        let work = tokio::spawn(async move { this.take(product, new, content, &editor).await });
         work.await.unwrap_or(Err(UploadError::Interrupted))
     }
 
@@ -151,7 +151,7 @@ impl Downloads {
         product: ProductId,
         new: NewFile,
         content: ByteStream,
-        by: &By,
+        editor: &Editor,
     ) -> Result<Source, UploadError> {
         let id: SourceId = self.0.db.ids().next();
         let provider = if self.0.stores.prefers_s3 { SourceProvider::S3 } else { SourceProvider::Local };
@@ -160,16 +160,18 @@ impl Downloads {
             name.parse().map_err(|_| UploadError::Storage(StorageError::Refused("the name".to_owned())))?;
         let is_primary = new.is_primary;
         let fields = new.fields(provider, &name);
-        let row = NewRow { id, product, fields: &fields, token: None, state: SourceState::Uploading };
+        let row = NewRow { id, product, fields: &fields, token: None, by_vendor: false, state: SourceState::Uploading };
         self.0
             .db
             .write(async |tx| {
-                hold_place(tx, product).await?;
+                hold_place(tx, product, editor).await?;
                 insert(tx, &row).await
             })
             .await?;
         let stored = match self.store(provider, &key, content).await {
-            Ok(watch) => self.0.db.write(async |tx| finish(tx, (id, product), watch, is_primary, by).await).await,
+            Ok(watch) => {
+                self.0.db.write(async |tx| finish(tx, (id, product), watch, is_primary, &editor.by).await).await
+            }
             Err(error) => Err(error),
         };
         if stored.is_err() {

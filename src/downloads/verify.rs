@@ -213,7 +213,8 @@ impl Downloads {
             Ok(token) => token,
             Err(error) => return Seen::NotNow(error.to_string()),
         };
-        let opened = self.0.origin.open((row.provider, &row.source_url), token.as_deref(), None).await;
+        let origin = self.0.origin.reaching(row.by_vendor);
+        let opened = origin.open((row.provider, &row.source_url), token.as_deref(), None).await;
         let opened = match opened {
             Ok(opened) => opened,
             Err(error) => return error.into(),

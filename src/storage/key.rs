@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
+use uuid::Uuid;
+
 /// The name of a file in a store: parts of plain letters, digits, `.`, `_` and `-`, with slashes between them.
 ///
 /// No part is `.` or `..` or begins with a dot, so a name leads down from the store's root and never out of it.
@@ -15,11 +17,28 @@ pub struct ParseObjectKeyError;
 
 const LONGEST: usize = 500;
 
+/// Below it is what is no product's and is never offered as one's file.
+const PRIVATE: &str = "private/";
+
 impl ObjectKey {
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The name of something that is no product's: made from its kind and its identifier, of nothing that anybody sent.
+    #[must_use]
+    pub fn private(kind: &'static str, id: Uuid) -> Self {
+        let name = id.simple().to_string();
+        // The end of an identifier is random: it spreads files over directories.
+        Self(format!("{PRIVATE}{kind}/{}/{name}", &name[30..]))
+    }
+
+    /// Whether it is such a name.
+    #[must_use]
+    pub fn is_private(&self) -> bool {
+        self.0.starts_with(PRIVATE)
     }
 }
 
@@ -45,6 +64,14 @@ impl fmt::Display for ObjectKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_no_products_has_a_place_of_its_own() {
+        let key = ObjectKey::private("mails", Uuid::from_u128(0xab));
+        assert_eq!(key.as_str(), "private/mails/ab/000000000000000000000000000000ab");
+        assert_eq!(key.as_str().parse(), Ok(key.clone()), "which is a name as others are");
+        assert!(key.is_private() && !"privates/a".parse::<ObjectKey>().expect("a key").is_private());
+    }
 
     #[test]
     fn a_key_leads_down_and_never_out() {

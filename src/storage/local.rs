@@ -47,14 +47,30 @@ impl LocalStorage {
         if meta.is_file() { Ok((file, meta.len())) } else { Err(StorageError::NotFound) }
     }
 
+    /// A file to be written beside where it belongs.
+    async fn begin(&self, key: &ObjectKey, parent: &Path) -> io::Result<(File, Part)> {
+        // A proxy in front may send products' files; what is nobody else's is read by this program alone.
+        let (for_directories, for_files) = if key.is_private() { (0o700, 0o600) } else { (0o777, 0o666) };
+        let mut tries = 0;
+        loop {
+            fs::create_dir_all(&self.root).await?;
+            fs::DirBuilder::new().recursive(true).mode(for_directories).create(parent).await?;
+            // No key begins with a dot, so nobody can ask for what is half written.
+            let number = self.writing.fetch_add(1, Ordering::Relaxed);
+            let part = parent.join(format!(".part-{}-{number}", std::process::id()));
+            let opened = fs::OpenOptions::new().write(true).create_new(true).mode(for_files).open(&part).await;
+            match opened {
+                // Whoever removed the last file in the directory removed that too.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && tries < 5 => tries += 1,
+                opened => return Ok((opened?, Part(part))),
+            }
+        }
+    }
+
     async fn write(&self, key: &ObjectKey, mut content: ByteStream) -> Result<u64, StorageError> {
         let path = self.path(key);
         let parent = path.parent().unwrap_or(&self.root);
-        fs::create_dir_all(parent).await.map_err(|error| unavailable(&error))?;
-        // No key begins with a dot, so nobody can ask for what is half written.
-        let number = self.writing.fetch_add(1, Ordering::Relaxed);
-        let part = Part(parent.join(format!(".part-{}-{number}", std::process::id())));
-        let mut file = File::create(&part.0).await.map_err(|error| unavailable(&error))?;
+        let (mut file, part) = self.begin(key, parent).await.map_err(|error| unavailable(&error))?;
         let mut size = 0;
         while let Some(piece) = content.next().await {
             let piece = piece?;
@@ -213,6 +229,30 @@ mod tests {
         assert_eq!(put, Err(broken));
         assert_eq!(read(&storage, &key, None).await.as_deref(), Ok("first"));
         assert_eq!(files(directory.path()), 1, "nothing half written is left");
+    }
+
+    #[tokio::test]
+    async fn what_is_private_is_read_by_nobody_else() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let directory = tempfile::tempdir().expect("a directory");
+        let (storage, key) = (LocalStorage::new(directory.path()), ObjectKey::private("mails", uuid::Uuid::nil()));
+        storage.put(&key, content(vec![Ok("x")])).await.expect("stored");
+        let mode = |path: &Path| std::fs::metadata(path).expect("there").permissions().mode() & 0o777;
+        let path = storage.path(&key);
+        assert_eq!((mode(&path), mode(path.parent().expect("one"))), (0o600, 0o700));
+        assert_eq!(mode(&directory.path().join("private")), 0o700);
+    }
+
+    #[tokio::test]
+    async fn files_come_and_go_in_one_directory_at_once() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let storage = LocalStorage::new(directory.path());
+        let each = (0..64).map(async |number| {
+            let key: ObjectKey = format!("a/{number}").parse().expect("a key");
+            storage.put(&key, content(vec![Ok("x")])).await?;
+            storage.delete(&key).await
+        });
+        assert!(futures::future::join_all(each).await.iter().all(Result::is_ok));
     }
 
     #[tokio::test]

@@ -3,14 +3,16 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde::Serialize;
 use sqlx::FromRow;
 
-use super::{Agent, FileKind, Files, Unwelcome, content};
+use super::{Agent, Unwelcome, content};
 use crate::{
     db::{Db, DbError, Tx},
     execute, fetch_all, fetch_optional, id_type,
     kernel::{TenantId, TicketId, TicketMessageId, UserId},
+    storage::{ByteStream, ObjectKey, StorageError, Stores},
 };
 
 id_type!(AttachmentId, AttachmentMarker, "att", "A file that belongs to a message, or will.");
@@ -42,22 +44,27 @@ pub enum UploadError {
     /// Too many wait already.
     #[error("{MOST_WAITING} files wait for their message already; send it, or wait a day")]
     TooMany,
-    /// It could not be written.
+    /// The storage does not take it.
     #[error("the file could not be kept: {0}")]
-    Io(#[from] std::io::Error),
+    Storage(#[from] StorageError),
     /// The database did not take it.
     #[error(transparent)]
     Db(#[from] DbError),
 }
 
+/// Where the bytes of a file are.
+pub(super) fn key(id: AttachmentId) -> ObjectKey {
+    ObjectKey::private("attachments", id.uuid())
+}
+
 /// Keeps a file. Its row is there before its bytes, so that no bytes are ever without a row that leads to them.
 pub async fn upload(
     db: &Db,
-    files: &Files,
+    files: &Stores,
     uploader: UserId,
-    (name, bytes): (&str, &[u8]),
+    (name, bytes): (&str, Bytes),
 ) -> Result<Attachment, UploadError> {
-    let content = content::judge(name, bytes).inspect_err(|why| {
+    let content = content::judge(name, &bytes).inspect_err(|why| {
         metrics::counter!("mintreu_attachments_refused_total", "reason" => why.name()).increment(1);
     })?;
     let file = Attachment {
@@ -69,7 +76,7 @@ pub async fn upload(
     if !db.write(async |tx| announce(tx, uploader, &file).await).await? {
         return Err(UploadError::TooMany);
     }
-    files.keep(FileKind::Attachment, file.id.uuid(), bytes).await?;
+    files.keep(&key(file.id), bytes).await?;
     db.write(async |tx| {
         execute!(tx, sqlx::query("UPDATE ticket_attachments SET stored = $2 WHERE id = $1").bind(file.id).bind(true))
     })
@@ -155,6 +162,11 @@ pub enum FileReader {
     Customer(UserId, TenantId),
     /// Whoever answers the ticket.
     Agent(Agent),
+}
+
+/// The bytes of a file that there is.
+pub async fn read_attachment(files: &Stores, file: &Attachment) -> Result<ByteStream, StorageError> {
+    files.read(&key(file.id)).await
 }
 
 /// A file that the reader may have.

@@ -1,6 +1,8 @@
 //! What files may be, judged by their bytes: pictures, documents, archives, plain text. A name proves nothing, so it is
 //! made to fit what the bytes are; what a browser or a system would run is refused.
 
+use crate::storage::kind_of;
+
 /// The longest name, in characters.
 const LONGEST_NAME: usize = 120;
 /// How much of a file is searched for markup that its type does not announce.
@@ -53,6 +55,13 @@ const TAKEN: [(&str, &[&str]); 8] = [
     ("text/plain", &["txt", "log", "csv", "json", "md", "toml", "yaml", "yml", "ini", "conf", "diff", "patch"]),
 ];
 
+/// A file's type as it is given back: what is none of those that are taken is nothing in particular.
+#[must_use]
+pub fn safe_type(media_type: &str) -> &'static str {
+    let taken = TAKEN.iter().map(|(taken, _)| *taken).find(|taken| *taken == media_type);
+    taken.unwrap_or("application/octet-stream")
+}
+
 /// What runs in a browser, as it is written.
 const MARKUP: [&str; 7] = ["<script", "<svg", "<html", "<!doctype", "<iframe", "<?php", "javascript:"];
 /// How programs begin, also those that are too short for others to tell.
@@ -71,16 +80,14 @@ fn media_type(bytes: &[u8]) -> Result<&'static str, Unwelcome> {
     if bytes.is_empty() {
         return Err(Unwelcome::Empty);
     }
-    let Some(found) = infer::get(bytes) else { return text(bytes) };
-    let taken = TAKEN.iter().map(|(taken, _)| *taken).find(|taken| *taken == found.mime_type());
+    let Some(found) = kind_of(bytes) else { return text(bytes) };
+    let taken = TAKEN.iter().map(|(taken, _)| *taken).find(|taken| *taken == found.media_type);
     match taken {
         Some("application/pdf") if pdf_acts(bytes) => Err(Unwelcome::Active),
         // What is two things at once is taken for neither.
         Some(kind) if kind.starts_with("image/") && has_markup(bytes) => Err(Unwelcome::Active),
         Some(kind) => Ok(kind),
-        None if matches!(found.matcher_type(), infer::MatcherType::App | infer::MatcherType::Text) => {
-            Err(Unwelcome::Active)
-        }
+        None if found.runs => Err(Unwelcome::Active),
         None => Err(Unwelcome::Unknown),
     }
 }

@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
 
-use super::{FileKind, Files, mail};
+use super::mail;
 use crate::{
     db::{Db, DbError, Tx},
     execute, fetch_all, fetch_optional, id_type,
     jobs::Job,
     kernel::{Page, PageFrom, PageRequest, TicketId, Time, seal},
+    storage::{ObjectKey, StorageError, Stores},
     text_enum,
 };
 
@@ -66,7 +68,7 @@ pub enum DeliverError {
     Empty,
     /// It could not be written.
     #[error("the mail could not be kept: {0}")]
-    Io(#[from] std::io::Error),
+    Storage(#[from] StorageError),
     /// The database did not take it.
     #[error(transparent)]
     Db(#[from] DbError),
@@ -79,16 +81,21 @@ struct Known {
     handled: bool,
 }
 
+/// Where a mail is until it is handled.
+pub(super) fn key(id: InboundMailId) -> ObjectKey {
+    ObjectKey::private("mails", id.uuid())
+}
+
 /// Keeps a mail. Once this returns it will be handled, whatever falls; the same mail again has no effect.
-pub async fn deliver(db: &Db, files: &Files, raw: &[u8]) -> Result<Delivered, DeliverError> {
+pub async fn deliver(db: &Db, files: &Stores, raw: Bytes) -> Result<Delivered, DeliverError> {
     if raw.is_empty() {
         return Err(DeliverError::Empty);
     }
-    let known = db.write(async |tx| announce(tx, raw).await).await?;
+    let known = db.write(async |tx| announce(tx, &raw).await).await?;
     if known.stored || known.handled {
         return Ok(Delivered::Again(known.id));
     }
-    files.keep(FileKind::Mail, known.id.uuid(), raw).await?;
+    files.keep(&key(known.id), raw).await?;
     let mine = db
         .write(async |tx| {
             let stored = execute!(

@@ -14,7 +14,6 @@ mod clock;
 mod content;
 mod edit;
 mod event;
-mod files;
 mod flaw;
 mod inbound;
 mod list;
@@ -33,17 +32,18 @@ pub use article::{
     delete_article, patch_article, published_article, vote,
 };
 pub use article_search::{ArticleCard, ArticleCursor, ArticleFilter, browse_articles};
-pub use attachment::{Attachment, AttachmentId, AttachmentMarker, FileReader, UploadError, find_attachment, upload};
+pub use attachment::{
+    Attachment, AttachmentId, AttachmentMarker, FileReader, UploadError, find_attachment, read_attachment, upload,
+};
 pub use canned::{
     CannedAnswer, CannedAnswerId, CannedAnswerMarker, CannedFields, CannedPatch, PLACES, Signature, canned_answer,
     canned_answers, create_canned, delete_canned, fill, patch_canned,
 };
 pub use change::{Assign, TicketChange, change_ticket, solve_as_customer};
 pub use clock::{ClockName, Priority, Progress, Status, Targets};
-pub use content::Unwelcome;
+pub use content::{Unwelcome, safe_type};
 pub use edit::EditError;
 pub use event::{TicketOpened, TicketReplied, TicketStatusChanged};
-pub use files::{FileKind, Files};
 pub use flaw::{LONGEST_BODY, LONGEST_SUBJECT, TicketError};
 pub use inbound::{
     DeliverError, Delivered, InboundMail, InboundMailId, InboundMailMarker, MailOutcome, ReceiveMail, deliver,
@@ -56,7 +56,7 @@ pub use policy::{Desk, Policy};
 pub use receive::{ReceiveError, receive_mail};
 pub use reply::{AgentReply, Came, Replied, Reply, reply_as_agent, reply_as_customer};
 pub use sweep::{TidyError, TidySupport, WatchTickets, close_solved, tidy, watch_clocks};
-pub use ticket::{Agent, Category, Ticket, developer_of, find_any_ticket, find_at_desk, find_ticket, seller};
+pub use ticket::{Agent, Category, Ticket, find_any_ticket, find_at_desk, find_ticket, seller};
 
 /// Where work waits: the kill switch `support` pauses it.
 pub const QUEUE: &str = "support";

@@ -2,8 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Files, Targets};
-use crate::kernel::Secret;
+use super::Targets;
+use crate::{kernel::Secret, storage::Stores};
 
 /// What the operator decided.
 #[derive(Debug, Clone)]
@@ -33,6 +33,6 @@ pub struct Policy {
 pub struct Desk {
     /// What the operator decided.
     pub policy: Policy,
-    /// Where files are.
-    pub files: Files,
+    /// Where files and mails are kept.
+    pub files: Stores,
 }

@@ -2,18 +2,23 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::{
-    Agent, AgentReply, Asker, AttachmentId, Came, Desk, FileKind, InboundMailId, MailOutcome, NewTicket, Opening,
-    Priority, Reply, Status, Ticket, TicketError, UploadError, Via,
+    Agent, AgentReply, Asker, AttachmentId, Came, Desk, InboundMailId, MailOutcome, NewTicket, Opening, Priority,
+    Reply, Status, Ticket, TicketError, UploadError, Via,
     flaw::LONGEST_BODY,
+    inbound,
     mail::{self, Contents, Envelope},
     open_ticket, reply_as_agent, reply_as_customer, ticket, upload,
 };
 use crate::{
     accounts::{self, Account, By, Role},
+    catalog,
     db::{Db, DbError, Tx},
     execute, fetch_one,
     kernel::{TicketId, seal::Keyring},
+    storage::StorageError,
 };
 
 /// How many mails may become part of one ticket within an hour: two programs that answer each other end here.
@@ -24,7 +29,7 @@ const MOST_AN_HOUR: i64 = 30;
 pub enum ReceiveError {
     /// Its file could not be read, or one of its own not be kept.
     #[error("a file cannot be read or kept: {0}")]
-    Io(#[from] std::io::Error),
+    Storage(#[from] StorageError),
     /// Somebody handled it at the same time.
     #[error("the mail was handled at the same time")]
     Overtaken,
@@ -46,12 +51,12 @@ pub async fn receive_mail(
     if waits == 0 {
         return Ok(None);
     }
-    let raw = desk.files.load(FileKind::Mail, id.uuid()).await?;
+    let raw = desk.files.load(&inbound::key(id)).await?;
     let outcome = match raw.as_deref().and_then(mail::envelope).zip(raw.as_deref()) {
         Some((envelope, raw)) => handle(db, (desk, keys), (id, raw), &envelope).await?,
         None => close(db, id, MailOutcome::Unreadable).await?,
     };
-    desk.files.remove(FileKind::Mail, id.uuid()).await?;
+    desk.files.remove(&inbound::key(id)).await?;
     metrics::counter!("mintreu_support_mails_total", "outcome" => outcome.as_str()).increment(1);
     Ok(Some(outcome))
 }
@@ -106,7 +111,7 @@ async fn part_in(db: &Db, ticket: &Ticket, sender: &Account) -> Result<Option<Pa
     let agent = match sender.role {
         Role::Admin => Some(Agent::operator(sender.id)),
         Role::Customer | Role::Developer | Role::Affiliate => {
-            ticket::developer_of(db, sender.id).await?.map(|developer| Agent::of(sender.id, developer))
+            catalog::developer_of(db, sender.id).await?.map(|developer| Agent::of(sender.id, developer))
         }
     };
     Ok(agent.filter(|agent| agent.sees(ticket)).map(Part::Agent))
@@ -136,10 +141,10 @@ async fn take_files(
             left_out += 1;
             continue;
         }
-        match upload(db, &desk.files, sender.id, (name, bytes)).await {
+        match upload(db, &desk.files, sender.id, (name, Bytes::copy_from_slice(bytes))).await {
             Ok(file) => kept.push(file.id),
             Err(UploadError::Unwelcome(_) | UploadError::TooMany) => left_out += 1,
-            Err(UploadError::Io(error)) => return Err(error.into()),
+            Err(UploadError::Storage(error)) => return Err(error.into()),
             Err(UploadError::Db(error)) => return Err(error.into()),
         }
     }

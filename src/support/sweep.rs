@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{AttachmentId, ClockName, FileKind, Files, InboundMailId, Status, TicketStatusChanged, attachment};
+use super::{AttachmentId, ClockName, InboundMailId, Status, TicketStatusChanged, attachment, inbound};
 use crate::{
     audit::{Actor, Entry},
     db::{Db, DbError, Tx},
@@ -14,6 +14,7 @@ use crate::{
     jobs::Job,
     kernel::TicketId,
     notifications::Notice,
+    storage::{StorageError, Stores},
 };
 
 /// Who closes tickets, in the audit trail.
@@ -134,19 +135,19 @@ async fn close_batch(tx: &mut Tx, after: Duration) -> Result<usize, DbError> {
 pub enum TidyError {
     /// A file could not be removed.
     #[error("a file cannot be removed: {0}")]
-    Io(#[from] std::io::Error),
+    Storage(#[from] StorageError),
     /// The database did not answer.
     #[error(transparent)]
     Db(#[from] DbError),
 }
 
 /// Deletes what nobody needs: rows after their bytes, so that nothing is forgotten on the disk.
-pub async fn tidy(db: &Db, files: &Files) -> Result<(), TidyError> {
+pub async fn tidy(db: &Db, files: &Stores) -> Result<(), TidyError> {
     let before = db.now() - attachment::WAIT;
     // Taken off first: from now on no message can take it.
     let loose = db.write(async |tx| take_off(tx, before).await).await?;
     for file in loose {
-        files.remove(FileKind::Attachment, file.uuid()).await?;
+        files.remove(&attachment::key(file)).await?;
         db.write(async |tx| {
             execute!(
                 tx,
@@ -168,7 +169,7 @@ pub async fn tidy(db: &Db, files: &Files) -> Result<(), TidyError> {
         .bind(true)
     )?;
     for mail in old {
-        files.remove(FileKind::Mail, mail.uuid()).await?;
+        files.remove(&inbound::key(mail)).await?;
         db.write(async |tx| execute!(tx, sqlx::query("DELETE FROM inbound_mails WHERE id = $1").bind(mail))).await?;
     }
     Ok(())

@@ -127,11 +127,6 @@ pub async fn find_at_desk(db: &Db, agent: &Agent, id: TicketId) -> Result<Option
     Ok(find_any_ticket(db, id).await?.filter(|ticket| agent.sees(ticket)))
 }
 
-/// As which developer somebody sells, if they do.
-pub async fn developer_of(db: &Db, user: UserId) -> Result<Option<DeveloperId>, DbError> {
-    fetch_optional!(db, sqlx::query_scalar("SELECT id FROM developers WHERE user_id = $1").bind(user))
-}
-
 /// Who sells as a developer; nobody for the house.
 pub async fn seller(db: &Db, developer: DeveloperId) -> Result<Option<UserId>, DbError> {
     let found: Option<Option<UserId>> =

@@ -185,7 +185,11 @@ mod tests {
     #[test]
     fn dashboards_and_alerts_name_only_metrics_that_exist() {
         let process = include_str!("process.rs");
-        for text in [include_str!("../../dashboards/engine.json"), include_str!("../../dashboards/alerts.yml")] {
+        for text in [
+            include_str!("../../dashboards/engine.json"),
+            include_str!("../../dashboards/delivery.json"),
+            include_str!("../../dashboards/alerts.yml"),
+        ] {
             let words = text.split(|it: char| !(it.is_ascii_alphanumeric() || it == '_'));
             let names: HashSet<_> = words.filter(|word| word.starts_with("mintreu_")).collect();
             assert!(names.len() > 10, "the test must find them");

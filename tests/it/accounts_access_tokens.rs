@@ -38,7 +38,9 @@ on_both!(a_token_does_what_it_was_made_for_and_no_more, |db| async move {
         "licenses:read",
         "licenses:write",
         "support:read",
-        "support:write"
+        "support:write",
+        "products:read",
+        "products:write"
     ]);
     let (all, _) = make(&scene, &ada.cookie, &json!({ "name": "all", "scopes": everything })).await;
     for (method, path, body) in [

@@ -279,10 +279,19 @@ on_both!(files_that_do_things_are_refused, |test| async move {
     let served = Served::on(&test).await;
     let exe = [b"MZ\x90\0".as_slice(), &[0; 60]].concat();
     let large = vec![b'a'; 70_000];
-    let cases: [(&str, &[u8], u16, &str); 7] = [
+    let cases: [(&str, &[u8], u16, &str); 11] = [
         ("page.html", b"<!DOCTYPE html><script>alert(1)</script>", 415, "unsupported-media-type"),
         ("picture.png", b"<svg onload=alert(1)/>", 415, "unsupported-media-type"),
         ("picture.png", &exe, 415, "unsupported-media-type"),
+        (
+            "picture.svg",
+            b"<?xml version=\"1.0\"?><svg xmlns=\"http://www.w3.org/2000/svg\"/>",
+            415,
+            "unsupported-media-type",
+        ),
+        ("both.gif", b"GIF89a/*\x01*/<script>alert(1)</script>", 415, "unsupported-media-type"),
+        ("both.txt", b"\xef\xbb\xbf \n<!doctype html><body onload=alert(1)>", 415, "unsupported-media-type"),
+        ("bill.pdf", b"%PDF-1.7\n1 0 obj <</S /JavaScript /JS (app.alert(1))>>", 415, "unsupported-media-type"),
         ("run.txt", b"#!/bin/sh\nid\n", 415, "unsupported-media-type"),
         ("empty.txt", b"", 400, "malformed-body"),
         ("large.txt", &large, 413, "body-too-large"),
@@ -295,6 +304,48 @@ on_both!(files_that_do_things_are_refused, |test| async move {
     let rows: i64 = mintreu::fetch_one!(&served.db, sqlx::query_scalar("SELECT COUNT(*) FROM ticket_attachments"))
         .expect("a number");
     assert_eq!(rows, 0);
+});
+
+on_both!(whatever_was_taken_runs_in_no_page, |test| async move {
+    let served = Served::on(&test).await;
+    // What is taken for what it says that it is, though a browser that looked further might find more in it.
+    let cases: [(&str, &[u8], &str, &str); 4] = [
+        ("page.html", b"PK\x03\x04\x14\0\0\0<script>alert(1)</script>", "application/zip", "page.html.zip"),
+        ("page.html", b"alert(1) // no markup", "text/plain; charset=utf-8", "page.html.txt"),
+        ("page.svg", b"%PDF-1.7\n<svg onload=alert(1)>", "application/pdf", "page.svg.pdf"),
+        ("page.htm%00l", PNG, "image/png", "page.html.png"),
+    ];
+    let paths = futures::future::join_all(cases.map(async |(name, bytes, kind, called)| {
+        let answer = served.upload(Some(&served.ada), name, bytes).await;
+        if name.contains("%00") {
+            problem(answer, 400, "invalid-parameter").await;
+            return None;
+        }
+        let file: Value = answer.json().await.expect("JSON");
+        assert_eq!(file["name"], called, "{file}");
+        Some((format!("/api/attachments/{}", file["id"].as_str().expect("an identifier")), kind))
+    }));
+    let paths: Vec<_> = paths.await.into_iter().flatten().collect();
+    assert_eq!(paths.len(), 3);
+    let safe = async |path: &str, kind: &str| {
+        let answer = served.send(Some(&served.ada), Method::GET, path, None).await;
+        assert_eq!(answer.status(), 200);
+        let header = |name: &str| answer.headers()[name].to_str().expect("text").to_owned();
+        assert_eq!(header("content-type"), kind);
+        assert!(header("content-disposition").starts_with("attachment; filename=\""));
+        assert_eq!(header("x-content-type-options"), "nosniff");
+        assert!(header("content-security-policy").starts_with("sandbox; default-src 'none'"));
+        assert!(answer.headers().get_all("content-security-policy").iter().count() == 1);
+    };
+    for (path, kind) in &paths {
+        safe(path, kind).await;
+    }
+    // Should something else ever be there, a browser gets no page of it either.
+    let statement = "UPDATE ticket_attachments SET media_type = 'text/html', name = 'page.html'";
+    let changed = served.db.write(async |tx| mintreu::execute!(tx, sqlx::query(statement))).await;
+    let changed: u64 = changed.map_err(|error: mintreu::db::DbError| error).expect("changed");
+    assert_eq!(changed, 3);
+    safe(&paths[0].0, "application/octet-stream").await;
 });
 
 on_both!(while_support_is_switched_off_old_tickets_go_on, |test| async move {

@@ -28,7 +28,7 @@ on_both!(an_answer_by_mail_is_a_message_once, |test| async move {
     let mut again = raw.clone();
     again.splice(0..0, b"Received: by another server\r\n".iter().copied());
     for raw in [&raw, &again] {
-        let delivered = support::deliver(&scene.db, &scene.desk.files, raw).await.expect("kept");
+        let delivered = support::deliver(&scene.db, &scene.desk.files, raw.to_vec().into()).await.expect("kept");
         let Delivered::Again(known) = delivered else { panic!("{delivered:?}") };
         assert_eq!(scene.handle(known).await, None);
     }
@@ -207,7 +207,10 @@ on_both!(mails_are_forgotten_after_their_time, |test| async move {
     scene.mail(&raw).await;
     scene.clock.advance(HOUR * 24 * 29);
     support::tidy(&scene.db, &scene.desk.files).await.expect("tidied");
-    assert!(matches!(support::deliver(&scene.db, &scene.desk.files, &raw).await, Ok(Delivered::Again(_))));
+    assert!(matches!(
+        support::deliver(&scene.db, &scene.desk.files, raw.clone().into()).await,
+        Ok(Delivered::Again(_))
+    ));
     scene.clock.advance(HOUR * 24);
     support::tidy(&scene.db, &scene.desk.files).await.expect("tidied");
     assert_eq!(scene.number("SELECT COUNT(*) FROM inbound_mails").await, 0);

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::future::join_all;
 use mintreu::{
     accounts::Role,
     kernel::{PageFrom, PageRequest, TicketId},
+    storage::ObjectKey,
     support::{
         self, AgentReply, Assign, AttachmentId, Care, FileReader, NewTicket, Priority, Reader, Status, TicketChange,
         TicketError, TicketFilter, TicketSort,
@@ -121,7 +123,7 @@ on_both!(who_asks_about_a_product_of_their_own_does_not_sit_at_its_desk, |test| 
 });
 
 async fn file(scene: &Scene, who: &crate::support::Person) -> AttachmentId {
-    support::upload(&scene.db, &scene.desk.files, who.user, ("a.png", PNG)).await.expect("kept").id
+    support::upload(&scene.db, &scene.desk.files, who.user, ("a.png", Bytes::from_static(PNG))).await.expect("kept").id
 }
 
 on_both!(a_note_reaches_no_customer, |test| async move {
@@ -166,7 +168,8 @@ on_both!(a_file_belongs_to_one_message_of_its_uploader, |test| async move {
     for _ in 0..19 {
         file(&scene, &scene.eve).await;
     }
-    let flooded = support::upload(&scene.db, &scene.desk.files, scene.eve.user, ("a.png", PNG)).await;
+    let flooded =
+        support::upload(&scene.db, &scene.desk.files, scene.eve.user, ("a.png", Bytes::from_static(PNG))).await;
     assert!(matches!(flooded, Err(support::UploadError::TooMany)), "{flooded:?}");
 });
 
@@ -367,7 +370,7 @@ on_both!(what_nobody_needs_is_deleted_with_its_bytes, |test| async move {
     let new = NewTicket { attachments: vec![sent], ..Scene::question() };
     scene.try_open(&scene.ada, &new).await.expect("opened");
     let there = async |id: AttachmentId| {
-        scene.desk.files.load(support::FileKind::Attachment, id.uuid()).await.expect("read").is_some()
+        scene.desk.files.load(&ObjectKey::private("attachments", id.uuid())).await.expect("read").is_some()
     };
     support::tidy(&scene.db, &scene.desk.files).await.expect("tidied");
     assert!(there(loose).await && there(sent).await, "not yet");
@@ -380,9 +383,9 @@ on_both!(what_nobody_needs_is_deleted_with_its_bytes, |test| async move {
 on_both!(the_developer_of_a_product_is_whoever_sells_it_now, |test| async move {
     let scene = Scene::on(&test).await;
     assert_eq!(
-        support::developer_of(&scene.db, scene.vendor.user).await.expect("answers"),
+        mintreu::catalog::developer_of(&scene.db, scene.vendor.user).await.expect("answers"),
         Some(scene.sold.entitlement.developer)
     );
     let nobody = sign_in(&scene.db, "idle@example.com", Role::Developer).await;
-    assert_eq!(support::developer_of(&scene.db, nobody.user).await.expect("answers"), None);
+    assert_eq!(mintreu::catalog::developer_of(&scene.db, nobody.user).await.expect("answers"), None);
 });

@@ -1,6 +1,6 @@
 //! A support desk under test: customers, a vendor, operators, something that was sold, and a clock that is set by hand.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use mintreu::{
     accounts::{By, Role, actor},
@@ -10,9 +10,10 @@ use mintreu::{
         LicenseId, ManualClock, TicketId, Time,
         seal::{Keyring, Random},
     },
+    storage::{LocalStorage, Stores},
     support::{
-        self, Agent, AgentReply, Asker, Came, Category, Desk, Files, InboundMailId, MailOutcome, NewTicket, Opening,
-        Policy, Priority, Replied, Reply, Status, Targets, Ticket, TicketChange, TicketError, Via,
+        self, Agent, AgentReply, Asker, Came, Category, Desk, InboundMailId, MailOutcome, NewTicket, Opening, Policy,
+        Priority, Replied, Reply, Status, Targets, Ticket, TicketChange, TicketError, Via,
     },
 };
 use serde_json::Value;
@@ -68,6 +69,11 @@ pub(crate) fn policy() -> Policy {
     }
 }
 
+/// Files in a directory.
+pub(crate) fn files_in(directory: &Path) -> Stores {
+    Stores { local: Arc::new(LocalStorage::new(directory)), s3: None, prefers_s3: false }
+}
+
 impl Scene {
     pub(crate) async fn on(test: &TestDb) -> Self {
         let clock = Arc::new(ManualClock::new(Time::from_micros(1_800_000_000_000_000)));
@@ -80,7 +86,7 @@ impl Scene {
         let license = sold.license(&db).await.id;
         give_shop_to(&db, &sold, &vendor).await;
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let desk = Desk { policy: policy(), files: Files::in_dir(directory.path()) };
+        let desk = Desk { policy: policy(), files: files_in(directory.path()) };
         let keys = Keyring::new([[7; 32]], Random::os()).expect("a key");
         Self { db, clock, desk, keys, ada, eve, vendor, grace, sold, license, _directory: directory }
     }
@@ -195,7 +201,7 @@ impl Scene {
 
     /// Delivers a mail and handles it.
     pub(crate) async fn mail(&self, raw: &[u8]) -> MailOutcome {
-        let id = match support::deliver(&self.db, &self.desk.files, raw).await.expect("kept") {
+        let id = match support::deliver(&self.db, &self.desk.files, raw.to_vec().into()).await.expect("kept") {
             support::Delivered::Kept(id) => id,
             support::Delivered::Again(id) => panic!("{id} had come before"),
         };

@@ -125,6 +125,7 @@ on_both!(an_upload_becomes_a_download, |db| async move {
     );
     assert_eq!(text(&headers, "etag"), format!("\"{}\"", source["checksum"].as_str().expect("a checksum")));
     assert_eq!(text(&headers, "x-content-type-options"), "nosniff");
+    assert!(text(&headers, "content-security-policy").starts_with("sandbox; default-src 'none'"));
     assert!(whole.bytes().await.expect("a body") == bytes);
 
     let part = shop.request(Some(&shop.buyer), Method::GET, &link).header("range", "bytes=2097000-");

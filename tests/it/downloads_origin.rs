@@ -130,6 +130,47 @@ on_both!(a_token_opens_its_own_host_and_no_other, |db| async move {
     assert_eq!(source.problem.as_deref(), Some("there is no file at its address"));
 });
 
+on_both!(an_archive_is_fetched_with_a_token_that_stays_at_its_host, |db| async move {
+    let scene = Scene::open(&db).await;
+    let told = Arc::new(AtomicBool::new(false));
+    let seen = told.clone();
+    let store = Host::that(move |head| {
+        if head.contains("s3cret") || head.contains("authorization") || head.contains("private-token") {
+            seen.store(true, Ordering::SeqCst);
+        }
+        whole(b"archive")
+    })
+    .await;
+    let place = store.url("/archive");
+    let host = Host::that(move |head| {
+        let path = head.split(' ').nth(1).unwrap_or_default();
+        let known = match path {
+            "/api/v3/repos/acme/lamp/zipball/refs/tags/v1" => head.contains("authorization: bearer s3cret"),
+            "/acme/lamp/-/archive/v1/lamp-v1.zip" => head.contains("private-token: s3cret"),
+            "/acme/lamp/archive/v1.zip" => head.contains("authorization: token s3cret"),
+            _ => false,
+        };
+        if known {
+            answer("302 Found", &[("Location", &place), ("Content-Length", "0")], b"")
+        } else {
+            answer("404 Not Found", &[("Content-Length", "0")], b"")
+        }
+    })
+    .await;
+    for (provider, path) in [
+        (SourceProvider::Github, "/acme/lamp/archive/refs/tags/v1.zip"),
+        (SourceProvider::Gitlab, "/acme/lamp/-/archive/v1/lamp-v1.zip"),
+        (SourceProvider::Gitea, "/acme/lamp/archive/v1.zip"),
+    ] {
+        let source = scene.elsewhere(provider, &host.url(path), Some("s3cret")).await;
+        assert_eq!(source.state, SourceState::Ok, "{provider}: {:?}", source.problem);
+        assert_eq!(scene.get(&scene.bought().await, None).await.expect("served"), b"archive");
+        let bare = scene.elsewhere(provider, &host.url(path), None).await;
+        assert_eq!(bare.state, SourceState::Broken, "{provider} without its token");
+    }
+    assert!(store.times() >= 6 && !told.load(Ordering::SeqCst), "another host learns nothing of the token");
+});
+
 on_both!(other_git_hosts_are_asked_in_their_way, |db| async move {
     let scene = Scene::open(&db).await;
     let host = Host::that(|head| {

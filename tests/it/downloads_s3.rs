@@ -1,6 +1,6 @@
 //! Files in a bucket: a real S3 endpoint in this process.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
@@ -17,17 +17,20 @@ use tempfile::TempDir;
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::downloads_scene::{Different, Scene, by, content, file, read, sent, who};
+use crate::{
+    downloads_scene::{Different, Scene, by, content, file, read, sent, who},
+    support::Mintreu,
+};
 
 /// A store with one bucket, until it is switched off.
-struct Store {
+pub(crate) struct Store {
     directory: TempDir,
     address: SocketAddr,
     off: CancellationToken,
 }
 
 impl Store {
-    async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         std::fs::create_dir(directory.path().join("files")).expect("a bucket");
         let mut service = S3ServiceBuilder::new(s3s_fs::FileSystem::new(directory.path()).expect("a file system"));
@@ -46,6 +49,37 @@ impl Store {
             }
         }));
         Self { directory, address, off }
+    }
+
+    /// From now on nobody answers.
+    pub(crate) fn switch_off(&self) {
+        self.off.cancel();
+    }
+
+    /// An installation whose files are in it.
+    pub(crate) fn used_by(&self, mintreu: Mintreu) -> Mintreu {
+        mintreu
+            .env("MINTREU__STORAGE__KIND", "s3")
+            .env("MINTREU__STORAGE__S3__BUCKET", "files")
+            .env("MINTREU__STORAGE__S3__REGION", "us-east-1")
+            .env("MINTREU__STORAGE__S3__ENDPOINT", format!("http://{}", self.address))
+            .env("MINTREU__STORAGE__S3__ACCESS_KEY", "shop")
+            .env("MINTREU__STORAGE__S3__SECRET_KEY", "s3cret")
+            .env("MINTREU__STORAGE__S3__PATH_STYLE", "true")
+    }
+
+    /// The names of what is in it.
+    pub(crate) fn names(&self) -> Vec<String> {
+        fn below(directory: &Path, at: &str, found: &mut Vec<String>) {
+            for entry in std::fs::read_dir(directory).expect("a directory") {
+                let path = entry.expect("an entry").path();
+                let name = format!("{at}{}", path.file_name().expect("a name").to_string_lossy());
+                if path.is_dir() { below(&path, &format!("{name}/"), found) } else { found.push(name) }
+            }
+        }
+        let mut found = Vec::new();
+        below(&self.directory.path().join("files"), "", &mut found);
+        found
     }
 
     fn storage(&self) -> Arc<dyn Storage> {
@@ -118,7 +152,7 @@ on_both!(a_bucket_that_is_away_delivers_nothing, |db| async move {
     let scene = store.scene(&db).await;
     let source = scene.attach(b"hello").await;
     let link = scene.bought().await;
-    store.off.cancel();
+    store.switch_off();
     let answer = scene.fetch_with(&link, who(&scene.buyer), Conditions::default(), true).await;
     assert!(matches!(answer, Err(FetchError::Unavailable)), "{answer:?}");
     assert_eq!(scene.statuses().await, ["failed"]);

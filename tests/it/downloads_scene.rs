@@ -16,7 +16,7 @@ use mintreu::{
     catalog::By,
     db::{Db, DbError},
     downloads::{
-        Answer, Body, Client, Conditions, DownloadOptions, Downloads, Fetch, FetchError, Link, NewFile, Origin,
+        Answer, Body, Client, Conditions, DownloadOptions, Downloads, Editor, Fetch, FetchError, Link, NewFile, Origin,
         OriginOptions, Sent, Source, SourceFields, SourceProvider, StartError, Who, Wish, create_source, source,
     },
     fetch_all,
@@ -38,8 +38,8 @@ use crate::support::{
     sold::{ROOT, Sold},
 };
 
-pub(crate) fn by() -> By {
-    By::actor(Actor::system("tests"))
+pub(crate) fn by() -> Editor {
+    Editor::operator(By::actor(Actor::system("tests")))
 }
 
 pub(crate) fn keyring() -> Keyring {

@@ -119,6 +119,7 @@ fn creating() -> Vec<Route> {
         "/api/admin/products/{id}/plans",
         "/api/admin/coupons",
         "/api/admin/products/{id}/sources",
+        "/api/developer/products/{id}/sources",
         "/api/products/{slug}/download",
         "/api/tickets",
         "/api/tickets/{ticket}/messages",

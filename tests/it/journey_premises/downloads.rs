@@ -17,5 +17,10 @@ pub(super) async fn furnish(premises: &Premises) -> Vec<(&'static str, String)> 
     let source = premises.upload(Method::PUT, &path, &premises.operator, b"PK\x03\x04 a lamp").await;
     let link = premises.make("/api/products/lamp/download", premises.shop.buyer().await, &json!({})).await;
     let token = text(&link["url"]).rsplit('/').next().expect("a token").to_owned();
-    vec![("/api/download/{token}", token), ("/api/admin/sources/{id}", text(&source["id"]))]
+    vec![
+        ("/api/download/{token}", token),
+        ("/api/developer/products/{id}", product.to_owned()),
+        ("/api/admin/sources/{id}", text(&source["id"])),
+        ("/api/developer/sources/{id}", text(&source["id"])),
+    ]
 }

@@ -217,7 +217,7 @@ impl Premises {
     pub(crate) fn body(&self, route: &Route) -> Option<(&'static str, String)> {
         match &route.takes {
             Takes::Nothing => None,
-            Takes::Json(value) | Takes::Fields(value) | Takes::File(value) => {
+            Takes::Json(value) | Takes::Optional(value) | Takes::Fields(value) | Takes::File(value) => {
                 Some(("application/json", self.fill(value)))
             }
             Takes::Form(form) => Some(("application/x-www-form-urlencoded", (*form).to_owned())),
@@ -242,7 +242,7 @@ impl Premises {
 }
 
 /// All that a token may have, but what is for operators.
-const SCOPES: [&str; 8] = [
+const SCOPES: [&str; 10] = [
     "account:read",
     "account:write",
     "orders:read",
@@ -251,6 +251,8 @@ const SCOPES: [&str; 8] = [
     "licenses:write",
     "support:read",
     "support:write",
+    "products:read",
+    "products:write",
 ];
 
 /// Somebody who sells as this developer.

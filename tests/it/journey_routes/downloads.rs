@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{Route, Takes, Who, delete, get, patch, post, push, send};
+use super::{PAGE, Route, Takes, Who, delete, get, patch, post, push, send};
 
 const LOG: &[&str] = &["limit", "after", "before", "product", "user", "status"];
 
@@ -17,23 +17,56 @@ fn source() -> Value {
 }
 
 pub(super) fn routes() -> Vec<Route> {
-    use Who::{Account, Entitled, Operator, Owner};
-    vec![
+    use Who::{Account, Entitled, Operator, Owner, Vendor};
+    let mut all = vec![
         get("/api/products/{slug}/sources", Entitled("licenses:read"), &[]),
-        post("/api/products/{slug}/download", Entitled("licenses:read"), json!({ "source": null, "version": "1.0.0" })),
+        send(
+            Method::POST,
+            "/api/products/{slug}/download",
+            Entitled("licenses:read"),
+            Takes::Optional(json!({ "source": null, "version": "1.0.0" })),
+        ),
         get("/api/download/{token}", Owner("licenses:read"), &[]),
         get("/api/downloads", Account("licenses:read"), LOG),
         get("/api/admin/downloads", Operator, LOG),
-        get("/api/admin/products/{id}/sources", Operator, &[]),
-        post("/api/admin/products/{id}/sources", Operator, source()),
+        get("/api/developer/products", Vendor("products:read"), PAGE),
+    ];
+    all.extend(desk(
+        Operator,
+        Operator,
+        [
+            "/api/admin/products/{id}/sources",
+            "/api/admin/products/{id}/files",
+            "/api/admin/sources/{id}",
+            "/api/admin/sources/{id}/verify",
+        ],
+    ));
+    all.extend(desk(
+        Vendor("products:read"),
+        Vendor("products:write"),
+        [
+            "/api/developer/products/{id}/sources",
+            "/api/developer/products/{id}/files",
+            "/api/developer/sources/{id}",
+            "/api/developer/sources/{id}/verify",
+        ],
+    ));
+    all
+}
+
+/// What is done with sources.
+fn desk(reads: Who, writes: Who, [sources, files, one, verify]: [&'static str; 4]) -> [Route; 7] {
+    [
+        get(sources, reads, &[]),
+        post(sources, writes, source()),
         Route {
             query: &["file_name", "name", "version", "is_primary"],
             with: "file_name=lamp.zip",
-            ..send(Method::PUT, "/api/admin/products/{id}/files", Operator, Takes::Bytes(b"hello"))
+            ..send(Method::PUT, files, writes, Takes::Bytes(b"hello"))
         },
-        get("/api/admin/sources/{id}", Operator, &[]),
-        patch("/api/admin/sources/{id}", Operator, source()),
-        delete("/api/admin/sources/{id}", Operator),
-        push("/api/admin/sources/{id}/verify", Operator),
+        get(one, reads, &[]),
+        patch(one, writes, source()),
+        delete(one, writes),
+        push(verify, writes),
     ]
 }

@@ -49,6 +49,8 @@ pub(crate) enum Takes {
     Nothing,
     /// A good one; `{n}` in its texts stands for a number that no other request has.
     Json(Value),
+    /// The same, which may be left out.
+    Optional(Value),
     /// Fields, as a form or as JSON.
     Fields(Value),
     /// A form of a page.

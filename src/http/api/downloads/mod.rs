@@ -1,7 +1,9 @@
-//! Downloads: links for buyers, files behind the links, and the sources that operators manage.
+//! Downloads: links for buyers, files behind the links, and the sources that operators and vendors manage.
 
+mod desk;
 mod fetch;
 mod logs;
+mod products;
 mod refusals;
 mod sources;
 mod start;
@@ -16,6 +18,7 @@ use axum::{
     routing::{get, post, put},
 };
 
+use self::desk::Side;
 use crate::{
     accounts::Scope,
     app::App,
@@ -53,10 +56,29 @@ pub fn routes(app: &App) -> Router<App> {
         .route("/api/products/{slug}/sources", get(start::sources))
         .route("/api/downloads", get(logs::own))
         .route("/api/admin/downloads", get(logs::all))
+        .merge(operators_desk())
+        .merge(vendors_desk())
+}
+
+/// What operators do.
+fn operators_desk() -> Router<App> {
+    Router::new()
         .route("/api/admin/products/{id}/sources", get(sources::list).post(sources::create))
         .route("/api/admin/products/{id}/files", put(upload::upload))
         .route("/api/admin/sources/{id}", get(sources::show).patch(sources::change).delete(sources::remove))
         .route("/api/admin/sources/{id}/verify", post(sources::verify))
+        .layer(Extension(Side::Operators))
+}
+
+/// What vendors do, with what they sell.
+fn vendors_desk() -> Router<App> {
+    Router::new()
+        .route("/api/developer/products", get(products::list))
+        .route("/api/developer/products/{id}/sources", get(sources::list).post(sources::create))
+        .route("/api/developer/products/{id}/files", put(upload::upload))
+        .route("/api/developer/sources/{id}", get(sources::show).patch(sources::change).delete(sources::remove))
+        .route("/api/developer/sources/{id}/verify", post(sources::verify))
+        .layer(Extension(Side::Vendors))
 }
 
 /// Who asks, for a product's files.

@@ -1,4 +1,4 @@
-//! `/api/admin/products/{product}/sources` and `/api/admin/sources`: where products' files come from.
+//! `…/products/{product}/sources` and `…/sources` at a desk: where products' files come from.
 
 use axum::{
     extract::State,
@@ -7,21 +7,18 @@ use axum::{
 };
 use serde_json::{Map, Value, json};
 
+use super::desk::AtDesk;
 use crate::{
     app::App,
-    catalog::{self, By, EditError},
+    catalog::EditError,
     downloads::{self, Source, SourceFields, SourceId},
     http::{
-        Admin, Context, IdempotencyKey, Json, Kind, Path, Problem,
+        IdempotencyKey, Json, Kind, Path, Problem,
         api::catalog::etag::{IfMatch, answer, tag},
         once,
     },
     kernel::{ProductId, Time},
 };
-
-pub(super) fn by(admin: &Admin, context: &Context) -> By {
-    By { actor: admin.actor(), request_id: Some(context.request_id().to_owned()) }
-}
 
 fn missing() -> Problem {
     Problem::new(Kind::NotFound).detail("there is no such source")
@@ -33,41 +30,41 @@ fn tag_of(source: &Source) -> String {
     tag(source.revision, &[seen, i64::from(source.problem.is_some())])
 }
 
-/// `GET /api/admin/products/{product}/sources`: all of them, which are few.
+/// `GET …/products/{product}/sources`: all of them, which are few.
 pub(super) async fn list(
     State(app): State<App>,
-    _: Admin,
+    desk: AtDesk,
     Path(product): Path<ProductId>,
 ) -> Result<impl IntoResponse, Problem> {
-    catalog::product(&app.db, product).await?.ok_or(EditError::NotFound)?;
-    Ok(Json(json!({ "data": downloads::sources(&app.db, product).await?, "has_more": false, "next_cursor": null })))
+    let sources = downloads::managed_sources(&app.db, product, desk.editor.developer).await?;
+    let sources = sources.ok_or(EditError::NotFound)?;
+    Ok(Json(json!({ "data": sources, "has_more": false, "next_cursor": null })))
 }
 
-/// `GET /api/admin/sources/{id}`
+/// `GET …/sources/{id}`
 pub(super) async fn show(
     State(app): State<App>,
-    _: Admin,
+    desk: AtDesk,
     Path(id): Path<SourceId>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let source = downloads::source(&app.db, id).await?.ok_or_else(missing)?;
+    let source = downloads::managed_source(&app.db, id, desk.editor.developer).await?.ok_or_else(missing)?;
     Ok(answer(&headers, tag_of(&source), source))
 }
 
-/// `POST /api/admin/products/{product}/sources`
+/// `POST …/products/{product}/sources`
 pub(super) async fn create(
     State(app): State<App>,
-    admin: Admin,
-    context: Context,
+    desk: AtDesk,
     Path(product): Path<ProductId>,
     key: IdempotencyKey,
     Json(fields): Json<SourceFields>,
 ) -> Result<Response, Problem> {
-    let (by, rules) = (by(&admin, &context), app.downloads.rules());
-    let scope = format!("{} POST /api/admin/products/{product}/sources", admin.user);
+    let (editor, rules) = (&desk.editor, app.downloads.rules());
+    let scope = format!("{} POST products/{product}/sources", desk.caller.user);
     let body = fields.clone();
     let made = once(&app, key, scope, &body, async |tx| {
-        let made = downloads::create_source(tx, product, fields, rules, &by).await?;
+        let made = downloads::create_source(tx, product, fields, rules, editor).await?;
         Ok::<_, EditError>((StatusCode::CREATED, made))
     });
     let mut made = made.await?;
@@ -76,42 +73,37 @@ pub(super) async fn create(
     Ok(made)
 }
 
-/// `PATCH /api/admin/sources/{id}`
+/// `PATCH …/sources/{id}`
 pub(super) async fn change(
     State(app): State<App>,
-    admin: Admin,
-    context: Context,
+    desk: AtDesk,
     Path(id): Path<SourceId>,
     IfMatch(revision): IfMatch,
     Json(patch): Json<Map<String, Value>>,
 ) -> Result<Response, Problem> {
-    let (by, rules) = (by(&admin, &context), app.downloads.rules());
+    let (editor, rules) = (&desk.editor, app.downloads.rules());
     let changed =
-        app.db.write(async |tx| downloads::patch_source(tx, id, revision, &patch, (rules, &by)).await).await?;
+        app.db.write(async |tx| downloads::patch_source(tx, id, revision, &patch, (rules, editor)).await).await?;
     Ok(answer(&HeaderMap::new(), tag_of(&changed), changed))
 }
 
-/// `DELETE /api/admin/sources/{id}`
+/// `DELETE …/sources/{id}`
 pub(super) async fn remove(
     State(app): State<App>,
-    admin: Admin,
-    context: Context,
+    desk: AtDesk,
     Path(id): Path<SourceId>,
     IfMatch(revision): IfMatch,
 ) -> Result<StatusCode, Problem> {
-    let by = by(&admin, &context);
-    app.db.write(async |tx| downloads::delete_source(tx, id, revision, &by).await).await?;
+    app.db.write(async |tx| downloads::delete_source(tx, id, revision, &desk.editor).await).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// `POST /api/admin/sources/{id}/verify`: has somebody look at it now.
+/// `POST …/sources/{id}/verify`: has somebody look at it now.
 pub(super) async fn verify(
     State(app): State<App>,
-    admin: Admin,
-    context: Context,
+    desk: AtDesk,
     Path(id): Path<SourceId>,
 ) -> Result<StatusCode, Problem> {
-    let by = by(&admin, &context);
-    app.db.write(async |tx| downloads::verify_now(tx, id, &by).await).await?;
+    app.db.write(async |tx| downloads::verify_now(tx, id, &desk.editor).await).await?;
     Ok(StatusCode::ACCEPTED)
 }

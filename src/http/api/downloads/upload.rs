@@ -1,4 +1,4 @@
-//! `PUT /api/admin/products/{product}/files?file_name=…`: a file, as it is, becomes a source of the product.
+//! `PUT …/products/{product}/files?file_name=…` at a desk: a file, as it is, becomes a source of the product.
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use axum::{
 use futures::{StreamExt, stream};
 use serde::Deserialize;
 
-use super::sources::by;
+use super::desk::AtDesk;
 use crate::{
     app::App,
     downloads::{NewFile, UploadError},
-    http::{Admin, Context, Json, Path, Problem, Query},
+    http::{Json, Path, Problem, Query},
     kernel::ProductId,
     storage::{ByteStream, StorageError},
 };
@@ -36,11 +36,10 @@ pub(super) struct Named {
 /// How long the next piece may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// `PUT /api/admin/products/{product}/files`
+/// `PUT …/products/{product}/files`
 pub(super) async fn upload(
     State(app): State<App>,
-    admin: Admin,
-    context: Context,
+    desk: AtDesk,
     Path(product): Path<ProductId>,
     Query(named): Query<Named>,
     headers: HeaderMap,
@@ -53,7 +52,7 @@ pub(super) async fn upload(
     }
     let Named { file_name, name, version, is_primary } = named;
     let new = NewFile { file_name, name, version, is_primary };
-    let source = app.downloads.attach(product, new, pieces(body), &by(&admin, &context)).await?;
+    let source = app.downloads.attach(product, new, pieces(body), &desk.editor).await?;
     let tag = format!("\"{}\"", source.revision);
     Ok((StatusCode::CREATED, [(header::ETAG, tag)], Json(source)).into_response())
 }

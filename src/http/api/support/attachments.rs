@@ -5,7 +5,7 @@
 
 use axum::{
     Extension,
-    body::Bytes,
+    body::{Body, Bytes},
     extract::{State, rejection::BytesRejection},
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -14,13 +14,14 @@ use serde::Deserialize;
 
 use super::{
     gate::{AtDesk, Limits},
-    refusals::bounded,
+    refusals::{bounded, unavailable},
 };
 use crate::{
     accounts::Scope,
     app::App,
     http::{Caller, Json, Kind, Path, Problem, Query, unread},
-    support::{self, Attachment, AttachmentId, FileKind, FileReader},
+    storage::StorageError,
+    support::{self, Attachment, AttachmentId, FileReader},
 };
 
 /// What a file is called.
@@ -41,7 +42,7 @@ pub(super) async fn upload(
     bounded("name", Some(&named.name), 255)?;
     let body = body.map_err(|rejection| unread(&rejection))?;
     let allowance = limits.uploads.check(&caller.user.to_string())?;
-    let file = support::upload(&app.db, &app.support.files, caller.user, (&named.name, &body)).await?;
+    let file = support::upload(&app.db, &app.support.files, caller.user, (&named.name, body)).await?;
     Ok((StatusCode::CREATED, allowance, Json(file)))
 }
 
@@ -67,10 +68,13 @@ pub(super) async fn fetch_at_desk(
 async fn give(app: &App, id: AttachmentId, reader: FileReader) -> Result<Response, Problem> {
     let missing = || Problem::new(Kind::NotFound).detail("there is no such file");
     let file = support::find_attachment(&app.db, id, reader).await?.ok_or_else(missing)?;
-    let bytes = app.support.files.load(FileKind::Attachment, id.uuid()).await.map_err(Problem::internal)?;
-    let bytes = bytes.ok_or_else(|| Problem::internal(format!("the bytes of {id} are gone")))?;
+    let bytes = support::read_attachment(&app.support.files, &file).await.map_err(|error| match error {
+        StorageError::NotFound => Problem::internal(format!("the bytes of {id} are gone")),
+        StorageError::Unavailable(_) | StorageError::Refused(_) | StorageError::Source(_) => unavailable(&error),
+    })?;
     let header = |text: &str| HeaderValue::from_str(text).map_err(Problem::internal);
     let headers = [
+        (header::CONTENT_LENGTH, HeaderValue::from(file.size)),
         (header::CONTENT_TYPE, header(&content_type(&file))?),
         (header::CONTENT_DISPOSITION, header(&disposition(&file.name))?),
         (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
@@ -80,17 +84,16 @@ async fn give(app: &App, id: AttachmentId, reader: FileReader) -> Result<Respons
         ),
         (header::CACHE_CONTROL, HeaderValue::from_static("private, no-store")),
     ];
-    let mut response = (headers, bytes).into_response();
+    let mut response = (headers, Body::from_stream(bytes)).into_response();
     let policy = header::HeaderName::from_static("cross-origin-resource-policy");
     response.headers_mut().insert(policy, HeaderValue::from_static("same-origin"));
     Ok(response)
 }
 
 fn content_type(file: &Attachment) -> String {
-    if file.media_type.starts_with("text/") {
-        format!("{}; charset=utf-8", file.media_type)
-    } else {
-        file.media_type.clone()
+    match support::safe_type(&file.media_type) {
+        "text/plain" => "text/plain; charset=utf-8".to_owned(),
+        kind => kind.to_owned(),
     }
 }
 

@@ -5,11 +5,11 @@ use std::{sync::Arc, time::Duration};
 use axum::{extract::FromRequestParts, http::request::Parts};
 
 use crate::{
-    accounts::{Role, Scope},
+    accounts::Scope,
     app::App,
     flags::{self, SUPPORT_TICKETS, Switch},
-    http::{Admin, Caller, Kind, Limiter, Problem},
-    support::{self, Agent},
+    http::{Admin, Caller, Limiter, Problem, Vendor},
+    support::Agent,
 };
 
 /// Whose desk a route is.
@@ -37,13 +37,8 @@ impl FromRequestParts<App> for AtDesk {
                 Ok(Self { agent: Agent::operator(caller.user), caller })
             }
             Side::Developers => {
-                let caller = <Caller as FromRequestParts<App>>::from_request_parts(parts, app).await?;
-                let refused = || Problem::new(Kind::Forbidden).detail("this is for developers who sell here");
-                if caller.role != Role::Developer {
-                    return Err(refused());
-                }
+                let Vendor { caller, developer } = Vendor::from_request_parts(parts, app).await?;
                 caller.require(if parts.method.is_safe() { Scope::SupportRead } else { Scope::SupportWrite })?;
-                let developer = support::developer_of(&app.db, caller.user).await?.ok_or_else(refused)?;
                 Ok(Self { agent: Agent::of(caller.user, developer), caller })
             }
         }

@@ -40,7 +40,7 @@ pub(super) async fn receive(
         };
         Problem::new(Kind::Unauthorized).detail(detail)
     })?;
-    let (id, duplicate) = match support::deliver(&app.db, &app.support.files, &body).await? {
+    let (id, duplicate) = match support::deliver(&app.db, &app.support.files, body).await? {
         Delivered::Kept(id) => (id, false),
         Delivered::Again(id) => (id, true),
     };

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::{
     catalog::Flaw,
     http::{Kind, Problem},
+    storage::StorageError,
     support::{DeliverError, EditError, ListError, TicketError, Unwelcome, UploadError},
 };
 
@@ -55,7 +56,7 @@ impl From<UploadError> for Problem {
                 Self::new(Kind::UnsupportedMediaType).detail(text)
             }
             UploadError::TooMany => Self::new(Kind::Conflict).detail(text),
-            UploadError::Io(error) => Self::internal(error),
+            UploadError::Storage(error) => unavailable(&error),
             UploadError::Db(error) => error.into(),
         }
     }
@@ -66,10 +67,17 @@ impl From<DeliverError> for Problem {
         match error {
             DeliverError::Empty => Self::new(Kind::MalformedBody).detail(error.to_string()),
             // Whoever delivers it has it still.
-            DeliverError::Io(error) => Self::internal(error).retry_after(Duration::from_mins(1)),
+            DeliverError::Storage(error) => unavailable(&error),
             DeliverError::Db(error) => error.into(),
         }
     }
+}
+
+/// Files can be neither kept nor read.
+pub(super) fn unavailable(error: &StorageError) -> Problem {
+    tracing::error!(%error, "the storage neither keeps nor gives files of tickets");
+    let problem = Problem::new(Kind::StorageUnavailable).detail("files can be neither kept nor read at the moment");
+    problem.retry_after(Duration::from_mins(1))
 }
 
 /// Not there, or not theirs: nobody learns which.
