@@ -1,6 +1,7 @@
 //! Files in a directory of this machine.
 
 use std::{
+    hash::{BuildHasher, Hasher, RandomState},
     io::{self, SeekFrom},
     ops::Range,
     path::{Path, PathBuf},
@@ -24,6 +25,8 @@ const PIECE: usize = 256 << 10;
 #[derive(Debug)]
 pub struct LocalStorage {
     root: PathBuf,
+    /// Tells this process apart from others that write here, or did and were killed.
+    mark: u64,
     /// Tells files apart that are being written.
     writing: AtomicU64,
 }
@@ -32,7 +35,8 @@ impl LocalStorage {
     /// The directory at `root`.
     #[must_use]
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into(), writing: AtomicU64::new(0) }
+        let mark = RandomState::new().build_hasher().finish();
+        Self { root: root.into(), mark, writing: AtomicU64::new(0) }
     }
 
     fn path(&self, key: &ObjectKey) -> PathBuf {
@@ -57,7 +61,7 @@ impl LocalStorage {
             fs::DirBuilder::new().recursive(true).mode(for_directories).create(parent).await?;
             // No key begins with a dot, so nobody can ask for what is half written.
             let number = self.writing.fetch_add(1, Ordering::Relaxed);
-            let part = parent.join(format!(".part-{}-{number}", std::process::id()));
+            let part = parent.join(format!(".part-{:016x}-{number}", self.mark));
             let opened = fs::OpenOptions::new().write(true).create_new(true).mode(for_files).open(&part).await;
             match opened {
                 // Whoever removed the last file in the directory removed that too.

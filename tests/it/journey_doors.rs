@@ -5,7 +5,7 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 
 use crate::{
-    journey_premises::{Premises, sent},
+    journey_premises::{Premises, SCOPES, sent},
     journey_routes::{Route, Takes, Who, routes},
     journey_shop::problem,
     support::sign_in,
@@ -120,14 +120,28 @@ on_both!(what_belongs_to_somebody_else_is_not_there, |db| async move {
     }
 });
 
+/// Makes an access token.
+async fn token(premises: &Premises, cookie: &str, wanted: &Value) -> String {
+    let request = premises.ask(Method::POST, "/api/account/tokens").header("cookie", cookie).json(wanted);
+    let made: Value = sent(premises, request).await.1.json().await.expect("JSON");
+    made["token"].as_str().unwrap_or_else(|| panic!("no token: {made}")).to_owned()
+}
+
 on_both!(a_token_opens_what_it_was_made_for_and_no_more, |db| async move {
     let premises = Premises::on(&db).await;
     let owner = premises.shop.buyer().await;
+    // All that an operator has, but for being one.
+    let everything = serde_json::json!({ "name": "all", "scopes": SCOPES });
+    let operators = token(&premises, &premises.operator.cookie, &everything).await;
     for route in routes() {
         let (Who::Account(scope) | Who::Owner(scope) | Who::Entitled(scope) | Who::Vendor(scope)) = route.who else {
             if matches!(route.who, Who::Session | Who::OwnSession) {
                 let request = premises.good(&route).bearer_auth(&premises.token);
                 refused(&premises, request, "a token where a session is wanted", 403, "forbidden").await;
+            }
+            if route.who == Who::Operator {
+                let (told, answer) = sent(&premises, premises.good(&route).bearer_auth(&operators)).await;
+                assert_eq!(problem(answer, 403, "forbidden").await["scope"], "admin", "{told}");
             }
             continue;
         };
@@ -135,10 +149,8 @@ on_both!(a_token_opens_what_it_was_made_for_and_no_more, |db| async move {
         let other = others.into_iter().find(|other| *other != scope).expect("another");
         let made = serde_json::json!({ "name": "other", "scopes": [other] });
         let cookie = if matches!(route.who, Who::Vendor(_)) { &premises.vendor.cookie } else { &owner.cookie };
-        let request = premises.ask(Method::POST, "/api/account/tokens").header("cookie", cookie).json(&made);
-        let token: Value = sent(&premises, request).await.1.json().await.expect("JSON");
-        let token = token["token"].as_str().expect("a token");
-        let request = premises.good(&route).bearer_auth(token);
+        let token = token(&premises, cookie, &made).await;
+        let request = premises.good(&route).bearer_auth(&token);
         let (told, answer) = sent(&premises, request).await;
         assert_eq!(answer.status(), 403, "{told}");
         assert_eq!(problem(answer, 403, "forbidden").await["scope"], scope, "{told}");

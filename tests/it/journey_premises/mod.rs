@@ -242,7 +242,7 @@ impl Premises {
 }
 
 /// All that a token may have, but what is for operators.
-const SCOPES: [&str; 10] = [
+pub(crate) const SCOPES: [&str; 10] = [
     "account:read",
     "account:write",
     "orders:read",
