@@ -1,5 +1,7 @@
 //! Every door of the shop, tried by those who may not come in.
 
+use std::collections::BTreeSet;
+
 use mintreu::accounts::Role;
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
@@ -8,7 +10,7 @@ use crate::{
     journey_premises::{Premises, SCOPES, sent},
     journey_routes::{Route, Takes, Who, routes},
     journey_shop::problem,
-    support::sign_in,
+    support::{Person, sign_in},
 };
 
 /// Sends a request that must be refused so.
@@ -67,6 +69,14 @@ on_both!(customers_and_vendors_are_no_operators, |db| async move {
     }
 });
 
+/// What somebody's list names.
+async fn ids(premises: &Premises, route: &Route, who: &Person) -> BTreeSet<String> {
+    let (told, answer) = sent(premises, premises.good(route).header("cookie", &who.cookie)).await;
+    let list: Value = answer.json().await.expect("JSON");
+    let data = list["data"].as_array().unwrap_or_else(|| panic!("{told}: {list}"));
+    data.iter().map(|one| one["id"].to_string()).collect()
+}
+
 on_both!(customers_and_operators_are_no_vendors, |db| async move {
     let premises = Premises::on(&db).await;
     let owner = premises.shop.buyer().await.cookie.clone();
@@ -81,10 +91,10 @@ on_both!(customers_and_operators_are_no_vendors, |db| async move {
             let request = premises.good(route).header("cookie", &premises.rival.cookie);
             refused(&premises, request, "another vendor", 404, "not-found").await;
         } else {
-            let request = premises.good(route).header("cookie", &premises.rival.cookie);
-            let (told, answer) = sent(&premises, request).await;
-            let list: Value = answer.json().await.expect("JSON");
-            assert_eq!(list["data"], Value::Array(Vec::new()), "{told}");
+            // Each has a list of their own.
+            let (own, rivals) =
+                (ids(&premises, route, &premises.vendor).await, ids(&premises, route, &premises.rival).await);
+            assert!(!own.is_empty() && own.is_disjoint(&rivals), "{}: {own:?}, {rivals:?}", route.path);
         }
         tried += 1;
     }

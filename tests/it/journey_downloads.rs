@@ -153,7 +153,10 @@ on_both!(a_store_that_is_away_is_told_and_nothing_counts_as_delivered, |db| asyn
     assert_eq!(known["state"], "ok", "an outage flags nothing at once: {known}");
     let sources = format!("/api/developer/products/{}/sources", made["product"].as_str().expect("an id"));
     let listed = scene.got(&sources, &vendor.cookie).await;
-    assert_eq!(listed["data"].as_array().map(Vec::len), Some(1), "what was not kept is not there: {listed}");
+    let states: Vec<_> = listed["data"].as_array().expect("a list").iter().map(|one| &one["state"]).collect();
+    assert_eq!(states, ["uploading", "ok"], "what was not kept waits to be cleaned up");
+    let offered = scene.got("/api/products/sandbox-license/sources", &buyer.cookie).await;
+    assert_eq!(offered["data"].as_array().map(Vec::len), Some(1), "and is not offered: {offered}");
     assert_eq!(log(&scene, &admin).await, ["failed", "failed", "failed"]);
     assert_eq!(scene.number("SELECT downloads FROM products WHERE slug = 'sandbox-license'").await, 0);
 });

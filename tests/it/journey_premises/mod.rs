@@ -6,6 +6,7 @@ mod support;
 use std::{
     collections::BTreeMap,
     sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
 };
 
 use mintreu::{accounts::Role, catalog::BillingCycle, db::Db};
@@ -290,6 +291,16 @@ pub(crate) fn told(request: &reqwest::Request) -> String {
 pub(crate) async fn sent(premises: &Premises, request: RequestBuilder) -> (String, Response) {
     let request = request.build().expect("a request");
     let told = told(&request);
-    let answer = premises.shop.client.execute(request).await.unwrap_or_else(|error| panic!("{told}: {error}"));
-    (told, answer)
+    let mut tries = 0;
+    loop {
+        // Without its body nothing can be sent again; those that are streamed are sent elsewhere.
+        let again = request.try_clone().expect("a request that can be sent again");
+        match premises.shop.client.execute(again).await {
+            Ok(answer) => return (told, answer),
+            // So many connections leave no port for a moment; whoever was not connected has asked nothing.
+            Err(error) if error.is_connect() && tries < 300 => tries += 1,
+            Err(error) => panic!("{told}: {error:?}"),
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
 }

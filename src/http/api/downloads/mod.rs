@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// The largest body that asks for a link, in bytes.
-const BODY: usize = 4 << 10;
+const BODY: usize = 16 << 10;
 
 /// How often links are asked for and used. A link's own number of uses is another matter: this bounds the log.
 #[derive(Debug)]
