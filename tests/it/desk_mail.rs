@@ -28,7 +28,7 @@ on_both!(an_answer_by_mail_is_a_message_once, |test| async move {
     let mut again = raw.clone();
     again.splice(0..0, b"Received: by another server\r\n".iter().copied());
     for raw in [&raw, &again] {
-        let delivered = support::deliver(&scene.db, &scene.desk.files, raw.to_vec().into()).await.expect("kept");
+        let delivered = support::deliver(&scene.db, &scene.desk.files, raw.clone().into()).await.expect("kept");
         let Delivered::Again(known) = delivered else { panic!("{delivered:?}") };
         assert_eq!(scene.handle(known).await, None);
     }
