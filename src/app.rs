@@ -6,12 +6,14 @@ use crate::{
     accounts::Passwords,
     config::Profile,
     db::Db,
+    downloads::Downloads,
     flags::{Registry, Switch},
     kernel::{Currency, seal::Keyring},
     licenses::{CallLimits, KeyMaker, LicenseCache},
     notifications::Mailer,
     orders::Policy,
     payments::{Intake, Providers, sandbox::Sandbox},
+    support,
     usage::Usage,
 };
 
@@ -40,6 +42,8 @@ pub struct Parts {
     pub license_cache: LicenseCache,
     /// How often programs may ask about licences.
     pub license_limits: CallLimits,
+    /// Products' files, and who gets them.
+    pub downloads: Downloads,
     /// The payment providers that are on, the preferred first.
     pub providers: Providers,
     /// What verifies and stores their events.
@@ -48,6 +52,8 @@ pub struct Parts {
     pub sandbox: Option<Sandbox>,
     /// The shop's rules.
     pub shop: Arc<Shop>,
+    /// The support desk.
+    pub support: Arc<support::Desk>,
 }
 
 impl std::ops::Deref for App {

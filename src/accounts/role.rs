@@ -35,6 +35,14 @@ text_enum! {
         LicensesRead = "licenses:read",
         /// Change licences.
         LicensesWrite = "licenses:write",
+        /// See tickets.
+        SupportRead = "support:read",
+        /// Open tickets, write on them, and answer them where one may.
+        SupportWrite = "support:write",
+        /// For developers: see what they sell, and where its files come from.
+        ProductsRead = "products:read",
+        /// For developers: upload files of what they sell, and change where they come from.
+        ProductsWrite = "products:write",
         /// Everything that an operator may; of use only to one.
         Admin = "admin",
     }

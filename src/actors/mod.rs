@@ -47,6 +47,7 @@
 
 pub mod accounts;
 mod capability;
+pub mod downloads;
 mod inbox;
 pub mod licensing;
 mod mailbox;
@@ -58,9 +59,12 @@ mod root;
 mod run;
 mod service;
 mod shard;
+mod source_letters;
 mod status;
 mod supervisor;
+pub mod support;
 mod system;
+mod ticket_letters;
 
 pub use capability::{Capability, Handle};
 pub use policy::{Backoff, Policy};

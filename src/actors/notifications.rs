@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::{Capability, order_letters};
+use super::{Capability, order_letters, source_letters, ticket_letters};
 use crate::{
     accounts::{self, Account, ProofToMail, Purpose},
     app::{App, Shop},
@@ -16,6 +16,7 @@ use crate::{
         AlreadyRegisteredLetter, ClaimPurchasesLetter, Letter, Letterhead, MailError, Mailer, Notice,
         PasswordChangedLetter, ResetPasswordLetter, Unwritable, VerifyEmailLetter, Write,
     },
+    support,
 };
 
 /// What a shard owns.
@@ -25,6 +26,7 @@ pub struct Notifications {
     pub(super) keys: Keyring,
     pub(super) license_keys: KeyMaker,
     pub(super) shop: Arc<Shop>,
+    pub(super) support: Arc<support::Desk>,
 }
 
 impl Notifications {
@@ -83,7 +85,13 @@ async fn gather(state: &Notifications, db: &Db, notice: &Notice) -> Result<Vec<L
         Notice::LicenseExpiring { license, days } => order_letters::license_expiring(state, db, license, days).await,
         Notice::RenewalFailed { subscription, .. } => order_letters::renewal_failed(state, db, subscription).await,
         Notice::SubscriptionEnded { subscription } => order_letters::subscription_ended(state, db, subscription).await,
+        Notice::SourceBroken { source } => source_letters::source_broken(state, db, source).await,
         Notice::OrderNeedsAttention { order } => order_letters::order_needs_attention(state, db, order).await,
+        Notice::TicketOpened { ticket } => ticket_letters::opened(state, db, ticket).await,
+        Notice::TicketReplied { ticket, message } => ticket_letters::replied(state, db, ticket, message).await,
+        Notice::TicketAnswered { ticket, message } => ticket_letters::answered(state, db, ticket, message).await,
+        Notice::TicketSolved { ticket } => ticket_letters::solved(state, db, ticket).await,
+        Notice::TicketLate { ticket, resolution } => ticket_letters::late(state, db, ticket, resolution).await,
     }
 }
 
@@ -121,6 +129,7 @@ pub fn capability(app: &App) -> Capability<Notifications> {
         keys: app.keys.clone(),
         license_keys: app.license_keys.clone(),
         shop: Arc::clone(&app.shop),
+        support: Arc::clone(&app.support),
     };
     let handlers = Handlers::new(app.db.clone()).external::<Notice>();
     Capability::new("notifications", move || state.clone(), Arc::new(handlers))

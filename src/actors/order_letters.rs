@@ -3,10 +3,11 @@
 
 use super::notifications::Notifications;
 use crate::{
-    accounts,
+    accounts, catalog,
     db::Db,
+    downloads::{self, Offered},
     jobs::Failure,
-    kernel::{LicenseId, Money, OrderId, SubscriptionId, UserId},
+    kernel::{LicenseId, Money, OrderId, ProductId, SubscriptionId, UserId},
     licenses,
     notifications::{
         Letter, LicenseExpiringLetter, OrderFulfilledLetter, OrderLine, OrderNeedsAttentionLetter, OrderRefundedLetter,
@@ -26,6 +27,29 @@ async fn name(db: &Db, user: Option<UserId>) -> Result<Option<String>, Failure> 
     Ok(accounts::find_any_account(db, user).await?.map(|account| account.name))
 }
 
+/// How many files of a product a letter names.
+const MOST_FILES: usize = 5;
+
+/// The first files that a product offers, and where all of them are.
+async fn files_of(
+    state: &Notifications,
+    db: &Db,
+    product: ProductId,
+) -> Result<(Vec<String>, Option<String>), Failure> {
+    let offered = downloads::offered(db, product).await?;
+    if offered.is_empty() {
+        return Ok((Vec::new(), None));
+    }
+    let named = |file: Offered| match file.version.as_str() {
+        "" => file.name,
+        version => format!("{} ({version})", file.name),
+    };
+    let files = offered.into_iter().take(MOST_FILES).map(named).collect();
+    let product = catalog::product(db, product).await?;
+    let place = |slug: &str| format!("{}/api/products/{slug}/sources", state.shop.public_url);
+    Ok((files, product.map(|product| place(&product.fields.slug))))
+}
+
 /// What a paid order gave; for a guest, how to take it into an account.
 pub(super) async fn order_fulfilled(state: &Notifications, db: &Db, id: OrderId) -> Letters {
     let Some(order) = orders::find_any(db, id).await? else { return Ok(Vec::new()) };
@@ -33,13 +57,19 @@ pub(super) async fn order_fulfilled(state: &Notifications, db: &Db, id: OrderId)
         return Ok(Vec::new());
     }
     let licenses = licenses::of_order(db, &state.license_keys, id).await.map_err(Failure::retry)?;
-    let line = |item: orders::Item| OrderLine {
-        keys: licenses.iter().filter(|it| it.order_item == item.id).filter_map(|it| it.license_key.clone()).collect(),
-        title: item.title,
-        plan: item.plan_name,
-        quantity: item.quantity,
-    };
-    let lines = orders::items(db, id).await?.into_iter().map(line).collect();
+    let mut lines = Vec::new();
+    for item in orders::items(db, id).await? {
+        let keys = licenses.iter().filter(|it| it.order_item == item.id).filter_map(|it| it.license_key.clone());
+        let (files, downloads) = files_of(state, db, item.product_id).await?;
+        lines.push(OrderLine {
+            keys: keys.collect(),
+            title: item.title,
+            plan: item.plan_name,
+            quantity: item.quantity,
+            files,
+            downloads,
+        });
+    }
     let proof = match order.user_id {
         Some(_) => None,
         None => accounts::claim_of_guest(db, order.tenant_id).await?,

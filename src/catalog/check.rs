@@ -15,33 +15,33 @@ const LONGEST_OBJECT: usize = 16 << 10;
 
 /// Gathers everything that is wrong, so that it is told at once.
 #[derive(Debug, Default)]
-pub(super) struct Checks(Vec<Flaw>);
+pub(crate) struct Checks(Vec<Flaw>);
 
 impl Checks {
-    pub(super) fn add(&mut self, field: &str, detail: impl Into<String>) {
+    pub(crate) fn add(&mut self, field: &str, detail: impl Into<String>) {
         self.0.push(Flaw::new(format!("#/{field}"), detail));
     }
 
     /// Adds the flaw unless `holds`.
-    pub(super) fn must(&mut self, holds: bool, field: &str, detail: &str) {
+    pub(crate) fn must(&mut self, holds: bool, field: &str, detail: &str) {
         if !holds {
             self.add(field, detail);
         }
     }
 
-    pub(super) fn done(self) -> Result<(), EditError> {
+    pub(crate) fn done(self) -> Result<(), EditError> {
         if self.0.is_empty() { Ok(()) } else { Err(EditError::Invalid(self.0)) }
     }
 
     /// A text of one line.
-    pub(super) fn line(&mut self, field: &str, text: &str, length: RangeInclusive<usize>) {
+    pub(crate) fn line(&mut self, field: &str, text: &str, length: RangeInclusive<usize>) {
         self.length(field, text, length);
         self.must(!text.chars().any(char::is_control), field, "a line of text, without control characters");
         self.must(text.trim() == text, field, "without blanks at its ends");
     }
 
     /// A text of any number of lines.
-    pub(super) fn text(&mut self, field: &str, text: &str, length: RangeInclusive<usize>) {
+    pub(crate) fn text(&mut self, field: &str, text: &str, length: RangeInclusive<usize>) {
         self.length(field, text, length);
         let control = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
         self.must(!text.chars().any(control), field, "a text without control characters other than line ends and tabs");
@@ -54,12 +54,12 @@ impl Checks {
         }
     }
 
-    pub(super) fn slug(&mut self, field: &str, slug: &str) {
+    pub(crate) fn slug(&mut self, field: &str, slug: &str) {
         self.must(is_slug(slug), field, "1 to 80 of a-z, 0-9 and single hyphens between them, e.g. `night-lamp`");
     }
 
     /// An address of the web.
-    pub(super) fn url(&mut self, field: &str, url: Option<&str>) {
+    pub(crate) fn url(&mut self, field: &str, url: Option<&str>) {
         let Some(url) = url else { return };
         let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
         let sane = host.is_some_and(|host| host.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '['))
@@ -72,7 +72,7 @@ impl Checks {
     }
 
     /// An address of the web, or a path of this shop.
-    pub(super) fn url_or_path(&mut self, field: &str, url: Option<&str>) {
+    pub(crate) fn url_or_path(&mut self, field: &str, url: Option<&str>) {
         match url {
             Some(path) if path.starts_with('/') => {
                 let sane = path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-_.~%".contains(&b));
@@ -83,20 +83,20 @@ impl Checks {
         }
     }
 
-    pub(super) fn number(&mut self, field: &str, number: Option<i64>, range: RangeInclusive<i64>) {
+    pub(crate) fn number(&mut self, field: &str, number: Option<i64>, range: RangeInclusive<i64>) {
         if number.is_some_and(|number| !range.contains(&number)) {
             self.add(field, format!("{} to {}", range.start(), range.end()));
         }
     }
 
     /// A JSON object of a bearable size. PostgreSQL's texts hold no NUL, which JSON writes as an escape: it may stay.
-    pub(super) fn object(&mut self, field: &str, object: &Map<String, Value>) {
+    pub(crate) fn object(&mut self, field: &str, object: &Map<String, Value>) {
         let size = serde_json::to_string(object).map_or(usize::MAX, |text| text.len());
         self.must(size <= LONGEST_OBJECT, field, "an object of 16 KiB at most");
     }
 
     /// At most `most` different ones, each a slug or an id.
-    pub(super) fn names(&mut self, field: &str, names: &[String], most: usize) {
+    pub(crate) fn names(&mut self, field: &str, names: &[String], most: usize) {
         self.must(names.len() <= most, field, "too many");
         for (index, name) in names.iter().enumerate().take(most) {
             let sane =
@@ -107,7 +107,9 @@ impl Checks {
     }
 }
 
-pub(super) fn is_slug(slug: &str) -> bool {
+/// Whether a text is a slug: 1 to 80 of a-z, 0-9 and single hyphens between them.
+#[must_use]
+pub fn is_slug(slug: &str) -> bool {
     slug.len() <= LONGEST_SLUG
         && slug
             .split('-')

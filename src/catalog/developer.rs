@@ -244,6 +244,11 @@ pub(super) async fn change_developer(
     Ok(Developer { fields, revision: current.revision + 1, updated_at: now, ..current })
 }
 
+/// As which developer somebody sells, if they do.
+pub async fn developer_of(db: &Db, user: UserId) -> Result<Option<DeveloperId>, DbError> {
+    fetch_optional!(db, sqlx::query_scalar("SELECT id FROM developers WHERE user_id = $1").bind(user))
+}
+
 /// Removes a developer that has no products.
 pub async fn delete_developer(tx: &mut Tx, id: DeveloperId, revision: i64, by: &By) -> Result<(), EditError> {
     const USED: &str = "the developer has products or sales; archive the products instead";

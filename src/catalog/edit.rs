@@ -27,7 +27,7 @@ impl By {
     }
 
     /// An entry that holds of `before` and `after` what differs.
-    pub(super) fn entry<T: Serialize>(
+    pub(crate) fn entry<T: Serialize>(
         &self,
         action: &'static str,
         object: (&'static str, String),
@@ -84,12 +84,12 @@ pub enum EditError {
 }
 
 impl EditError {
-    pub(super) fn flaw(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+    pub(crate) fn flaw(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
         Self::Invalid(vec![Flaw::new(pointer, detail)])
     }
 
     /// What a write's refusal by the database means, where two edits raced past the checks before it.
-    pub(super) fn of_write(error: DbError, unique: &'static str, foreign: &'static str) -> Self {
+    pub(crate) fn of_write(error: DbError, unique: &'static str, foreign: &'static str) -> Self {
         match error {
             DbError::Unique(_) => Self::Taken(unique),
             DbError::ForeignKey(_) => Self::Refused(foreign),
@@ -108,7 +108,7 @@ pub(super) fn fields<T: Serialize>(value: &T) -> Map<String, Value> {
 }
 
 /// `current` with a JSON merge patch ([RFC 7396](https://www.rfc-editor.org/rfc/rfc7396)) laid over it.
-pub(super) fn patched<T: Serialize + DeserializeOwned>(
+pub(crate) fn patched<T: Serialize + DeserializeOwned>(
     current: &T,
     patch: &Map<String, Value>,
 ) -> Result<T, EditError> {

@@ -26,10 +26,14 @@ pub use browse::{Browse, BrowseError, Card, Cursor, CursorError, Named, Rating, 
 pub use category::{
     Category, CategoryFields, MAX_DEPTH, categories, category, create_category, delete_category, patch_category,
 };
+pub(crate) use check::Checks;
+pub use check::is_slug;
 pub use coupon::{Coupon, CouponFields, coupon, coupons, create_coupon, delete_coupon, patch_coupon};
 pub use developer::{
-    Developer, DeveloperFields, HOUSE, create_developer, delete_developer, developer, developers, patch_developer,
+    Developer, DeveloperFields, HOUSE, create_developer, delete_developer, developer, developer_of, developers,
+    patch_developer,
 };
+pub(crate) use edit::patched;
 pub use edit::{By, EditError, Flaw};
 pub use page::{CategoryNode, Offered, ProductPage, category_tree, product_page};
 pub use plan::{BillingCycle, LicenseType, Limits};
@@ -37,7 +41,8 @@ pub use plan_edit::{MAX_PRICE, Plan, PlanFields, create_plan, delete_plan, patch
 pub use product::{Product, ProductArchived, ProductFields, ProductPublished, ProductStatus, ProductType};
 pub use quote::{CouponProblem, ItemProblem, Line, Quote, QuoteError, QuoteRequest, Wanted, quote};
 pub use redeem::{redeem_coupon, release_coupon};
-pub use shelve::{create_product, delete_product, patch_product, product, products};
+pub use search::{Questions, Words};
+pub use shelve::{create_product, delete_product, patch_product, product, products, products_of};
 pub use transfer::{
     Counts, ExportError, Format, ImportError, ImportMode, Imported, Kind as RecordKind, export, import,
 };

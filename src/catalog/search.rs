@@ -4,19 +4,19 @@
 
 /// Words that were typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Words(Vec<String>);
+pub struct Words(Vec<String>);
 
 /// A question in one database's language, in the order of rank: a product is as good as the first that it answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Questions {
+pub struct Questions {
     /// All words stand in the title as they were typed.
-    pub(super) exact_title: String,
+    pub exact_title: String,
     /// In the title, the last word perhaps unfinished.
-    pub(super) title: String,
+    pub title: String,
     /// In the title or the short description.
-    pub(super) short: String,
+    pub short: String,
     /// Anywhere.
-    pub(super) anywhere: String,
+    pub anywhere: String,
 }
 
 impl Words {
@@ -24,17 +24,21 @@ impl Words {
     const LONGEST: usize = 50;
 
     /// The words of a text; the first ten.
-    pub(super) fn of(text: &str) -> Self {
+    #[must_use]
+    pub fn of(text: &str) -> Self {
         let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
         Self(words.take(Self::MOST).map(|word| word.to_lowercase().chars().take(Self::LONGEST).collect()).collect())
     }
 
-    pub(super) const fn is_empty(&self) -> bool {
+    /// Whether nothing was typed that can be looked for.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// For FTS5: <https://www.sqlite.org/fts5.html#full_text_query_syntax>.
-    pub(super) fn sqlite(&self) -> Questions {
+    #[must_use]
+    pub fn sqlite(&self) -> Questions {
         let all: Vec<String> = self.0.iter().map(|word| format!("\"{word}\"")).collect();
         let (exact, open) = (all.join(" "), format!("{} *", all.join(" ")));
         Questions {
@@ -46,7 +50,8 @@ impl Words {
     }
 
     /// For `to_tsquery`: <https://www.postgresql.org/docs/current/datatype-textsearch.html#DATATYPE-TSQUERY>.
-    pub(super) fn postgres(&self) -> Questions {
+    #[must_use]
+    pub fn postgres(&self) -> Questions {
         let ask = |suffix: &str, last: &str| {
             let count = self.0.len();
             let word = |(index, word): (usize, &String)| {

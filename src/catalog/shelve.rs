@@ -76,6 +76,18 @@ pub async fn products(
     Ok(Page::of(rows, &page, |row| row.id).map(Product::from))
 }
 
+/// What a developer sells, published or not: the newest first.
+pub async fn products_of(
+    db: &Db,
+    developer: DeveloperId,
+    page: PageRequest<ProductId>,
+) -> Result<Page<Product>, DbError> {
+    let Listing { text, cursor } = tail(select_products!("WHERE p.developer_id = $1"), "p.id", 2, &page);
+    let rows: Vec<ProductRow> =
+        fetch_all!(db, sqlx::query_as(AssertSqlSafe(text.as_str())).bind(developer).bind(cursor).bind(page.fetch()))?;
+    Ok(Page::of(rows, &page, |row| row.id).map(Product::from))
+}
+
 /// All products.
 pub(super) async fn all_products(db: &Db) -> Result<Vec<Product>, DbError> {
     let rows: Vec<ProductRow> = fetch_all!(db, sqlx::query_as(select_products!("")))?;

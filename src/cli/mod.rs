@@ -15,6 +15,7 @@ mod migrate;
 mod open;
 mod output;
 mod serve;
+mod support;
 mod users;
 mod webhooks;
 
@@ -88,6 +89,9 @@ enum Command {
     /// Look at licences, suspend, resume and revoke them.
     #[command(subcommand)]
     Licenses(licenses::Licenses),
+    /// Take in mails for the support desk.
+    #[command(subcommand)]
+    Support(support::Support),
     /// Verify, list and export the audit trail.
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -133,6 +137,7 @@ async fn run(cli: Cli, output: Output) -> Result<ExitCode, Failure> {
         Command::Users(command) => command.run(&loaded?, output).await,
         Command::Webhooks(command) => command.run(&loaded?, output).await,
         Command::Licenses(command) => command.run(&loaded?, output).await,
+        Command::Support(command) => command.run(loaded, output).await,
         Command::Audit(command) => command.run(&loaded?, output).await,
         Command::Catalog(command) => command.run(&loaded?, output).await,
         Command::Doctor => doctor::run(loaded, output).await,

@@ -5,10 +5,12 @@ use std::{path::Path, sync::Arc, time::Duration};
 use super::Failure;
 use crate::{
     accounts::Passwords,
-    config::{Config, ConfigError, KEY_FILE, MailKind, Profile, Sources},
+    config::{Config, ConfigError, KEY_FILE, MailKind, Profile, Sources, StorageKind},
     db::{Db, DbError, DbOptions, GroupLimits, OpenError, SchemaState},
     kernel::{IdSource, SystemClock, seal::Keyring},
     notifications::{MailTo, Mailer},
+    storage::{LocalStorage, S3Options, S3Storage, Storage, Stores},
+    support::{Desk, Policy, Targets},
 };
 
 /// The configuration of this process.
@@ -131,4 +133,47 @@ pub(super) fn mailer(config: &Config) -> Result<Mailer, Failure> {
         }
     };
     Mailer::new(mail.smtp.from.as_str(), to).map_err(Failure::usage)
+}
+
+/// Where files are.
+pub(in crate::cli) fn stores(config: &Config) -> Stores {
+    let (storage, s3) = (&config.storage, &config.storage.s3);
+    let bucket = (!s3.bucket.is_empty()).then(|| {
+        let bucket = S3Storage::new(S3Options {
+            bucket: s3.bucket.clone(),
+            region: s3.region.clone(),
+            endpoint: Some(s3.endpoint.clone()).filter(|endpoint| !endpoint.is_empty()),
+            access_key: s3.access_key.clone(),
+            secret_key: s3.secret_key.clone(),
+            path_style: s3.path_style,
+            patience: config.downloads.timeout,
+        });
+        Arc::new(bucket) as Arc<dyn Storage>
+    });
+    Stores {
+        local: Arc::new(LocalStorage::new(&storage.local.path)),
+        s3: bucket,
+        prefers_s3: storage.kind == StorageKind::S3,
+    }
+}
+
+/// The support desk.
+pub(super) fn support_desk(config: &Config) -> Desk {
+    let section = &config.support;
+    let each = |of: &crate::config::SupportTargets| [of.low, of.normal, of.high, of.urgent];
+    let contact = if section.contact.is_empty() { &section.mail_address } else { &section.contact };
+    Desk {
+        policy: Policy {
+            targets: Targets { first_response: each(&section.first_response), resolution: each(&section.resolution) },
+            close_after: section.close_after,
+            tickets_per_hour: section.tickets_per_hour,
+            attachment_size: section.attachment_size.0,
+            attachments_per_message: section.attachments_per_message,
+            mail_address: section.mail_address.clone(),
+            contact: contact.clone(),
+            inbound_secret: section.inbound_secret.iter().filter(|it| !it.expose().is_empty()).cloned().collect(),
+            inbound_size: section.inbound_size.0,
+        },
+        files: stores(config),
+    }
 }

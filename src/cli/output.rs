@@ -40,6 +40,14 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// The same, with this exit code.
+    pub(crate) const fn ending_with(mut self, code: u8) -> Self {
+        self.code = code;
+        self
+    }
+}
+
 impl Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.lines.join("; "))

@@ -3,7 +3,7 @@
 use std::{fmt, net::IpAddr, ops::RangeInclusive, time::Duration};
 
 use super::{
-    Config, MailKind, Profile,
+    Config, MailKind, Profile, StorageKind,
     layers::Layers,
     problem::{Origin, Problem, env_name},
     urls::PublicUrl,
@@ -83,6 +83,16 @@ fn ranges(config: &Config, found: &mut Found<'_>) {
     found.duration("payments.inbox_retention", config.payments.inbox_retention, day * 7..=day * 3_650);
     found.range("licensing.cache_size", config.licensing.cache_size, 1..=10_000_000, number);
     found.duration("licensing.stale_grace", config.licensing.stale_grace, millis(0)..=day * 30);
+    let downloads = &config.downloads;
+    found.duration("downloads.link_ttl", downloads.link_ttl, secs(10)..=day * 30);
+    found.range("downloads.link_uses", downloads.link_uses, 1..=1_000, number);
+    found.range("downloads.max_file", downloads.max_file, Bytes(1 << 10)..=Bytes(1 << 40), |size| {
+        format!("{:?}", number(size))
+    });
+    found.duration("downloads.verify_every", downloads.verify_every, minute..=day * 365);
+    found.duration("downloads.log_retention", downloads.log_retention, day..=day * 3_650);
+    found.duration("downloads.timeout", downloads.timeout, millis(100)..=minute * 10);
+    support(config, found);
     found.duration("shutdown.grace", config.shutdown.grace, millis(0)..=hour);
     if !(usage.sample_rate > 0.0 && usage.sample_rate <= 1.0) {
         let what = format!(
@@ -90,6 +100,42 @@ fn ranges(config: &Config, found: &mut Found<'_>) {
             usage.sample_rate
         );
         found.add("usage.sample_rate", what);
+    }
+}
+
+fn support(config: &Config, found: &mut Found<'_>) {
+    let (minute, day) = (Duration::from_mins(1), Duration::from_hours(24));
+    let support = &config.support;
+    for (key, size) in
+        [("support.attachment_size", support.attachment_size), ("support.inbound_size", support.inbound_size)]
+    {
+        found.range(key, size, Bytes(1 << 10)..=Bytes(100 << 20), |size| format!("{:?}", number(size)));
+    }
+    found.range("support.attachments_per_message", support.attachments_per_message, 0..=20, number);
+    found.range("support.tickets_per_hour", support.tickets_per_hour, 1..=10_000, number);
+    found.duration("support.close_after", support.close_after, minute..=day * 365);
+    for (name, targets) in [("first_response", &support.first_response), ("resolution", &support.resolution)] {
+        let all =
+            [("low", targets.low), ("normal", targets.normal), ("high", targets.high), ("urgent", targets.urgent)];
+        for (priority, target) in all {
+            found.duration(&format!("support.{name}.{priority}"), target, minute..=day * 365);
+        }
+    }
+    // A token takes 47 of the 64 characters that may stand before the @.
+    let name = support.mail_address.split_once('@').map(|(name, host)| (name, host.is_empty()));
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.@".contains(c);
+    if !matches!(name, Some((name, false)) if (1..=16).contains(&name.len()))
+        || !support.mail_address.chars().all(plain)
+        || support.mail_address.matches('@').count() != 1
+    {
+        let what = format!(
+            r#"{:?} is no address with at most 16 characters before its @; write for example "support@example.com""#,
+            support.mail_address
+        );
+        found.add("support.mail_address", what);
+    }
+    if support.inbound_secret.len() > 1 && support.inbound_secret.iter().any(|secret| secret.expose().is_empty()) {
+        found.add("support.inbound_secret", "holds an empty text; take it out of the list".to_owned());
     }
 }
 
@@ -112,6 +158,7 @@ fn contradictions(config: &Config, found: &mut Found<'_>) {
     if config.mail.file.path.as_os_str().is_empty() {
         found.add("mail.file.path", r#"is empty; name a directory, for example "var/mail""#.to_owned());
     }
+    files(config, found);
     let keys = &config.secrets.key;
     if keys.iter().enumerate().any(|(place, key)| keys[..place].contains(key)) {
         found.add("secrets.key", "names the same key twice; keep the first".to_owned());
@@ -124,6 +171,43 @@ fn contradictions(config: &Config, found: &mut Found<'_>) {
     }
     if sandbox.webhook_secret.len() > 1 && sandbox.webhook_secret.iter().any(|secret| secret.expose().is_empty()) {
         found.add("payments.sandbox.webhook_secret", "holds an empty text; take it out of the list".to_owned());
+    }
+}
+
+/// Files are somewhere, and what is fetched comes from where it may.
+fn files(config: &Config, found: &mut Found<'_>) {
+    let (storage, downloads) = (&config.storage, &config.downloads);
+    if storage.local.path.as_os_str().is_empty() {
+        found.add("storage.local.path", r#"is empty; name a directory, for example "var/files""#.to_owned());
+    }
+    let s3 = &storage.s3;
+    if s3.bucket.is_empty() {
+        if storage.kind == StorageKind::S3 {
+            found.add("storage.s3.bucket", r#"is empty while storage.kind is "s3"; name the bucket"#.to_owned());
+        }
+    } else {
+        let needed = [
+            ("storage.s3.region", s3.region.is_empty()),
+            ("storage.s3.access_key", s3.access_key.is_empty()),
+            ("storage.s3.secret_key", s3.secret_key.expose().is_empty()),
+        ];
+        for (key, _) in needed.into_iter().filter(|(_, lacks)| *lacks) {
+            found.add(key, "is empty while storage.s3.bucket is set".to_owned());
+        }
+        if !s3.endpoint.is_empty() && s3.endpoint.parse::<PublicUrl>().is_err() {
+            let what = format!(r#"{:?} is no address; write for example "https://minio.example.com""#, s3.endpoint);
+            found.add("storage.s3.endpoint", what);
+        }
+    }
+    for network in downloads.allow_networks.iter().filter(|network| network.parse::<Network>().is_err()) {
+        let what = format!(r#"{network:?} is neither an address nor a network; write for example "10.1.0.0/16""#);
+        found.add("downloads.allow_networks", what);
+    }
+    let place = &downloads.accel_redirect;
+    let sane = |byte: u8| byte.is_ascii_alphanumeric() || b"/_-.".contains(&byte);
+    if !(place.is_empty() || place.starts_with('/') && place.ends_with('/') && place.bytes().all(sane)) {
+        let what = format!(r#"{place:?} is no path that begins and ends with a slash; write for example "/internal/""#);
+        found.add("downloads.accel_redirect", what);
     }
 }
 

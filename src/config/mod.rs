@@ -128,12 +128,18 @@ pub struct Config {
     pub flags: Flags,
     /// Validation of licences.
     pub licensing: Licensing,
+    /// Where files are.
+    pub storage: Storage,
+    /// How buyers get them.
+    pub downloads: Downloads,
     /// Logs.
     pub telemetry: Telemetry,
     /// Mail.
     pub mail: Mail,
     /// Payment providers.
     pub payments: Payments,
+    /// The support desk.
+    pub support: Support,
     /// Keys.
     pub secrets: Secrets,
     /// The end of the process.

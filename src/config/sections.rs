@@ -187,6 +187,59 @@ pub struct Licensing {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub struct Storage {
+    pub kind: StorageKind,
+    pub local: StorageLocal,
+    pub s3: StorageS3,
+}
+
+text_enum! {
+    /// Where uploaded files go.
+    pub enum StorageKind {
+        /// Into a directory.
+        Local = "local",
+        /// Into a bucket.
+        S3 = "s3",
+    }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StorageLocal {
+    pub path: PathBuf,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StorageS3 {
+    pub bucket: String,
+    pub region: String,
+    pub endpoint: String,
+    pub access_key: String,
+    #[serde(with = "values::secret_text")]
+    pub secret_key: Secret<String>,
+    pub path_style: bool,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Downloads {
+    #[serde(with = "values::duration")]
+    pub link_ttl: Duration,
+    pub link_uses: i64,
+    pub max_file: Bytes,
+    #[serde(with = "values::duration")]
+    pub verify_every: Duration,
+    #[serde(with = "values::duration")]
+    pub log_retention: Duration,
+    #[serde(with = "values::duration")]
+    pub timeout: Duration,
+    pub allow_networks: Vec<String>,
+    pub accel_redirect: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Telemetry {
     pub log_filter: LogFilter,
     pub log_format: LogFormat,
@@ -277,6 +330,35 @@ pub struct PaypalSection {
 pub struct Sandbox {
     pub enabled: bool,
     pub webhook_secret: Vec<Secret<String>>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Support {
+    pub attachment_size: Bytes,
+    pub attachments_per_message: usize,
+    pub tickets_per_hour: u32,
+    #[serde(with = "values::duration")]
+    pub close_after: Duration,
+    pub contact: String,
+    pub mail_address: String,
+    pub inbound_secret: Vec<Secret<String>>,
+    pub inbound_size: Bytes,
+    pub first_response: SupportTargets,
+    pub resolution: SupportTargets,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SupportTargets {
+    #[serde(with = "values::duration")]
+    pub low: Duration,
+    #[serde(with = "values::duration")]
+    pub normal: Duration,
+    #[serde(with = "values::duration")]
+    pub high: Duration,
+    #[serde(with = "values::duration")]
+    pub urgent: Duration,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

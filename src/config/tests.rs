@@ -317,6 +317,27 @@ fn a_provider_that_is_on_lacks_nothing() {
 }
 
 #[test]
+fn files_are_somewhere_and_come_from_where_they_may() {
+    for (file, key) in [
+        ("[storage]\nkind = 's3'", "storage.s3.bucket"),
+        ("[storage.local]\npath = ''", "storage.local.path"),
+        ("[storage.s3]\nbucket = 'b'\nsecret_key = 's'", "storage.s3.access_key"),
+        ("[storage.s3]\nbucket = 'b'\naccess_key = 'a'", "storage.s3.secret_key"),
+        ("[storage.s3]\nbucket = 'b'\naccess_key = 'a'\nsecret_key = 's'\nendpoint = 'x'", "storage.s3.endpoint"),
+        ("[downloads]\nallow_networks = ['10.0.0.0/33']", "downloads.allow_networks"),
+        ("[downloads]\naccel_redirect = 'internal'", "downloads.accel_redirect"),
+        ("[downloads]\naccel_redirect = '/a b/'", "downloads.accel_redirect"),
+        ("[downloads]\nlink_uses = 0", "downloads.link_uses"),
+        ("[downloads]\nmax_file = 1", "downloads.max_file"),
+    ] {
+        let lines = refused(file, &[]);
+        assert!(lines.len() == 1 && lines[0].contains(key), "{file}: {lines:?}");
+    }
+    load("[storage.s3]\nbucket = 'b'\naccess_key = 'a'\nsecret_key = 's'\nendpoint = 'http://127.0.0.1:9000'", &[]);
+    load("[downloads]\nallow_networks = ['10.0.0.0/8', '::1']\naccel_redirect = '/internal/'", &[]);
+}
+
+#[test]
 fn production_speaks_to_providers_over_https_unless_they_are_on_this_machine() {
     for (base, is_safe) in [
         ("https://api.stripe.com", true),

@@ -17,6 +17,8 @@ use crate::{
     accounts::{self, By, Credential, Device, Identity, Role, SESSION_LIFE, Scope},
     app::App,
     audit::Actor,
+    catalog,
+    kernel::DeveloperId,
 };
 
 /// The session's cookie.
@@ -114,6 +116,29 @@ impl FromRequestParts<App> for Admin {
                 .member("second_factor", "required"));
         }
         Ok(Self(caller))
+    }
+}
+
+/// Somebody who sells here; anyone else gets 403. What a token must have been made for, the route says.
+#[derive(Debug, Clone)]
+pub struct Vendor {
+    /// Who asks.
+    pub caller: Caller,
+    /// As which developer they sell.
+    pub developer: DeveloperId,
+}
+
+impl FromRequestParts<App> for Vendor {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let caller = <Caller as FromRequestParts<App>>::from_request_parts(parts, app).await?;
+        let refused = || Problem::new(Kind::Forbidden).detail("this is for developers who sell here");
+        if caller.role != Role::Developer {
+            return Err(refused());
+        }
+        let developer = catalog::developer_of(&app.db, caller.user).await?.ok_or_else(refused)?;
+        Ok(Self { caller, developer })
     }
 }
 

@@ -59,6 +59,9 @@ pub(super) const fn text(kind: Kind) -> &'static str {
         Kind::CapabilityDisabled => page!("capability-disabled"),
         Kind::TemporaryReducedCapacity => page!("temporary-reduced-capacity"),
         Kind::ProviderUnavailable => page!("provider-unavailable"),
+        Kind::Gone => page!("gone"),
+        Kind::RangeNotSatisfiable => page!("range-not-satisfiable"),
+        Kind::StorageUnavailable => page!("storage-unavailable"),
         Kind::Internal => page!("internal"),
     }
 }

@@ -37,7 +37,7 @@ use tokio::sync::Semaphore;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 
-pub use auth::{Admin, Caller, SameOrigin};
+pub use auth::{Admin, Caller, SameOrigin, Vendor};
 pub use context::{Context, RequestId, RequestMarker};
 pub(crate) use extract::unread;
 pub use extract::{Json, Path, Query};

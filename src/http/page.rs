@@ -1,5 +1,7 @@
 //! `?limit=&after=&before=` of lists.
 
+use std::{fmt::Display, str::FromStr};
+
 use serde::Deserialize;
 
 use super::problem::{Kind, Problem};
@@ -30,5 +32,21 @@ impl<C> PageQuery<C> {
             (None, None) => PageFrom::Start,
         };
         Ok(PageRequest { limit: i64::from(limit), from })
+    }
+}
+
+impl PageQuery<String> {
+    /// What they ask for, where a place in the list is a text of its own.
+    pub fn read<C: FromStr<Err: Display>>(self) -> Result<PageRequest<C>, Problem> {
+        let PageRequest { limit, from } = self.request()?;
+        let read = |pointer: &str, text: String| {
+            text.parse().map_err(|error: C::Err| Problem::new(Kind::InvalidParameter).error(pointer, error.to_string()))
+        };
+        let from = match from {
+            PageFrom::Start => PageFrom::Start,
+            PageFrom::After(text) => PageFrom::After(read("#/after", text)?),
+            PageFrom::Before(text) => PageFrom::Before(read("#/before", text)?),
+        };
+        Ok(PageRequest { limit, from })
     }
 }

@@ -54,13 +54,19 @@ pub enum Kind {
     TemporaryReducedCapacity,
     /// A payment provider does not answer, or refuses.
     ProviderUnavailable,
+    /// It was there, and is over.
+    Gone,
+    /// The part of a file that is asked for is none of it.
+    RangeNotSatisfiable,
+    /// A file's storage or origin does not answer.
+    StorageUnavailable,
     /// A defect or an outage on this side.
     Internal,
 }
 
 impl Kind {
     /// All of them, in the order of the index page.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 22] = [
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::MalformedBody,
@@ -79,6 +85,9 @@ impl Kind {
         Self::CapabilityDisabled,
         Self::TemporaryReducedCapacity,
         Self::ProviderUnavailable,
+        Self::Gone,
+        Self::RangeNotSatisfiable,
+        Self::StorageUnavailable,
         Self::Internal,
     ];
 
@@ -148,6 +157,15 @@ impl Kind {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "The payment provider cannot be reached at the moment",
             ),
+            Self::Gone => ("gone", StatusCode::GONE, "It was there, and is over"),
+            Self::RangeNotSatisfiable => (
+                "range-not-satisfiable",
+                StatusCode::RANGE_NOT_SATISFIABLE,
+                "The part that is asked for is none of the file's",
+            ),
+            Self::StorageUnavailable => {
+                ("storage-unavailable", StatusCode::SERVICE_UNAVAILABLE, "The file cannot be reached at the moment")
+            }
             Self::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong on our side"),
         }
     }
@@ -174,6 +192,9 @@ impl Kind {
             | Self::PreconditionRequired
             | Self::CapabilityDisabled
             | Self::ProviderUnavailable
+            | Self::Gone
+            | Self::RangeNotSatisfiable
+            | Self::StorageUnavailable
             | Self::Internal => format!("{public_url}/docs/problems/{}", self.name()),
         }
     }

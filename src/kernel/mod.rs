@@ -2,6 +2,7 @@
 //!
 //! Everything here can be used by every room and imports none of them.
 
+pub mod checksum;
 pub mod clock;
 pub mod id;
 pub mod money;
@@ -14,14 +15,15 @@ pub mod text_enum;
 pub mod time;
 pub mod trace;
 
+pub use checksum::Checksum;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use id::{Id, IdSource, ParseIdError, Prefix};
 pub use money::{Currency, Money};
 pub use names::{
     CategoryId, CouponId, DeveloperId, DisputeId, LicenseId, OrderId, OrderItemId, PaymentId, PlanId, ProductId,
-    RefundId, SubscriptionId, TenantId, UserId,
+    RefundId, SubscriptionId, TenantId, TicketId, TicketMessageId, UserId,
 };
-pub use network::{Network, NotANetwork};
+pub use network::{Network, NotANetwork, is_public};
 pub use page::{Page, PageFrom, PageRequest};
 pub use secret::{Secret, SecretKey};
 pub use text_enum::UnknownName;

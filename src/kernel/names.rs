@@ -16,3 +16,5 @@ id_type!(PaymentId, Payment, "pay", "A payment.");
 id_type!(RefundId, Refund, "rfd", "A refund.");
 id_type!(DisputeId, Dispute, "dsp", "A dispute.");
 id_type!(LicenseId, License, "lic", "A licence.");
+id_type!(TicketId, Ticket, "tkt", "A support ticket.");
+id_type!(TicketMessageId, TicketMessage, "msg", "A message of a ticket.");

@@ -1,4 +1,4 @@
-//! Networks: addresses that belong together.
+//! Networks: addresses that belong together, and which of them the whole world shares.
 
 use std::{
     fmt,
@@ -31,6 +31,14 @@ fn masked(value: u128, width: u8, prefix: u8) -> u128 {
 }
 
 impl Network {
+    const fn four(a: u8, b: u8, c: u8, d: u8, prefix: u8) -> Self {
+        Self { network: IpAddr::V4(Ipv4Addr::new(a, b, c, d)), prefix }
+    }
+
+    const fn six(first: u16, second: u16, prefix: u8) -> Self {
+        Self { network: IpAddr::V6(Ipv6Addr::new(first, second, 0, 0, 0, 0, 0, 0)), prefix }
+    }
+
     /// Whether it is no network but all addresses of its kind.
     #[must_use]
     pub const fn is_everywhere(&self) -> bool {
@@ -81,6 +89,46 @@ impl fmt::Display for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (_, width) = bits(self.network);
         if self.prefix == width { write!(f, "{}", self.network) } else { write!(f, "{}/{}", self.network, self.prefix) }
+    }
+}
+
+/// What is not for everybody: [IANA's special-purpose registry](https://www.iana.org/assignments/iana-ipv4-special-registry).
+const SPECIAL_FOUR: [Network; 16] = [
+    Network::four(0, 0, 0, 0, 8),
+    Network::four(10, 0, 0, 0, 8),
+    Network::four(100, 64, 0, 0, 10),
+    Network::four(127, 0, 0, 0, 8),
+    // Link-local, where clouds answer with their machines' credentials.
+    Network::four(169, 254, 0, 0, 16),
+    Network::four(172, 16, 0, 0, 12),
+    Network::four(192, 0, 0, 0, 24),
+    Network::four(192, 0, 2, 0, 24),
+    Network::four(192, 88, 99, 0, 24),
+    Network::four(192, 168, 0, 0, 16),
+    Network::four(198, 18, 0, 0, 15),
+    Network::four(198, 51, 100, 0, 24),
+    Network::four(203, 0, 113, 0, 24),
+    Network::four(224, 0, 0, 0, 4),
+    Network::four(240, 0, 0, 0, 4),
+    Network::four(255, 255, 255, 255, 32),
+];
+
+/// Of IPv6 only `2000::/3` is for everybody, and of that not these: protocols' own, documentation, and 6to4, which carries
+/// an IPv4 address.
+const GLOBAL_SIX: Network = Network::six(0x2000, 0, 3);
+const SPECIAL_SIX: [Network; 4] = [
+    Network::six(0x2001, 0, 23),
+    Network::six(0x2001, 0x0db8, 32),
+    Network::six(0x2002, 0, 16),
+    Network::six(0x3fff, 0, 20),
+];
+
+/// Whether an address is one of the public Internet: not this machine, not a private network, not a cloud's own.
+#[must_use]
+pub fn is_public(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        four @ IpAddr::V4(_) => !SPECIAL_FOUR.iter().any(|network| network.contains(four)),
+        six @ IpAddr::V6(_) => GLOBAL_SIX.contains(six) && !SPECIAL_SIX.iter().any(|network| network.contains(six)),
     }
 }
 
@@ -136,6 +184,52 @@ mod tests {
         #[test]
         fn no_text_makes_it_panic(text: String) {
             let _ = text.parse::<Network>();
+        }
+    }
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().expect("an address")
+    }
+
+    #[test]
+    fn only_what_the_world_shares_is_public() {
+        for text in ["1.1.1.1", "9.255.255.255", "100.63.255.255", "172.15.0.1", "172.32.0.1", "192.0.3.1", "223.1.1.1"]
+        {
+            assert!(is_public(address(text)), "{text}");
+        }
+        assert!(is_public(address("2606:4700::1111")) && is_public(address("::ffff:1.1.1.1")));
+        for text in [
+            "0.0.0.0",
+            "10.0.0.1",
+            "100.64.0.1",
+            "127.0.0.1",
+            "127.9.9.9",
+            "169.254.169.254",
+            "172.16.0.1",
+            "172.31.9.9",
+            "192.168.1.1",
+            "192.0.2.1",
+            "198.18.0.1",
+            "224.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "::ffff:127.0.0.1",
+            "::ffff:169.254.169.254",
+            "::127.0.0.1",
+            "64:ff9b::7f00:1",
+            "64:ff9b:1::1",
+            "fe80::1",
+            "fc00::1",
+            "fd00:ec2::254",
+            "ff02::1",
+            "2001:db8::1",
+            "2001::1",
+            "2002:7f00:1::",
+            "3fff::1",
+            "4000::1",
+        ] {
+            assert!(!is_public(address(text)), "{text}");
         }
     }
 }

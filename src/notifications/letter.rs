@@ -15,6 +15,19 @@ pub struct Letter {
     pub text: String,
     /// The same for those that show more.
     pub html: Option<String>,
+    /// The conversation that it belongs to, if it does.
+    pub thread: Option<Thread>,
+}
+
+/// How a letter belongs to a conversation, so that readers' programs show its letters together and an answer comes back.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Thread {
+    /// Names the conversation in `References`, e.g. a ticket's identifier.
+    pub topic: String,
+    /// The `Message-ID` that it answers, without brackets; the conversation itself if none is known.
+    pub answers: Option<String>,
+    /// Where an answer goes.
+    pub reply_to: Option<String>,
 }
 
 /// What stands in every letter.
@@ -48,7 +61,7 @@ pub trait Write: Sized {
 /// Fills a template of text.
 pub(super) fn letter(to: &str, subject: impl Into<String>, text: &impl Template) -> Result<Letter, Unwritable> {
     let text = text.render().map_err(|error| Unwritable(error.to_string()))?;
-    Ok(Letter { to: to.to_owned(), subject: subject.into(), text, html: None })
+    Ok(Letter { to: to.to_owned(), subject: subject.into(), text, html: None, thread: None })
 }
 
 /// A day as people write it: `1 March 2026`.

@@ -103,7 +103,7 @@ impl Mailer {
         // In one line, whatever product or person is named in it.
         let subject: String = letter.subject.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         let sent_at = SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(now.as_secs()).unwrap_or_default());
-        let message = Message::builder()
+        let mut message = Message::builder()
             .from(self.from.clone())
             .to(Mailbox::new(None, to))
             .subject(subject)
@@ -114,6 +114,17 @@ impl Mailer {
                 HeaderName::new_from_ascii_str("Auto-Submitted"),
                 "auto-generated".to_owned(),
             ));
+        if let Some(thread) = &letter.thread {
+            let root = format!("<{}@{}>", thread.topic, self.from.email.domain());
+            let answers = thread.answers.as_ref().map(|id| format!("<{id}>"));
+            let references = answers.as_ref().map_or_else(|| root.clone(), |answers| format!("{root} {answers}"));
+            message = message.references(references).in_reply_to(answers.unwrap_or(root));
+            if let Some(address) = &thread.reply_to {
+                let address: Address =
+                    address.parse().map_err(|error: lettre::address::AddressError| refused(&error))?;
+                message = message.reply_to(Mailbox::new(self.from.name.clone(), address));
+            }
+        }
         let text = body(&letter.text);
         let built = match &letter.html {
             Some(html) => message.multipart(MultiPart::alternative_plain_html(text, html.clone())),
@@ -169,11 +180,17 @@ fn judge(error: &smtp::Error) -> MailError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::notifications::Thread;
 
     fn mail(to: &str, subject: &str) -> Result<String, MailError> {
         let mailer = Mailer::new("Our shop <shop@example.com>", MailTo::Directory("unused".into())).expect("a mailer");
-        let letter =
-            Letter { to: to.to_owned(), subject: subject.to_owned(), text: "Grüße\n.\n".to_owned(), html: None };
+        let letter = Letter {
+            to: to.to_owned(),
+            subject: subject.to_owned(),
+            text: "Grüße\n.\n".to_owned(),
+            html: None,
+            thread: None,
+        };
         let message = mailer.message(&letter, "job_1", Time::from_micros(0))?;
         Ok(String::from_utf8(message.formatted()).expect("text"))
     }
@@ -191,6 +208,34 @@ mod tests {
         ] {
             assert!(mail.contains(line), "{line:?} in {mail}");
         }
+    }
+
+    #[test]
+    fn a_letter_of_a_conversation_says_which() {
+        let mailer = Mailer::new("Our shop <shop@example.com>", MailTo::Directory("unused".into())).expect("a mailer");
+        let build = |answers: Option<&str>| {
+            let thread = Thread {
+                topic: "tkt_1".to_owned(),
+                answers: answers.map(str::to_owned),
+                reply_to: Some("support+0123@example.com".to_owned()),
+            };
+            let (to, subject, text) = ("ada@example.com".to_owned(), "Re: Hello".to_owned(), "Yes.".to_owned());
+            let letter = Letter { to, subject, text, html: None, thread: Some(thread) };
+            let message = mailer.message(&letter, "job_1", Time::from_micros(0)).expect("built");
+            String::from_utf8(message.formatted()).expect("text")
+        };
+        let first = build(None);
+        for line in [
+            "Message-ID: <job_1@example.com>\r\n",
+            "In-Reply-To: <tkt_1@example.com>\r\n",
+            "References: <tkt_1@example.com>\r\n",
+            "Reply-To: \"Our shop\" <support+0123@example.com>\r\n",
+        ] {
+            assert!(first.contains(line), "{line:?} in {first}");
+        }
+        let second = build(Some("a1@mail.example.org"));
+        assert!(second.contains("In-Reply-To: <a1@mail.example.org>\r\n"), "{second}");
+        assert!(second.contains("References: <tkt_1@example.com> <a1@mail.example.org>\r\n"), "{second}");
     }
 
     #[test]

@@ -9,14 +9,20 @@ mod letter;
 mod mailer;
 mod notice;
 mod order_letters;
+mod source_letters;
+mod ticket_letters;
 
 pub use account_letters::{
     AlreadyRegisteredLetter, ClaimPurchasesLetter, PasswordChangedLetter, ResetPasswordLetter, VerifyEmailLetter,
 };
-pub use letter::{Letter, Letterhead, Unwritable, Write};
+pub use letter::{Letter, Letterhead, Thread, Unwritable, Write};
 pub use mailer::{MailError, MailTo, Mailer};
 pub use notice::Notice;
 pub use order_letters::{
     LicenseExpiringLetter, OrderFulfilledLetter, OrderLine, OrderNeedsAttentionLetter, OrderRefundedLetter,
     RenewalFailedLetter, SubscriptionEndedLetter,
+};
+pub use source_letters::SourceBrokenLetter;
+pub use ticket_letters::{
+    TicketAnsweredLetter, TicketHead, TicketLateLetter, TicketNewsLetter, TicketOpenedLetter, TicketSolvedLetter,
 };

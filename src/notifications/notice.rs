@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::{
     jobs::Job,
-    kernel::{LicenseId, OrderId, SubscriptionId, UserId},
+    kernel::{LicenseId, OrderId, SubscriptionId, TicketId, TicketMessageId, UserId},
 };
 
 /// A mail that is owed.
@@ -68,10 +68,46 @@ pub enum Notice {
         /// Which one.
         subscription: SubscriptionId,
     },
+    /// To the operators and the vendor: a product's file cannot be fetched. Names a row of `product_sources`.
+    SourceBroken {
+        /// The row.
+        source: Uuid,
+    },
     /// To the operators: an order that a person has to look at, e.g. a payment of another amount.
     OrderNeedsAttention {
         /// Which one.
         order: OrderId,
+    },
+    /// A ticket was opened: to its customer, and to those who answer.
+    TicketOpened {
+        /// Which one.
+        ticket: TicketId,
+    },
+    /// The customer wrote again: to those who answer.
+    TicketReplied {
+        /// Which ticket.
+        ticket: TicketId,
+        /// What.
+        message: TicketMessageId,
+    },
+    /// Somebody answered: to the customer.
+    TicketAnswered {
+        /// Which ticket.
+        ticket: TicketId,
+        /// What.
+        message: TicketMessageId,
+    },
+    /// A ticket was solved without a word: to the customer.
+    TicketSolved {
+        /// Which one.
+        ticket: TicketId,
+    },
+    /// To the operators: a target was missed.
+    TicketLate {
+        /// Of which ticket.
+        ticket: TicketId,
+        /// Whether it is the one for solving it; else the one for the first answer.
+        resolution: bool,
     },
 }
 

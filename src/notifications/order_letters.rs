@@ -18,6 +18,10 @@ pub struct OrderLine {
     pub quantity: i64,
     /// The licence keys that it gave.
     pub keys: Vec<String>,
+    /// The files that can be downloaded, as buyers know them: the first few.
+    pub files: Vec<String>,
+    /// Where they are.
+    pub downloads: Option<String>,
 }
 
 /// What a paid order gave.

@@ -98,6 +98,17 @@ pub const METRICS: &[Metric] = &[
         Unit::Seconds,
         "How long ago all licences in memory were known to be true.",
     ),
+    // Downloads.
+    count("mintreu_download_links_total", "Links to downloads that were given out."),
+    count("mintreu_downloads_total", "Attempts to download, when they begin and when they end, by status."),
+    count("mintreu_download_bytes_total", "Bytes of files sent through this program."),
+    count("mintreu_download_verifications_total", "Looks at sources of files, by outcome: ok, not_now or broken."),
+    // Support.
+    count("mintreu_tickets_opened_total", "Tickets opened, by category."),
+    count("mintreu_ticket_messages_total", "Messages written on tickets, by who wrote and how it came."),
+    count("mintreu_tickets_late_total", "Targets of tickets that were missed, by clock."),
+    count("mintreu_support_mails_total", "Mails that came in, by what became of them."),
+    count("mintreu_attachments_refused_total", "Files that were refused for what is in them, by reason."),
     // The database.
     count("mintreu_db_statements_total", "Statements sent, by whether a transaction sent them or a reader."),
     seconds("mintreu_db_wait_seconds", "How long a transaction waited for its connection."),
@@ -174,7 +185,11 @@ mod tests {
     #[test]
     fn dashboards_and_alerts_name_only_metrics_that_exist() {
         let process = include_str!("process.rs");
-        for text in [include_str!("../../dashboards/engine.json"), include_str!("../../dashboards/alerts.yml")] {
+        for text in [
+            include_str!("../../dashboards/engine.json"),
+            include_str!("../../dashboards/delivery.json"),
+            include_str!("../../dashboards/alerts.yml"),
+        ] {
             let words = text.split(|it: char| !(it.is_ascii_alphanumeric() || it == '_'));
             let names: HashSet<_> = words.filter(|word| word.starts_with("mintreu_")).collect();
             assert!(names.len() > 10, "the test must find them");

@@ -30,8 +30,18 @@ on_both!(a_token_does_what_it_was_made_for_and_no_more, |db| async move {
     let refused = scene.send(Method::PATCH, "/api/account", &reads, Some(&rename)).await;
     assert_eq!(problem(refused, 403, "forbidden").await["scope"], "account:write");
     // What proves who one is, is changed by somebody who signed in.
-    let everything =
-        json!(["account:read", "account:write", "orders:read", "orders:write", "licenses:read", "licenses:write"]);
+    let everything = json!([
+        "account:read",
+        "account:write",
+        "orders:read",
+        "orders:write",
+        "licenses:read",
+        "licenses:write",
+        "support:read",
+        "support:write",
+        "products:read",
+        "products:write"
+    ]);
     let (all, _) = make(&scene, &ada.cookie, &json!({ "name": "all", "scopes": everything })).await;
     for (method, path, body) in [
         (Method::GET, "/api/account/tokens", Value::Null),

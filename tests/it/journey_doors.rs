@@ -1,14 +1,16 @@
 //! Every door of the shop, tried by those who may not come in.
 
+use std::collections::BTreeSet;
+
 use mintreu::accounts::Role;
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 
 use crate::{
-    journey_premises::{Premises, sent},
+    journey_premises::{Premises, SCOPES, sent},
     journey_routes::{Route, Takes, Who, routes},
     journey_shop::problem,
-    support::sign_in,
+    support::{Person, sign_in},
 };
 
 /// Sends a request that must be refused so.
@@ -67,6 +69,38 @@ on_both!(customers_and_vendors_are_no_operators, |db| async move {
     }
 });
 
+/// What somebody's list names.
+async fn ids(premises: &Premises, route: &Route, who: &Person) -> BTreeSet<String> {
+    let (told, answer) = sent(premises, premises.good(route).header("cookie", &who.cookie)).await;
+    let list: Value = answer.json().await.expect("JSON");
+    let data = list["data"].as_array().unwrap_or_else(|| panic!("{told}: {list}"));
+    data.iter().map(|one| one["id"].to_string()).collect()
+}
+
+on_both!(customers_and_operators_are_no_vendors, |db| async move {
+    let premises = Premises::on(&db).await;
+    let owner = premises.shop.buyer().await.cookie.clone();
+    let mut tried = 0;
+    for route in routes().iter().filter(|route| matches!(route.who, Who::Vendor(_))) {
+        // The stranger is a developer who sells nothing here.
+        for cookie in [&owner, &premises.operator.cookie, &premises.stranger.cookie] {
+            let request = premises.good(route).header("cookie", cookie);
+            refused(&premises, request, "no vendor", 403, "forbidden").await;
+        }
+        if route.path.contains('{') {
+            let request = premises.good(route).header("cookie", &premises.rival.cookie);
+            refused(&premises, request, "another vendor", 404, "not-found").await;
+        } else {
+            // Each has a list of their own.
+            let (own, rivals) =
+                (ids(&premises, route, &premises.vendor).await, ids(&premises, route, &premises.rival).await);
+            assert!(!own.is_empty() && own.is_disjoint(&rivals), "{}: {own:?}, {rivals:?}", route.path);
+        }
+        tried += 1;
+    }
+    assert!(tried > 6, "{tried}");
+});
+
 on_both!(what_belongs_to_somebody_else_is_not_there, |db| async move {
     let premises = Premises::on(&db).await;
     let mut tried = 0;
@@ -79,10 +113,16 @@ on_both!(what_belongs_to_somebody_else_is_not_there, |db| async move {
             }
             tried += 1;
         }
+        if matches!(route.who, Who::Entitled(_)) {
+            for cookie in [&premises.stranger.cookie, &premises.operator.cookie] {
+                let request = premises.good(&route).header("cookie", cookie);
+                refused(&premises, request, "not theirs", 403, "forbidden").await;
+            }
+        }
     }
     assert!(tried > 12, "{tried}");
     // The lists have nothing of others.
-    for path in ["/api/orders", "/api/licenses", "/api/subscriptions", "/api/account/tokens"] {
+    for path in ["/api/orders", "/api/licenses", "/api/subscriptions", "/api/account/tokens", "/api/tickets"] {
         let request = premises.ask(Method::GET, path).header("cookie", &premises.stranger.cookie);
         let (told, answer) = sent(&premises, request).await;
         let list: Value = answer.json().await.expect("JSON");
@@ -90,24 +130,37 @@ on_both!(what_belongs_to_somebody_else_is_not_there, |db| async move {
     }
 });
 
+/// Makes an access token.
+async fn token(premises: &Premises, cookie: &str, wanted: &Value) -> String {
+    let request = premises.ask(Method::POST, "/api/account/tokens").header("cookie", cookie).json(wanted);
+    let made: Value = sent(premises, request).await.1.json().await.expect("JSON");
+    made["token"].as_str().unwrap_or_else(|| panic!("no token: {made}")).to_owned()
+}
+
 on_both!(a_token_opens_what_it_was_made_for_and_no_more, |db| async move {
     let premises = Premises::on(&db).await;
     let owner = premises.shop.buyer().await;
+    // All that an operator has, but for being one.
+    let everything = serde_json::json!({ "name": "all", "scopes": SCOPES });
+    let operators = token(&premises, &premises.operator.cookie, &everything).await;
     for route in routes() {
-        let (Who::Account(scope) | Who::Owner(scope)) = route.who else {
+        let (Who::Account(scope) | Who::Owner(scope) | Who::Entitled(scope) | Who::Vendor(scope)) = route.who else {
             if matches!(route.who, Who::Session | Who::OwnSession) {
                 let request = premises.good(&route).bearer_auth(&premises.token);
                 refused(&premises, request, "a token where a session is wanted", 403, "forbidden").await;
+            }
+            if route.who == Who::Operator {
+                let (told, answer) = sent(&premises, premises.good(&route).bearer_auth(&operators)).await;
+                assert_eq!(problem(answer, 403, "forbidden").await["scope"], "admin", "{told}");
             }
             continue;
         };
         let others = ["account:read", "orders:read", "orders:write", "licenses:read", "licenses:write"];
         let other = others.into_iter().find(|other| *other != scope).expect("another");
         let made = serde_json::json!({ "name": "other", "scopes": [other] });
-        let request = premises.ask(Method::POST, "/api/account/tokens").header("cookie", &owner.cookie).json(&made);
-        let token: Value = sent(&premises, request).await.1.json().await.expect("JSON");
-        let token = token["token"].as_str().expect("a token");
-        let request = premises.good(&route).bearer_auth(token);
+        let cookie = if matches!(route.who, Who::Vendor(_)) { &premises.vendor.cookie } else { &owner.cookie };
+        let token = token(&premises, cookie, &made).await;
+        let request = premises.good(&route).bearer_auth(&token);
         let (told, answer) = sent(&premises, request).await;
         assert_eq!(answer.status(), 403, "{told}");
         assert_eq!(problem(answer, 403, "forbidden").await["scope"], scope, "{told}");
@@ -125,8 +178,9 @@ on_both!(a_browser_is_not_made_to_change_anything_by_another_site, |db| async mo
     for route in routes().iter().filter(|route| changes(route)) {
         let cookie = match route.who {
             Who::Operator => &premises.operator.cookie,
+            Who::Vendor(_) => &premises.vendor.cookie,
             // They look at no cookie.
-            Who::Anybody if route.path != "/api/orders" => continue,
+            Who::Anybody if !["/api/orders", "/api/articles/{slug}/votes"].contains(&route.path) => continue,
             _ => &owner,
         };
         for (name, value) in

@@ -15,6 +15,7 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     ("telemetry", &[KERNEL, &["config"]]),
     ("db", &[KERNEL]),
     ("jobs", &[KERNEL, &["db"]]),
+    ("storage", &[KERNEL]),
     ("audit", &[STORE]),
     ("flags", &[STORE, &["audit"]]),
     ("usage", &[STORE, &["audit"]]),
@@ -25,10 +26,10 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     ("catalog", &[SLICE, &["accounts"]]),
     ("payments", &[SLICE, &["accounts", "catalog"]]),
     ("licenses", &[SLICE, &["accounts", "catalog", "payments"]]),
-    ("downloads", &[SLICE, &["accounts", "catalog", "payments", "licenses"]]),
+    ("downloads", &[SLICE, &["accounts", "catalog", "payments", "licenses", "storage"]]),
     ("orders", &[SLICE, &["accounts", "catalog", "payments", "licenses", "downloads"]]),
     // Reached through jobs only: no slice may name them.
-    ("support", &[SLICE, SLICES]),
+    ("support", &[SLICE, SLICES, &["storage"]]),
     ("app", &[BELOW_APP]),
     ("actors", &[BELOW_APP, &["app"]]),
     ("http", &[BELOW_APP, &["app"]]),
@@ -43,7 +44,7 @@ const SLICES: &[&str] = &["accounts", "catalog", "payments", "licenses", "downlo
 #[rustfmt::skip]
 const BELOW_APP: &[&str] = &[
     "kernel", "config", "telemetry", "db", "jobs", "audit", "flags", "usage", "accounts", "catalog", "payments",
-    "licenses", "downloads", "orders", "notifications", "support", "idempotency",
+    "licenses", "downloads", "orders", "notifications", "support", "idempotency", "storage",
 ];
 
 /// Where an outside library may be named.
@@ -69,7 +70,10 @@ const LIBRARIES: &[(&str, Home)] = &[
     ("sha2", Home::Only(&["kernel"])),
     ("governor", Home::Only(&["http"])),
     // The front names it in its own tests, and the demonstration walks, as a client.
-    ("reqwest", Home::Only(&["payments", "http", "cli"])),
+    ("reqwest", Home::Only(&["payments", "downloads", "http", "cli"])),
+    ("aws_sdk_s3", Home::Only(&["storage"])),
+    ("aws_smithy_http_client", Home::Only(&["storage"])),
+    ("infer", Home::Only(&["storage"])),
     ("webpki", Home::Only(&["payments"])),
     ("lettre", Home::Only(&["notifications"])),
     ("askama", Home::Only(&["http", "notifications"])),
@@ -77,6 +81,7 @@ const LIBRARIES: &[(&str, Home)] = &[
     ("totp_rs", Home::Only(&["accounts"])),
     ("csv", Home::Only(&["catalog"])),
     ("ed25519_dalek", Home::Only(&["licenses"])),
+    ("mail_parser", Home::Only(&["support"])),
     ("quick_cache", Home::Only(&["licenses"])),
     ("sqlx", Home::NotIn(&["http", "actors", "cli", "main", "config", "telemetry"])),
 ];

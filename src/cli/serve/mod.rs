@@ -1,5 +1,6 @@
 //! `mintreu serve`: opens everything, runs until told to stop, and leaves nothing half done.
 
+mod files;
 mod lock;
 mod providers;
 mod readiness;
@@ -118,9 +119,11 @@ async fn open_app(config: &Config) -> Result<App, Failure> {
     };
     Ok(App::from(Parts {
         license_cache: LicenseCache::new(db.clone(), license_keys.clone(), options),
+        downloads: files::downloads(config, &db, &keys)?,
         passwords: open::passwords(&keys),
         mailer: open::mailer(config)?,
         shop: Arc::new(shop::shop(config)),
+        support: Arc::new(open::support_desk(config)),
         db,
         flags,
         usage,

@@ -8,22 +8,30 @@ use tokio_util::sync::CancellationToken;
 use super::{Failure, providers};
 use crate::{
     accounts::Housekeeping,
-    actors::{Service, System, accounts, licensing, notifications, payments},
+    actors::{Service, System, accounts, downloads, licensing, notifications, payments, support},
     app::App,
     audit::{Sealer, SealerOptions},
     config::Config,
+    downloads::VerifySource,
     flags::{Registry, Switch},
     jobs::{self, Consumer, Job, QueueOptions, Schedule, Worker, WorkerOptions, retention::Retention},
     licenses::IssueLicenses,
     notifications::Notice,
     orders::FetchFees,
     payments::HandleEvent,
+    support::ReceiveMail,
     usage::Aggregator,
 };
 
 /// The queues that a server feeds from.
-pub(in crate::cli) const QUEUES: [&str; 4] =
-    [HandleEvent::QUEUE, IssueLicenses::QUEUE, Notice::QUEUE, Housekeeping::QUEUE];
+pub(in crate::cli) const QUEUES: [&str; 6] = [
+    HandleEvent::QUEUE,
+    IssueLicenses::QUEUE,
+    VerifySource::QUEUE,
+    Notice::QUEUE,
+    Housekeeping::QUEUE,
+    ReceiveMail::QUEUE,
+];
 
 /// The running parts.
 pub(super) struct Work {
@@ -40,8 +48,10 @@ pub(super) async fn start(app: &App, config: &Config, sole: bool) -> Result<Work
     }
     let payments = actors.add(payments::capability(app)).await.map_err(Failure::failed)?;
     let licensing = actors.add(licensing::capability(app)).await.map_err(Failure::failed)?;
+    let downloads = actors.add(downloads::capability(app)).await.map_err(Failure::failed)?;
     let notifications = actors.add(notifications::capability(app)).await.map_err(Failure::failed)?;
     let accounts = actors.add(accounts::capability(app)).await.map_err(Failure::failed)?;
+    let support = actors.add(support::capability(app)).await.map_err(Failure::failed)?;
     let options =
         WorkerOptions { name: host_name(), lease: config.jobs.lease, poll_interval: config.jobs.poll_interval, sole };
     let worker = Worker::start(app.db.clone(), options, schedules(config)?).await?;
@@ -56,6 +66,8 @@ pub(super) async fn start(app: &App, config: &Config, sole: bool) -> Result<Work
     };
     feed(HandleEvent::QUEUE, Some(Switch::Payments), payments.consumer());
     feed(IssueLicenses::QUEUE, Some(Switch::Licensing), licensing.consumer());
+    feed(VerifySource::QUEUE, Some(Switch::Downloads), downloads.consumer());
+    feed(ReceiveMail::QUEUE, Some(Switch::Support), support.consumer());
     // What happened is told, whatever is switched off.
     feed(Notice::QUEUE, None, notifications.consumer());
     feed(Housekeeping::QUEUE, None, accounts.consumer());
@@ -82,6 +94,8 @@ impl Work {
 fn schedules(config: &Config) -> Result<Vec<Schedule>, Failure> {
     let mut all = providers::schedules(config)?;
     all.extend(licensing::schedules().map_err(Failure::failed)?);
+    all.extend(downloads::schedules().map_err(Failure::failed)?);
+    all.extend(support::schedules(config.support.close_after).map_err(Failure::failed)?);
     let schedules = [
         Schedule::new("payments.fetch_fees", "*/5 * * * *", FetchFees {}),
         Schedule::new("accounts.housekeeping", "17 * * * *", Housekeeping {}),
@@ -163,7 +177,17 @@ fn services(app: &App, config: &Config) -> Vec<Service> {
             Ok::<_, Infallible>(())
         }
     });
-    vec![usage, flags, audit, upkeep, licenses]
+    let downloads = app.downloads.clone();
+    let log = Service::new("download log", move |stop| {
+        let downloads = downloads.clone();
+        async move {
+            // Writes what is under way when it is told to stop; until then it writes itself.
+            stop.cancelled().await;
+            downloads.settled().await;
+            Ok::<_, Infallible>(())
+        }
+    });
+    vec![usage, flags, audit, upkeep, licenses, log]
 }
 
 /// What operators call this machine.

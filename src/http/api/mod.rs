@@ -2,6 +2,8 @@
 
 pub mod accounts;
 pub mod catalog;
+pub mod downloads;
 pub mod licenses;
 pub mod orders;
+pub mod support;
 pub mod webhooks;

@@ -35,16 +35,22 @@ fn letters_about_accounts() {
 #[test]
 fn letters_about_orders() {
     let order = OrderId::from_uuid(Uuid::from_u128(1));
-    let line = |plan: &str, keys: &[&str]| OrderLine {
+    let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    let line = |plan: &str, keys: &[&str], files: &[&str]| OrderLine {
         title: "Editor & <Tools>".to_owned(),
         plan: plan.to_owned(),
         quantity: 2,
-        keys: keys.iter().map(|key| (*key).to_owned()).collect(),
+        keys: texts(keys),
+        files: texts(files),
+        downloads: (!files.is_empty()).then(|| "https://shop.example.com/api/products/editor/sources".to_owned()),
     };
     let mut fulfilled = OrderFulfilledLetter {
         name: Some("Ada".to_owned()),
         order,
-        lines: vec![line("Yearly", &["MINTREU-A", "MINTREU-B"]), line("", &[])],
+        lines: vec![
+            line("Yearly", &["MINTREU-A", "MINTREU-B"], &["Linux, 64 bit (2.1.0)", "editor.zip"]),
+            line("", &[], &[]),
+        ],
         total: money(3998),
         claim_token: None,
     };

@@ -10,9 +10,9 @@ use serde::Deserialize;
 use super::etag::{answer, tag_of};
 use crate::{
     app::App,
-    catalog::{self, Browse, BrowseError, CursorError, ProductType, Sort},
+    catalog::{self, Browse, BrowseError, ProductType, Sort},
     http::{Json, Kind, PageQuery, Path, Problem, Query},
-    kernel::{Currency, PageFrom, PageRequest},
+    kernel::{Currency, PageFrom},
 };
 
 /// The most characters of a search.
@@ -73,17 +73,11 @@ pub(super) async fn products(
     Query(page): Query<PageQuery<String>>,
 ) -> Result<impl IntoResponse, Problem> {
     let browse = filters.browse(app.shop.currency)?;
-    let PageRequest { limit, from } = page.request()?;
-    let pointer = if matches!(from, PageFrom::Before(_)) { "#/before" } else { "#/after" };
-    let wrong = |error: CursorError| Problem::new(Kind::InvalidParameter).error(pointer, error.to_string());
-    let from = match from {
-        PageFrom::Start => PageFrom::Start,
-        PageFrom::After(text) => PageFrom::After(text.parse().map_err(wrong)?),
-        PageFrom::Before(text) => PageFrom::Before(text.parse().map_err(wrong)?),
-    };
-    let page = catalog::browse(&app.db, &browse, PageRequest { limit, from }).await;
+    let request = page.read()?;
+    let pointer = if matches!(request.from, PageFrom::Before(_)) { "#/before" } else { "#/after" };
+    let page = catalog::browse(&app.db, &browse, request).await;
     Ok(Json(page.map_err(|error| match error {
-        BrowseError::Cursor(error) => wrong(error),
+        BrowseError::Cursor(error) => Problem::new(Kind::InvalidParameter).error(pointer, error.to_string()),
         BrowseError::Db(error) => error.into(),
     })?))
 }

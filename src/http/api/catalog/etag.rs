@@ -17,7 +17,7 @@ use crate::{
 
 /// The revision that `If-Match` names.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct IfMatch(pub(super) i64);
+pub(in crate::http::api) struct IfMatch(pub(in crate::http::api) i64);
 
 impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
     type Rejection = Problem;
@@ -38,20 +38,20 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
 }
 
 /// The tag of a revision and of what changes without one.
-pub(super) fn tag(revision: i64, counters: &[i64]) -> String {
+pub(in crate::http::api) fn tag(revision: i64, counters: &[i64]) -> String {
     let parts: Vec<String> = std::iter::once(&revision).chain(counters).map(i64::to_string).collect();
     format!("\"{}\"", parts.join("-"))
 }
 
 /// The tag of an answer that has no revision: a hash of it.
-pub(super) fn tag_of<T: Serialize>(value: &T) -> String {
+pub(in crate::http::api) fn tag_of<T: Serialize>(value: &T) -> String {
     let body = serde_json::to_vec(value).unwrap_or_default();
     let hash = seal::to_hex(&seal::hmac_sha256(b"mintreu etag", &body));
     format!("\"{}\"", &hash[..32])
 }
 
 /// The thing with its tag, or 304 where the client has it.
-pub(super) fn answer<T: Serialize>(headers: &HeaderMap, tag: String, value: T) -> Response {
+pub(in crate::http::api) fn answer<T: Serialize>(headers: &HeaderMap, tag: String, value: T) -> Response {
     let known = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     let mut known = known.flat_map(|value| value.split(',')).map(str::trim);
     if known.any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag) {

@@ -4,7 +4,7 @@ mod browsing;
 mod categories;
 mod coupons;
 mod developers;
-mod etag;
+pub(super) mod etag;
 mod managed;
 mod plans;
 mod products;

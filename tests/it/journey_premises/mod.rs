@@ -1,8 +1,12 @@
 //! A shop with something of everything in it, and somebody of every kind: what routes are tried on.
 
+mod downloads;
+mod support;
+
 use std::{
     collections::BTreeMap,
     sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
 };
 
 use mintreu::{accounts::Role, catalog::BillingCycle, db::Db};
@@ -23,6 +27,10 @@ pub(crate) struct Premises {
     _server: Running,
     pub(crate) operator: Person,
     pub(crate) stranger: Person,
+    /// Who made the lamp.
+    pub(crate) vendor: Person,
+    /// A vendor of something else.
+    pub(crate) rival: Person,
     /// What a route's parameter stands for: the route up to the parameter, and its value.
     things: BTreeMap<&'static str, String>,
     /// A licence's key.
@@ -39,6 +47,7 @@ impl Premises {
             .env("MINTREU__HTTP__TRUSTED_PROXIES", "127.0.0.1")
             .env("MINTREU__LICENSING__VALIDATIONS_PER_MINUTE_PER_KEY", "0")
             .env("MINTREU__TELEMETRY__LOG_FILTER", "warn");
+        let mintreu = support::open(downloads::open(mintreu));
         let mut shop = Shop::of(mintreu, &db.url());
         // A refused body may cost its connection: each request has one of its own.
         shop.client = Client::builder()
@@ -51,6 +60,7 @@ impl Premises {
         put_on_sale(&db, "club", Sells { billing: BillingCycle::Monthly, ..Sells::default() }).await;
         let operator = sign_in(&db, "operator@example.com", Role::Admin).await;
         let stranger = sign_in(&db, "stranger@example.com", Role::Developer).await;
+        let (vendor, rival) = (vendor(&db, "acme").await, vendor(&db, "bolt").await);
         let server = shop.serve().await;
         let mut premises = Self {
             shop,
@@ -58,6 +68,8 @@ impl Premises {
             _server: server,
             operator,
             stranger,
+            vendor,
+            rival,
             things: BTreeMap::new(),
             key: String::new(),
             token: String::new(),
@@ -120,12 +132,26 @@ impl Premises {
             ("/api/admin/coupons/{id}", first("/api/admin/coupons", operator).await),
         ];
         self.things = things.into_iter().collect();
+        let more = [downloads::furnish(self).await, support::furnish(self).await].concat();
+        self.things.extend(more);
     }
 
     async fn order(&self, cart: &Value) -> String {
         let answer = self.shop.post("/api/orders", cart).await;
         assert_eq!(answer.status(), 201, "{cart}");
         text(&answer.json::<Value>().await.expect("JSON")["id"])
+    }
+
+    /// Makes what must be made.
+    async fn make(&self, path: &str, who: &Person, body: &Value) -> Value {
+        let answer = self.ask(Method::POST, path).header("cookie", &who.cookie).json(body).send().await;
+        made(path, answer.expect("an answer")).await
+    }
+
+    /// Uploads a file.
+    async fn upload(&self, method: Method, path: &str, who: &Person, file: &'static [u8]) -> Value {
+        let answer = self.ask(method, path).header("cookie", &who.cookie).body(file).send().await;
+        made(path, answer.expect("an answer")).await
     }
 
     /// Reads what must be there.
@@ -171,6 +197,19 @@ impl Premises {
         path + &route.path[from..]
     }
 
+    /// The same with what a good request has as its query.
+    pub(crate) fn target(&self, route: &Route) -> String {
+        let path = self.path(route);
+        if route.with.is_empty() { path } else { format!("{path}?{}", route.with) }
+    }
+
+    /// The same with this for one parameter.
+    pub(crate) fn target_with(&self, route: &Route, name: &str, value: &str) -> String {
+        let others = route.with.split('&').filter(|pair| !pair.is_empty() && pair.split('=').next() != Some(name));
+        let query: Vec<_> = others.map(str::to_owned).chain([format!("{name}={value}")]).collect();
+        format!("{}?{}", self.path(route), query.join("&"))
+    }
+
     fn thing(&self, key: &str) -> &str {
         self.things.get(key).unwrap_or_else(|| panic!("nothing stands for {key}"))
     }
@@ -179,11 +218,12 @@ impl Premises {
     pub(crate) fn body(&self, route: &Route) -> Option<(&'static str, String)> {
         match &route.takes {
             Takes::Nothing => None,
-            Takes::Json(value) | Takes::Fields(value) | Takes::File(value) => {
+            Takes::Json(value) | Takes::Optional(value) | Takes::Fields(value) | Takes::File(value) => {
                 Some(("application/json", self.fill(value)))
             }
             Takes::Form(form) => Some(("application/x-www-form-urlencoded", (*form).to_owned())),
             Takes::Signed => Some(("application/json", "{}".to_owned())),
+            Takes::Bytes(bytes) => Some(("application/octet-stream", String::from_utf8_lossy(bytes).into_owned())),
         }
     }
 
@@ -194,7 +234,7 @@ impl Premises {
 
     /// A good request to a route, as far as who asks does not matter.
     pub(crate) fn good(&self, route: &Route) -> RequestBuilder {
-        let request = self.ask(route.method.clone(), &self.path(route)).header("if-match", "\"1\"");
+        let request = self.ask(route.method.clone(), &self.target(route)).header("if-match", "\"1\"");
         match self.body(route) {
             Some((kind, body)) => request.header("content-type", kind).body(body),
             None => request,
@@ -202,9 +242,39 @@ impl Premises {
     }
 }
 
-/// All that a token may have.
-const SCOPES: [&str; 6] =
-    ["account:read", "account:write", "orders:read", "orders:write", "licenses:read", "licenses:write"];
+/// All that a token may have, but what is for operators.
+pub(crate) const SCOPES: [&str; 10] = [
+    "account:read",
+    "account:write",
+    "orders:read",
+    "orders:write",
+    "licenses:read",
+    "licenses:write",
+    "support:read",
+    "support:write",
+    "products:read",
+    "products:write",
+];
+
+/// Somebody who sells as this developer.
+async fn vendor(db: &Db, developer: &str) -> Person {
+    let person = sign_in(db, &format!("{developer}@example.com"), Role::Developer).await;
+    let changed = db.write(async |tx| {
+        mintreu::execute!(
+            tx,
+            sqlx::query("UPDATE developers SET user_id = $2 WHERE slug = $1").bind(developer).bind(person.user)
+        )
+    });
+    let changed: u64 = changed.await.map_err(|error: mintreu::db::DbError| error).expect("changed");
+    assert_eq!(changed, 1, "{developer}");
+    person
+}
+
+async fn made(path: &str, answer: Response) -> Value {
+    let (status, text) = (answer.status(), answer.text().await.expect("text"));
+    assert_eq!(status, 201, "{path}: {text}");
+    serde_json::from_str(&text).expect("JSON")
+}
 
 fn text(value: &Value) -> String {
     value.as_str().unwrap_or_else(|| panic!("a text instead of {value}")).to_owned()
@@ -221,6 +291,16 @@ pub(crate) fn told(request: &reqwest::Request) -> String {
 pub(crate) async fn sent(premises: &Premises, request: RequestBuilder) -> (String, Response) {
     let request = request.build().expect("a request");
     let told = told(&request);
-    let answer = premises.shop.client.execute(request).await.unwrap_or_else(|error| panic!("{told}: {error}"));
-    (told, answer)
+    let mut tries = 0;
+    loop {
+        // Without its body nothing can be sent again; those that are streamed are sent elsewhere.
+        let again = request.try_clone().expect("a request that can be sent again");
+        match premises.shop.client.execute(again).await {
+            Ok(answer) => return (told, answer),
+            // So many connections leave no port for a moment; whoever was not connected has asked nothing.
+            Err(error) if error.is_connect() && tries < 300 => tries += 1,
+            Err(error) => panic!("{told}: {error:?}"),
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
 }

@@ -1,0 +1,162 @@
+-- Support: tickets with their clocks and messages, the files and mails that belong to them, canned answers, articles.
+CREATE TABLE ticket_statuses (status TEXT NOT NULL PRIMARY KEY) STRICT;
+INSERT INTO ticket_statuses (status) VALUES ('new'), ('open'), ('pending'), ('on_hold'), ('solved'), ('closed');
+CREATE TABLE ticket_priorities (priority TEXT NOT NULL PRIMARY KEY) STRICT;
+INSERT INTO ticket_priorities (priority) VALUES ('low'), ('normal'), ('high'), ('urgent');
+CREATE TABLE ticket_categories (category TEXT NOT NULL PRIMARY KEY) STRICT;
+INSERT INTO ticket_categories (category) VALUES
+    ('general'), ('account'), ('billing'), ('license'), ('download'), ('technical'), ('feature'), ('abuse');
+
+CREATE TABLE tickets (
+    id BLOB NOT NULL PRIMARY KEY,
+    tenant_id BLOB NOT NULL REFERENCES tenants (id),
+    -- Who asks.
+    requester_id BLOB NOT NULL REFERENCES users (id),
+    -- What it is about, all of it the tenant's own.
+    order_id BLOB REFERENCES orders (id),
+    license_id BLOB REFERENCES licenses (id),
+    product_id BLOB REFERENCES products (id),
+    -- Who sells the product: sees the ticket too.
+    developer_id BLOB REFERENCES developers (id),
+    subject TEXT NOT NULL,
+    category TEXT NOT NULL REFERENCES ticket_categories (category),
+    priority TEXT NOT NULL REFERENCES ticket_priorities (priority),
+    status TEXT NOT NULL REFERENCES ticket_statuses (status),
+    assignee_id BLOB REFERENCES users (id),
+    -- The closed ticket that this one goes on from.
+    follow_up_of BLOB REFERENCES tickets (id),
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    -- The clocks. A target is met when what it is for happens before it is due; while nobody but the customer can go on
+    -- the clocks stand, and when they go on the targets move by as long as they stood.
+    first_response_due_at INTEGER NOT NULL,
+    first_responded_at INTEGER,
+    resolution_due_at INTEGER NOT NULL,
+    solved_at INTEGER,
+    closed_at INTEGER,
+    stopped_at INTEGER,
+    stopped_micros INTEGER NOT NULL DEFAULT 0 CHECK (stopped_micros >= 0),
+    -- When it was found that the target was missed.
+    first_response_breached_at INTEGER,
+    resolution_breached_at INTEGER,
+    CHECK ((solved_at IS NOT NULL) = (status IN ('solved', 'closed'))),
+    CHECK ((closed_at IS NOT NULL) = (status = 'closed')),
+    CHECK ((stopped_at IS NOT NULL) = (status IN ('pending', 'solved', 'closed')))
+) STRICT;
+CREATE INDEX tickets_of_tenant ON tickets (tenant_id, id);
+CREATE INDEX tickets_of_developer ON tickets (developer_id, id);
+CREATE INDEX tickets_of_assignee ON tickets (assignee_id, id);
+CREATE INDEX tickets_of_order ON tickets (order_id);
+CREATE INDEX tickets_first_response ON tickets (first_response_due_at)
+    WHERE stopped_at IS NULL AND first_responded_at IS NULL AND first_response_breached_at IS NULL;
+CREATE INDEX tickets_resolution ON tickets (resolution_due_at)
+    WHERE stopped_at IS NULL AND resolution_breached_at IS NULL;
+CREATE INDEX tickets_solved ON tickets (solved_at) WHERE status = 'solved';
+
+CREATE TABLE ticket_author_kinds (kind TEXT NOT NULL PRIMARY KEY) STRICT;
+INSERT INTO ticket_author_kinds (kind) VALUES ('customer'), ('developer'), ('operator');
+
+CREATE TABLE ticket_messages (
+    id BLOB NOT NULL PRIMARY KEY,
+    ticket_id BLOB NOT NULL REFERENCES tickets (id),
+    author_id BLOB NOT NULL REFERENCES users (id),
+    author_kind TEXT NOT NULL REFERENCES ticket_author_kinds (kind),
+    -- A note among those who answer; the customer never sees it.
+    internal INTEGER NOT NULL CHECK (internal IN (0, 1)),
+    body TEXT NOT NULL,
+    via TEXT NOT NULL CHECK (via IN ('web', 'mail')),
+    -- The Message-ID of the mail that it came in, without its brackets.
+    mail_message_id TEXT,
+    created_at INTEGER NOT NULL,
+    CHECK (NOT internal OR author_kind <> 'customer')
+) STRICT;
+CREATE INDEX ticket_messages_of_ticket ON ticket_messages (ticket_id, id);
+
+-- A file is uploaded first and belongs to nothing; a message takes it. `stored` once its bytes are where they belong.
+CREATE TABLE ticket_attachments (
+    id BLOB NOT NULL PRIMARY KEY,
+    uploader_id BLOB NOT NULL REFERENCES users (id),
+    message_id BLOB REFERENCES ticket_messages (id),
+    name TEXT NOT NULL,
+    media_type TEXT NOT NULL,
+    size INTEGER NOT NULL CHECK (size > 0),
+    stored INTEGER NOT NULL CHECK (stored IN (0, 1)),
+    created_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX ticket_attachments_of_message ON ticket_attachments (message_id) WHERE message_id IS NOT NULL;
+CREATE INDEX ticket_attachments_loose ON ticket_attachments (uploader_id, created_at) WHERE message_id IS NULL;
+
+-- Mails that came in: each once, by who sent it, to whom, and its Message-ID.
+CREATE TABLE inbound_mails (
+    id BLOB NOT NULL PRIMARY KEY,
+    fingerprint TEXT NOT NULL UNIQUE,
+    sender TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    stored INTEGER NOT NULL CHECK (stored IN (0, 1)),
+    ticket_id BLOB REFERENCES tickets (id),
+    outcome TEXT,
+    received_at INTEGER NOT NULL,
+    handled_at INTEGER,
+    CHECK ((outcome IS NULL) = (handled_at IS NULL))
+) STRICT;
+CREATE INDEX inbound_mails_handled ON inbound_mails (handled_at);
+CREATE INDEX inbound_mails_of_ticket ON inbound_mails (ticket_id, handled_at) WHERE ticket_id IS NOT NULL;
+
+-- `revision` grows with every change: it is the row's ETag.
+CREATE TABLE canned_answers (
+    id BLOB NOT NULL PRIMARY KEY,
+    title TEXT NOT NULL UNIQUE,
+    body TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE article_statuses (status TEXT NOT NULL PRIMARY KEY) STRICT;
+INSERT INTO article_statuses (status) VALUES ('draft'), ('published');
+
+CREATE TABLE articles (
+    id BLOB NOT NULL PRIMARY KEY,
+    slug TEXT NOT NULL UNIQUE,
+    title TEXT NOT NULL,
+    category TEXT NOT NULL,
+    -- Markdown.
+    body TEXT NOT NULL,
+    status TEXT NOT NULL REFERENCES article_statuses (status),
+    revision INTEGER NOT NULL,
+    published_at INTEGER,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    CHECK (status <> 'published' OR published_at IS NOT NULL)
+) STRICT;
+CREATE INDEX articles_shown ON articles (status, category, id);
+-- What is searched, as for products: the texts themselves are not kept twice. PostgreSQL has the column articles.search.
+CREATE TABLE article_search_rows (
+    number INTEGER NOT NULL PRIMARY KEY,
+    article_id BLOB NOT NULL UNIQUE REFERENCES articles (id)
+) STRICT;
+CREATE VIRTUAL TABLE article_search USING fts5 (
+    title, body, content = '', contentless_delete = 1, tokenize = 'unicode61 remove_diacritics 0', prefix = '2 3'
+);
+CREATE TRIGGER article_search_insert AFTER INSERT ON articles BEGIN
+    INSERT INTO article_search_rows (article_id) VALUES (NEW.id);
+    INSERT INTO article_search (rowid, title, body)
+    SELECT number, NEW.title, NEW.body FROM article_search_rows WHERE article_id = NEW.id;
+END;
+CREATE TRIGGER article_search_update AFTER UPDATE OF title, body ON articles BEGIN
+    UPDATE article_search SET title = NEW.title, body = NEW.body
+    WHERE rowid = (SELECT number FROM article_search_rows WHERE article_id = NEW.id);
+END;
+CREATE TRIGGER article_search_delete BEFORE DELETE ON articles BEGIN
+    DELETE FROM article_search WHERE rowid = (SELECT number FROM article_search_rows WHERE article_id = OLD.id);
+    DELETE FROM article_search_rows WHERE article_id = OLD.id;
+END;
+
+CREATE TABLE article_votes (
+    article_id BLOB NOT NULL REFERENCES articles (id) ON DELETE CASCADE,
+    -- An account, or the keyed hash of an address.
+    voter TEXT NOT NULL,
+    helpful INTEGER NOT NULL CHECK (helpful IN (0, 1)),
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (article_id, voter)
+) STRICT;

@@ -1,0 +1,109 @@
+//! `…/products/{product}/sources` and `…/sources` at a desk: where products' files come from.
+
+use axum::{
+    extract::State,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::{Map, Value, json};
+
+use super::desk::AtDesk;
+use crate::{
+    app::App,
+    catalog::EditError,
+    downloads::{self, Source, SourceFields, SourceId},
+    http::{
+        IdempotencyKey, Json, Kind, Path, Problem,
+        api::catalog::etag::{IfMatch, answer, tag},
+        once,
+    },
+    kernel::{ProductId, Time},
+};
+
+fn missing() -> Problem {
+    Problem::new(Kind::NotFound).detail("there is no such source")
+}
+
+/// What verification finds makes another representation, but no edit is refused because of it.
+fn tag_of(source: &Source) -> String {
+    let seen = source.last_verified_at.map_or(0, Time::as_micros);
+    tag(source.revision, &[seen, i64::from(source.problem.is_some())])
+}
+
+/// `GET …/products/{product}/sources`: all of them, which are few.
+pub(super) async fn list(
+    State(app): State<App>,
+    desk: AtDesk,
+    Path(product): Path<ProductId>,
+) -> Result<impl IntoResponse, Problem> {
+    let sources = downloads::managed_sources(&app.db, product, desk.editor.developer).await?;
+    let sources = sources.ok_or(EditError::NotFound)?;
+    Ok(Json(json!({ "data": sources, "has_more": false, "next_cursor": null })))
+}
+
+/// `GET …/sources/{id}`
+pub(super) async fn show(
+    State(app): State<App>,
+    desk: AtDesk,
+    Path(id): Path<SourceId>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let source = downloads::managed_source(&app.db, id, desk.editor.developer).await?.ok_or_else(missing)?;
+    Ok(answer(&headers, tag_of(&source), source))
+}
+
+/// `POST …/products/{product}/sources`
+pub(super) async fn create(
+    State(app): State<App>,
+    desk: AtDesk,
+    Path(product): Path<ProductId>,
+    key: IdempotencyKey,
+    Json(fields): Json<SourceFields>,
+) -> Result<Response, Problem> {
+    let (editor, rules) = (&desk.editor, app.downloads.rules());
+    let scope = format!("{} POST products/{product}/sources", desk.caller.user);
+    let body = fields.clone();
+    let made = once(&app, key, scope, &body, async |tx| {
+        let made = downloads::create_source(tx, product, fields, rules, editor).await?;
+        Ok::<_, EditError>((StatusCode::CREATED, made))
+    });
+    let mut made = made.await?;
+    // Nothing has changed what was just made.
+    made.headers_mut().insert(header::ETAG, HeaderValue::from_static("\"1\""));
+    Ok(made)
+}
+
+/// `PATCH …/sources/{id}`
+pub(super) async fn change(
+    State(app): State<App>,
+    desk: AtDesk,
+    Path(id): Path<SourceId>,
+    IfMatch(revision): IfMatch,
+    Json(patch): Json<Map<String, Value>>,
+) -> Result<Response, Problem> {
+    let (editor, rules) = (&desk.editor, app.downloads.rules());
+    let changed =
+        app.db.write(async |tx| downloads::patch_source(tx, id, revision, &patch, (rules, editor)).await).await?;
+    Ok(answer(&HeaderMap::new(), tag_of(&changed), changed))
+}
+
+/// `DELETE …/sources/{id}`
+pub(super) async fn remove(
+    State(app): State<App>,
+    desk: AtDesk,
+    Path(id): Path<SourceId>,
+    IfMatch(revision): IfMatch,
+) -> Result<StatusCode, Problem> {
+    app.db.write(async |tx| downloads::delete_source(tx, id, revision, &desk.editor).await).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `POST …/sources/{id}/verify`: has somebody look at it now.
+pub(super) async fn verify(
+    State(app): State<App>,
+    desk: AtDesk,
+    Path(id): Path<SourceId>,
+) -> Result<StatusCode, Problem> {
+    app.db.write(async |tx| downloads::verify_now(tx, id, &desk.editor).await).await?;
+    Ok(StatusCode::ACCEPTED)
+}
