@@ -129,7 +129,7 @@ pub enum Word<'a> {
 }
 
 /// The placeholders' names, and what fills them.
-pub type Words<'a> = &'a [(&'static str, Word<'a>)];
+pub(super) type Words<'a> = &'a [(&'static str, Word<'a>)];
 
 /// All languages, by their codes.
 #[must_use]
@@ -260,7 +260,7 @@ fn fill(text: &str, values: &[(&str, &str)]) -> String {
 /// What somebody wrote, fit to stand in a line: without control characters, and without those that turn the reading
 /// direction of what follows. A text that is itself read from right to left is set apart (Unicode's first strong isolate).
 #[must_use]
-pub fn line(text: &str, longest: usize) -> Cow<'_, str> {
+pub(super) fn line(text: &str, longest: usize) -> Cow<'_, str> {
     let plain = |c: char| c.is_ascii() && !c.is_ascii_control();
     let text = text.trim();
     if text.len() <= longest && text.chars().all(plain) {
@@ -284,7 +284,7 @@ pub fn line(text: &str, longest: usize) -> Cow<'_, str> {
 
 /// What somebody wrote in several lines, fit to stand among others.
 #[must_use]
-pub fn lines(text: &str, longest: usize) -> String {
+pub(super) fn lines(text: &str, longest: usize) -> String {
     let fit = |c: char| !turns(c) && (!c.is_control() || c == '\n' || c == '\t');
     let text = text.replace("\r\n", "\n").replace(['\r', '\u{2028}', '\u{2029}'], "\n");
     let mut kept: String = text.chars().filter(|c| fit(*c)).take(longest + 1).collect();

@@ -31,8 +31,13 @@ use crate::kernel::Time;
 pub enum MailTo {
     /// Into this directory, a file each.
     Directory(PathBuf),
-    /// To the server at this URL.
-    Server(String),
+    /// To a server.
+    Server {
+        /// At this URL.
+        url: String,
+        /// How long it may take for one step of a conversation.
+        timeout: Duration,
+    },
 }
 
 /// The sender or the server in the configuration is not usable.
@@ -86,8 +91,8 @@ impl Mailer {
             .map_err(|error| MailError(format!("mail.smtp.from: {from:?} is nobody's address: {error}")))?;
         let transport = match to {
             MailTo::Directory(path) => Transport::Directory(Arc::new(path)),
-            MailTo::Server(url) => {
-                let server = Server::parse(&url).map_err(|error| MailError(format!("mail.smtp.url: {error}")))?;
+            MailTo::Server { url, timeout } => {
+                let server = Server::parse(&url, timeout).map_err(|error| MailError(format!("mail.smtp.url: {error}")))?;
                 Transport::Server(Arc::new(server))
             }
         };
@@ -283,7 +288,10 @@ mod tests {
 
     #[tokio::test]
     async fn what_cannot_work_is_told_at_the_start() {
-        let server = |url: &str| Mailer::new("shop@example.com", MailTo::Server(url.to_owned()));
+        let server = |url: &str| {
+            let timeout = Duration::from_secs(1);
+            Mailer::new("shop@example.com", MailTo::Server { url: url.to_owned(), timeout })
+        };
         server("smtp://localhost:2525").expect("a mailer");
         for url in ["smtp://localhost?tls=maybe", "http://localhost"] {
             server(url).expect_err(url);

@@ -36,7 +36,7 @@ fn hash(key: &seal::SubKey, address: &str) -> String {
 
 /// As much of an address as tells an operator whose it probably is: `a…@example.com`.
 #[must_use]
-pub fn hint(address: &str) -> String {
+pub(super) fn hint(address: &str) -> String {
     let fit = |text: &str, longest| text.chars().filter(|c| !c.is_control()).take(longest).collect::<String>();
     match address.rsplit_once('@') {
         Some((name, host)) => format!("{}…@{}", fit(name, 1), fit(host, 253)),

@@ -22,12 +22,9 @@ use lettre::{
     },
 };
 
-/// How long one step may take: to connect, to be let in, to have a recipient accepted.
-const STEP: Duration = Duration::from_secs(20);
-/// How long the content may take to be sent.
-const CONTENT: Duration = Duration::from_mins(1);
-/// How long the server may take to answer it. RFC 5321 (4.5.3.2.6) grants ten minutes; nobody uses them.
-const VERDICT: Duration = Duration::from_secs(45);
+/// How many steps' time sending the content and hearing what becomes of it may take together. RFC 5321 (4.5.3.2.6) grants
+/// the server ten minutes; none takes them.
+const VERDICT: u32 = 3;
 /// How long a connection may rest. Servers close theirs after some minutes.
 const REST: Duration = Duration::from_secs(30);
 /// How many connections rest at most.
@@ -68,12 +65,14 @@ pub(super) struct Server {
     port: u16,
     tls: Tls,
     credentials: Option<Credentials>,
+    /// How long one step may take: to connect and be let in, to have a recipient accepted.
+    patience: Duration,
     resting: Mutex<Vec<(AsyncSmtpConnection, Instant)>>,
 }
 
 impl Server {
     /// `smtp://USER:PASSWORD@HOST:PORT?tls=required` or `smtps://…`.
-    pub(super) fn parse(url: &str) -> Result<Self, String> {
+    pub(super) fn parse(url: &str, patience: Duration) -> Result<Self, String> {
         let (scheme, rest) = url.split_once("://").ok_or("not a URL")?;
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
         let (login, place) = match rest.rsplit_once('@') {
@@ -102,7 +101,7 @@ impl Server {
             Some((user, password)) => Some(Credentials::new(decoded(user)?, decoded(password)?)),
             None => None,
         };
-        Ok(Self { host, port, tls, credentials, resting: Mutex::default() })
+        Ok(Self { host, port, tls, credentials, patience, resting: Mutex::default() })
     }
 
     /// Begins to send a mail: connects, and has the sender and the recipient accepted. Nothing is sent yet.
@@ -116,7 +115,7 @@ impl Server {
                 Err(Step::Silent(_)) => {}
             }
         }
-        let connection = step("connect", self.connect()).await.map_err(Step::into_trouble)?;
+        let connection = step(self.patience, "the connection", self.connect()).await.map_err(Step::into_trouble)?;
         let mut conversation = Conversation { server: self, connection };
         conversation.introduce(envelope, is_ascii).await.map_err(Step::into_trouble)?;
         Ok(conversation)
@@ -128,7 +127,7 @@ impl Server {
         let wrapped = if self.tls == Tls::Wrapped { Some(parameters()?) } else { None };
         let address = (self.host.as_str(), self.port);
         let mut connection =
-            AsyncSmtpConnection::connect_tokio1(address, Some(STEP), &name, wrapped, None).await?;
+            AsyncSmtpConnection::connect_tokio1(address, Some(self.patience), &name, wrapped, None).await?;
         if self.tls == Tls::Required || (self.tls == Tls::Opportunistic && connection.can_starttls()) {
             connection.starttls(parameters()?, &name).await?;
         }
@@ -197,7 +196,7 @@ impl Step {
 
 impl Conversation<'_> {
     async fn introduce(&mut self, envelope: &Envelope, is_ascii: bool) -> Result<(), Step> {
-        let info = self.connection.server_info();
+        let (info, patience) = (self.connection.server_info(), self.server.patience);
         let mut parameters = Vec::new();
         let is_plain = |address: &lettre::Address| AsRef::<str>::as_ref(address).is_ascii();
         if !envelope.from().into_iter().chain(envelope.to()).all(is_plain) {
@@ -210,15 +209,15 @@ impl Conversation<'_> {
         if !is_ascii && info.supports_feature(Extension::EightBitMime) {
             parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
         }
-        step("MAIL", self.connection.command(Mail::new(envelope.from().cloned(), parameters))).await?;
+        step(patience, "MAIL", self.connection.command(Mail::new(envelope.from().cloned(), parameters))).await?;
         for to in envelope.to() {
-            let accepted = timed("RCPT", self.connection.command(Rcpt::new(to.clone(), Vec::new()))).await;
+            let accepted = timed(patience, "RCPT", self.connection.command(Rcpt::new(to.clone(), Vec::new()))).await;
             accepted.map_err(|error| match error {
                 Failed::Silence(told) => Step::Silent(told),
                 Failed::Smtp(error) => judge_recipient(&error),
             })?;
         }
-        step("DATA", self.connection.command(Data)).await?;
+        step(patience, "DATA", self.connection.command(Data)).await?;
         Ok(())
     }
 
@@ -232,7 +231,7 @@ impl Conversation<'_> {
             }
             part
         });
-        let answered = tokio::time::timeout(CONTENT + VERDICT, self.connection.message_iter(parts)).await;
+        let answered = tokio::time::timeout(self.server.patience * VERDICT, self.connection.message_iter(parts)).await;
         let was_sent = sent.load(std::sync::atomic::Ordering::Relaxed);
         match answered {
             Ok(Ok(_)) => {
@@ -253,15 +252,19 @@ enum Failed {
     Silence(String),
 }
 
-async fn timed<T>(what: &str, work: impl Future<Output = Result<T, smtp::Error>>) -> Result<T, Failed> {
-    match tokio::time::timeout(STEP, work).await {
+async fn timed<T>(
+    patience: Duration,
+    what: &str, work: impl Future<Output = Result<T, smtp::Error>>) -> Result<T, Failed> {
+    match tokio::time::timeout(patience, work).await {
         Ok(done) => done.map_err(Failed::Smtp),
-        Err(_) => Err(Failed::Silence(format!("no answer to {what} within {} s", STEP.as_secs()))),
+        Err(_) => Err(Failed::Silence(format!("no answer to {what} within {} s", patience.as_secs_f32()))),
     }
 }
 
-async fn step<T>(what: &str, work: impl Future<Output = Result<T, smtp::Error>>) -> Result<T, Step> {
-    timed(what, work).await.map_err(|error| match error {
+async fn step<T>(
+    patience: Duration,
+    what: &str, work: impl Future<Output = Result<T, smtp::Error>>) -> Result<T, Step> {
+    timed(patience, what, work).await.map_err(|error| match error {
         Failed::Silence(told) => Step::Silent(told),
         Failed::Smtp(error) => judge(&error),
     })
@@ -321,7 +324,7 @@ mod tests {
 
     #[test]
     fn a_server_is_written_as_a_url() {
-        let server = |url: &str| Server::parse(url).map(|server| (server.host, server.port, server.tls));
+        let server = |url: &str| Server::parse(url, Duration::from_secs(1)).map(|server| (server.host, server.port, server.tls));
         assert_eq!(server("smtp://localhost:2525"), Ok(("localhost".to_owned(), 2525, Tls::None)));
         assert_eq!(server("smtps://u:p@mail.example.com"), Ok(("mail.example.com".to_owned(), 465, Tls::Wrapped)));
         assert_eq!(

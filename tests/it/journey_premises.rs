@@ -38,7 +38,8 @@ impl Premises {
         let mintreu = Mintreu::new()
             .env("MINTREU__HTTP__TRUSTED_PROXIES", "127.0.0.1")
             .env("MINTREU__LICENSING__VALIDATIONS_PER_MINUTE_PER_KEY", "0")
-            .env("MINTREU__TELEMETRY__LOG_FILTER", "warn");
+            .env("MINTREU__TELEMETRY__LOG_FILTER", "warn")
+            .env("MINTREU__SECRETS__KEY", crate::journey_routes_mail::KEY);
         let mut shop = Shop::of(mintreu, &db.url());
         // A refused body may cost its connection: each request has one of its own.
         shop.client = Client::builder()
@@ -120,6 +121,7 @@ impl Premises {
             ("/api/admin/coupons/{id}", first("/api/admin/coupons", operator).await),
         ];
         self.things = things.into_iter().collect();
+        self.things.extend(crate::journey_routes_mail::things(self).await);
     }
 
     async fn order(&self, cart: &Value) -> String {
@@ -129,7 +131,7 @@ impl Premises {
     }
 
     /// Reads what must be there.
-    async fn get(&self, path: &str, who: &Person) -> Value {
+    pub(crate) async fn get(&self, path: &str, who: &Person) -> Value {
         let answer = self.ask(Method::GET, path).header("cookie", &who.cookie).send().await.expect("an answer");
         assert_eq!(answer.status(), 200, "{path}");
         answer.json().await.expect("JSON")

@@ -84,7 +84,8 @@ const PASSWORD: &str = "correct horse battery";
 
 /// All of them.
 pub(crate) fn routes() -> Vec<Route> {
-    [open(), accounts(), customers(), programs(), catalogue(), operators(), sandbox()].concat()
+    let mail = crate::journey_routes_mail::mail();
+    [open(), accounts(), customers(), programs(), catalogue(), operators(), sandbox(), mail].concat()
 }
 
 fn open() -> Vec<Route> {
