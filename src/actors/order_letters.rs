@@ -18,10 +18,10 @@ use crate::{
 
 /// How long after its payment a buyer is told that it arrived, if nothing else was told till then.
 const SLOW: Duration = Duration::from_mins(10);
-/// Orders that were paid longer ago were told of, or their letters are dead.
-const RECENT: Duration = Duration::from_hours(6);
-/// How many orders are told of at once.
-const BATCH: i64 = 500;
+/// Orders that were paid longer ago were told of when it was looked last, which is every five minutes.
+const RECENT: Duration = Duration::from_mins(16);
+/// How many orders are told of at once: with more that wait, letters are the least of the troubles.
+const BATCH: i64 = 10_000;
 
 /// What a buyer is called; guests have no name.
 pub(super) async fn name(db: &Db, user: Option<UserId>) -> Result<Option<String>, Failure> {

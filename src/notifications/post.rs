@@ -232,10 +232,12 @@ impl Post {
         out.db
             .write(async |tx| {
                 match out.standing.state {
-                    None => record::first(tx, &out.record, MailState::Sent, None),
-                    Some(_) => record::sent(tx, &out.record),
+                    None => {
+                        record::first(tx, &out.record, MailState::Sent, None);
+                        Ok::<_, DbError>(())
+                    }
+                    Some(_) => record::kept(tx, &out.record).await,
                 }
-                Ok::<_, DbError>(())
             })
             .await?;
         Ok(Posted::Sent)

@@ -176,6 +176,22 @@ pub(super) fn sent(tx: &mut Tx, record: &Record<'_>) {
     });
 }
 
+/// Writes down that a mail with a record is in the directory.
+pub(super) async fn kept(tx: &mut Tx, record: &Record<'_>) -> Result<(), DbError> {
+    let now = tx.now();
+    execute!(
+        tx,
+        sqlx::query(
+            "UPDATE mails SET state = 'sent', attempts = attempts + 1, language = $2, last_error = NULL, updated_at = $3,
+                    sent_at = $3 WHERE id = $1"
+        )
+        .bind(record.id)
+        .bind(record.language)
+        .bind(now)
+    )?;
+    Ok(())
+}
+
 /// Takes a mail to send it to a server; of several who try at once one gets it.
 pub(super) async fn claim(tx: &mut Tx, record: &Record<'_>) -> Result<bool, DbError> {
     Ok(put(tx, record, MailState::Sending, None).await? == 1)
