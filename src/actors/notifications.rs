@@ -14,7 +14,7 @@ use crate::{
     licenses::KeyMaker,
     notifications::{
         AlreadyRegisteredLetter, AnnounceFile, ClaimPurchasesLetter, ForgetMails, Letterhead, Notice, OneMail, Owed,
-        PasswordChangedLetter, Post, ResetPasswordLetter, Telling, TellOfPayments, VerifyEmailLetter, forget_mails,
+        PasswordChangedLetter, Post, ResetPasswordLetter, TellOfPayments, Telling, VerifyEmailLetter, forget_mails,
     },
     support,
 };

@@ -92,7 +92,8 @@ impl Mailer {
         let transport = match to {
             MailTo::Directory(path) => Transport::Directory(Arc::new(path)),
             MailTo::Server { url, timeout } => {
-                let server = Server::parse(&url, timeout).map_err(|error| MailError(format!("mail.smtp.url: {error}")))?;
+                let server =
+                    Server::parse(&url, timeout).map_err(|error| MailError(format!("mail.smtp.url: {error}")))?;
                 Transport::Server(Arc::new(server))
             }
         };

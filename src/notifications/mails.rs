@@ -165,7 +165,8 @@ pub async fn resend(tx: &mut Tx, id: MailId, reason: &str, actor: Actor) -> Resu
         .bind(now - UNDER_WAY)
     )?;
     let Some(Wanted { cause, notice, job_id }) = wanted else { return Err(ResendError::UnderWay) };
-    let notice: Notice = serde_json::from_str(&notice).map_err(|error| sqlx::Error::Decode(error.into())).map_err(DbError::from)?;
+    let notice: Notice =
+        serde_json::from_str(&notice).map_err(|error| sqlx::Error::Decode(error.into())).map_err(DbError::from)?;
     tx.enqueue(&OneMail { notice, of: job_id, cause }).await?;
     let entry = Entry::new(actor, "mail.resent", "mail", id.to_string());
     tx.audit(entry.change(serde_json::json!(before), serde_json::json!(MailState::Queued)).reason(reason));

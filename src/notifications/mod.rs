@@ -39,9 +39,7 @@ pub use order_letters::{
     OrderRefundedLetter,
 };
 pub use post::{Owed, Post, Posted, Telling};
-pub use preferences::{
-    PreferenceChange, Preferences, TopicPreference, change_preferences, language_of, preferences,
-};
+pub use preferences::{PreferenceChange, Preferences, TopicPreference, change_preferences, language_of, preferences};
 pub use recipients::Recipients;
 pub use record::{MailState, forget_mails};
 pub use samples::Sample;

@@ -230,14 +230,12 @@ impl Post {
             return Err(out.failed(&error).await?);
         }
         out.db
-            .write(async |tx| {
-                match out.standing.state {
-                    None => {
-                        record::first(tx, &out.record, MailState::Sent, None);
-                        Ok::<_, DbError>(())
-                    }
-                    Some(_) => record::kept(tx, &out.record).await,
+            .write(async |tx| match out.standing.state {
+                None => {
+                    record::first(tx, &out.record, MailState::Sent, None);
+                    Ok::<_, DbError>(())
                 }
+                Some(_) => record::kept(tx, &out.record).await,
             })
             .await?;
         Ok(Posted::Sent)
@@ -260,9 +258,8 @@ impl Post {
             return Ok(Posted::Already);
         }
         let (id, finished) = (out.record.id, conversation.finish(mail.content()).await);
-        let ended = |state, why: String| async move {
-            out.db.write(async |tx| record::ended(tx, id, state, &why).await).await
-        };
+        let ended =
+            |state, why: String| async move { out.db.write(async |tx| record::ended(tx, id, state, &why).await).await };
         match finished {
             Ok(()) => {
                 out.db
@@ -357,8 +354,7 @@ impl Outgoing<'_> {
     async fn lost(&self) -> Result<Posted, Failure> {
         let why = "the program ended before the server said whether it took the mail";
         let id = self.record.id;
-        let changed =
-            self.db.write(async |tx| record::ended(tx, id, MailState::Unknown, why).await).await?;
+        let changed = self.db.write(async |tx| record::ended(tx, id, MailState::Unknown, why).await).await?;
         if !changed {
             return Ok(Posted::Already);
         }

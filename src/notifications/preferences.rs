@@ -82,8 +82,7 @@ pub async fn change_preferences(
     }
     for (topic, wanted) in change.topics.iter().filter(|(topic, _)| topic.is_optional()) {
         let holder = user.to_string();
-        let changed =
-            if *wanted { accept(tx, &holder, *topic).await? } else { decline(tx, &holder, *topic).await? };
+        let changed = if *wanted { accept(tx, &holder, *topic).await? } else { decline(tx, &holder, *topic).await? };
         if changed {
             told.insert(topic.to_string(), (*wanted).into());
         }

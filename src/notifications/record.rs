@@ -96,7 +96,8 @@ pub(super) async fn look(db: &Db, cause: &str, to: &To<'_>, topic: Topic) -> Res
                         WHERE holder IN (SELECT jsonb_array_elements_text($4::jsonb)) AND topic = $5) AS declined
          FROM (SELECT 1 AS one) o LEFT JOIN mails m ON m.cause = $1",
     );
-    let holders: Vec<String> = to.user.map(|user| user.to_string()).into_iter().chain(to.hashes.iter().cloned()).collect();
+    let holders: Vec<String> =
+        to.user.map(|user| user.to_string()).into_iter().chain(to.hashes.iter().cloned()).collect();
     fetch_one!(
         db,
         sqlx::query_as(text)

@@ -28,12 +28,7 @@ impl Sample {
     /// A harmless one, at a time.
     #[must_use]
     pub fn at(at: Time) -> Self {
-        Self {
-            name: "Ada".to_owned(),
-            title: "Editor & <Tools>".to_owned(),
-            body: "It stops.\n\nWhy?".to_owned(),
-            at,
-        }
+        Self { name: "Ada".to_owned(), title: "Editor & <Tools>".to_owned(), body: "It stops.\n\nWhy?".to_owned(), at }
     }
 
     /// The letters of a template, one for each of its turns.

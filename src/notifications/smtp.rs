@@ -91,7 +91,16 @@ impl Server {
         // An IPv6 address stands in brackets, which have colons of their own.
         let (host, port) = match place.rsplit_once(':') {
             Some((host, port)) if !port.ends_with(']') => (host, port.parse().map_err(|_| "its port is no number")?),
-            _ => (place, if tls == Tls::Wrapped { 465 } else if tls == Tls::None { 25 } else { 587 }),
+            _ => (
+                place,
+                if tls == Tls::Wrapped {
+                    465
+                } else if tls == Tls::None {
+                    25
+                } else {
+                    587
+                },
+            ),
         };
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         if host.is_empty() {
@@ -254,7 +263,9 @@ enum Failed {
 
 async fn timed<T>(
     patience: Duration,
-    what: &str, work: impl Future<Output = Result<T, smtp::Error>>) -> Result<T, Failed> {
+    what: &str,
+    work: impl Future<Output = Result<T, smtp::Error>>,
+) -> Result<T, Failed> {
     match tokio::time::timeout(patience, work).await {
         Ok(done) => done.map_err(Failed::Smtp),
         Err(_) => Err(Failed::Silence(format!("no answer to {what} within {} s", patience.as_secs_f32()))),
@@ -263,7 +274,9 @@ async fn timed<T>(
 
 async fn step<T>(
     patience: Duration,
-    what: &str, work: impl Future<Output = Result<T, smtp::Error>>) -> Result<T, Step> {
+    what: &str,
+    work: impl Future<Output = Result<T, smtp::Error>>,
+) -> Result<T, Step> {
     timed(patience, what, work).await.map_err(|error| match error {
         Failed::Silence(told) => Step::Silent(told),
         Failed::Smtp(error) => judge(&error),
@@ -324,7 +337,8 @@ mod tests {
 
     #[test]
     fn a_server_is_written_as_a_url() {
-        let server = |url: &str| Server::parse(url, Duration::from_secs(1)).map(|server| (server.host, server.port, server.tls));
+        let server =
+            |url: &str| Server::parse(url, Duration::from_secs(1)).map(|server| (server.host, server.port, server.tls));
         assert_eq!(server("smtp://localhost:2525"), Ok(("localhost".to_owned(), 2525, Tls::None)));
         assert_eq!(server("smtps://u:p@mail.example.com"), Ok(("mail.example.com".to_owned(), 465, Tls::Wrapped)));
         assert_eq!(

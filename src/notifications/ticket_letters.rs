@@ -78,7 +78,9 @@ impl Write for TicketNewsLetter {
         self.ticket.title(sheet);
         let (author, subject) = (("author", Word::Text(&self.author)), ("subject", Word::Text(&self.ticket.subject)));
         match &self.product {
-            Some(product) => sheet.say("ticket_news.wrote_product", &[author, subject, ("product", Word::Text(product))]),
+            Some(product) => {
+                sheet.say("ticket_news.wrote_product", &[author, subject, ("product", Word::Text(product))])
+            }
             None => sheet.say("ticket_news.wrote", &[author, subject]),
         }
         sheet.quote(&self.body);

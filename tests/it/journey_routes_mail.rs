@@ -1,7 +1,7 @@
 //! The routes about mails, and what their parameters stand for.
 
 use mintreu::{
-    kernel::seal::{Keyring, Random},
+    kernel::seal::{Keyring, Random, from_hex},
     notifications::{Holder, Topic, unsubscribe_token},
 };
 use reqwest::Method;
@@ -14,7 +14,13 @@ use crate::{
 };
 
 /// The installation's key, with which links in mails are made.
-pub(crate) const KEY: &str = "0707070707070707070707070707070707070707070707070707070707070707";
+pub(crate) const KEY: &str = "78c9a470b8190326286c6b70873d2cb8fa4655e8a7daefe8d4958b482929951a";
+
+/// The same, for those who make such links.
+pub(crate) fn keys() -> Keyring {
+    let key = from_hex(KEY).and_then(|key| key.try_into().ok()).expect("32 bytes");
+    Keyring::new([key], Random::seeded(1)).expect("a key")
+}
 
 /// All of them.
 pub(crate) fn mail() -> Vec<Route> {
@@ -32,11 +38,7 @@ pub(crate) fn mail() -> Vec<Route> {
         ),
         get("/unsubscribe/{token}", Anybody, &[]),
         route(Method::POST, "/unsubscribe/{token}", Anybody, Takes::Nothing, &[]),
-        get(
-            "/api/admin/mails",
-            Operator,
-            &["limit", "after", "before", "state", "template", "to", "user", "sort"],
-        ),
+        get("/api/admin/mails", Operator, &["limit", "after", "before", "state", "template", "to", "user", "sort"]),
         get("/api/admin/mails/{mail}", Operator, &[]),
         route(
             Method::POST,
@@ -53,13 +55,7 @@ pub(crate) fn mail() -> Vec<Route> {
             Takes::Json(json!({ "address": "gone{n}@example.com", "reason": "because" })),
             &[],
         ),
-        route(
-            Method::DELETE,
-            "/api/admin/mail-suppressions/{suppression}",
-            Operator,
-            Takes::Nothing,
-            &[],
-        ),
+        route(Method::DELETE, "/api/admin/mail-suppressions/{suppression}", Operator, Takes::Nothing, &[]),
         get("/api/admin/mail-templates", Operator, &[]),
         get("/api/admin/mail-templates/{template}", Operator, &["language", "format", "variant"]),
     ]
@@ -67,8 +63,7 @@ pub(crate) fn mail() -> Vec<Route> {
 
 /// What their parameters stand for.
 pub(crate) async fn things(premises: &Premises) -> Vec<(&'static str, String)> {
-    let keys = Keyring::new([[7; 32]], Random::seeded(1)).expect("a key");
-    let token = unsubscribe_token(&keys, &Holder::User(premises.stranger.user), Topic::LicenseReminders);
+    let token = unsubscribe_token(&keys(), &Holder::User(premises.stranger.user), Topic::LicenseReminders);
     let suppress = json!({ "address": "nobody@example.com", "reason": "because" });
     let suppressed = premises
         .ask(Method::POST, "/api/admin/mail-suppressions")

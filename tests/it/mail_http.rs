@@ -1,13 +1,17 @@
 //! Mails over HTTP: what people choose, what operators see and do, and a mail server that is as bad as it gets, with the
 //! real program.
 
-use mintreu::accounts::Role;
+use mintreu::{
+    accounts::Role,
+    notifications::{Holder, Topic, unsubscribe_token},
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{
     accounts_scene::{PASSWORD, Scene},
-    journey_shop::until,
+    journey_routes_mail,
+    journey_shop::{paid_event, until},
     support::{Mintreu, Mood, SmtpServer},
 };
 
@@ -77,16 +81,11 @@ on_both!(the_owner_of_an_account_chooses_a_language_and_what_to_decline, |db| as
 });
 
 on_both!(a_link_declines_when_it_is_posted_and_not_when_it_is_read, |db| async move {
-    let key = crate::journey_routes_mail::KEY;
-    let scene = Scene::of(Mintreu::new().env("MINTREU__SECRETS__KEY", key), &db).await;
+    let mintreu = Mintreu::new().env("MINTREU__SECRETS__KEY", journey_routes_mail::KEY);
+    let scene = Scene::of(mintreu, &db).await;
     let ada = scene.person("ada@example.com", Role::Customer).await;
-    let keys = mintreu::kernel::seal::Keyring::new([[7; 32]], mintreu::kernel::seal::Random::seeded(1)).expect("keys");
-    let holder = mintreu::notifications::Holder::User(ada.user);
-    let token = mintreu::notifications::unsubscribe_token(
-        &keys,
-        &holder,
-        mintreu::notifications::Topic::ProductUpdates,
-    );
+    let holder = Holder::User(ada.user);
+    let token = unsubscribe_token(&journey_routes_mail::keys(), &holder, Topic::ProductUpdates);
     let path = format!("/unsubscribe/{token}");
     let enabled = async || {
         let told = scene.got("/api/account/notifications", &ada.cookie).await;
@@ -139,9 +138,13 @@ on_both!(operators_look_at_every_letter_in_every_language, |db| async move {
             }
         }
     }
-    for wrong in
-        ["nothing", "verify_email?language=xx", "verify_email?format=pdf", "verify_email?variant=9", "verify_email?variant=-1"]
-    {
+    for wrong in [
+        "nothing",
+        "verify_email?language=xx",
+        "verify_email?format=pdf",
+        "verify_email?variant=9",
+        "verify_email?variant=-1",
+    ] {
         let answer = scene.get(&format!("/api/admin/mail-templates/{wrong}"), &admin).await;
         assert_eq!(answer.status(), 400, "{wrong}");
     }
@@ -150,12 +153,11 @@ on_both!(operators_look_at_every_letter_in_every_language, |db| async move {
 on_both!(one_operator_who_is_not_there_keeps_nothing_from_the_others, |db| async move {
     let server = SmtpServer::start().await;
     server.nobody_at("gone@example.com", "550 5.1.1 no such mailbox");
-    let mintreu =
-        by_smtp(&server).env("MINTREU__SHOP__OPERATORS", "gone@example.com,ops@example.com,boss@example.com");
+    let mintreu = by_smtp(&server).env("MINTREU__SHOP__OPERATORS", "gone@example.com,ops@example.com,boss@example.com");
     let scene = Scene::of(mintreu, &db).await;
     let admin = scene.person("admin@example.com", Role::Admin).await.cookie;
     let order = scene.shop.open().await;
-    let event = crate::journey_shop::paid_event("evt_less", &order, &json!({ "amount_total": 1, "id": "cs_1" }));
+    let event = paid_event("evt_less", &order, &json!({ "amount_total": 1, "id": "cs_1" }));
     assert_eq!(scene.shop.deliver(&event).await.status(), 200);
     let told = until("the others are told", async || {
         let mut to: Vec<String> = server.mails().into_iter().flat_map(|mail| mail.to).collect();

@@ -65,11 +65,7 @@ on_both!(a_letter_is_written_in_the_language_of_its_reader, |db| async move {
     ] {
         let change = PreferenceChange { language: Some(language.to_owned()), topics: Vec::new() };
         let entry = || Entry::new(Actor::system("test"), "test", "user", "1");
-        office
-            .db
-            .write(async |tx| change_preferences(tx, ada.user, &change, entry()).await)
-            .await
-            .expect("changed");
+        office.db.write(async |tx| change_preferences(tx, ada.user, &change, entry()).await).await.expect("changed");
         let said = subjects(2 + u128::try_from(office.records().await.len()).expect("few")).await;
         if language == "de" {
             assert!(said.starts_with("Ihre Lizenz"), "{subject}: {said}");

@@ -67,10 +67,8 @@ pub(super) async fn change(
 }
 
 async fn own(app: &App, caller: &Caller) -> Result<View, Problem> {
-    let view = |language: &'static notifications::Language| LanguageView {
-        code: language.code(),
-        name: language.name(),
-    };
+    let view =
+        |language: &'static notifications::Language| LanguageView { code: language.code(), name: language.name() };
     let own = notifications::preferences(&app.db, caller.user).await?;
     Ok(View { own, languages: languages().iter().map(view).collect() })
 }

@@ -43,15 +43,12 @@ pub(super) async fn add(
     admin: Admin,
     Json(new): Json<New>,
 ) -> Result<impl IntoResponse, Problem> {
-    let wrong = |error: crate::accounts::InvalidEmail| {
-        Problem::new(Kind::InvalidInput).error("#/address", error.to_string())
-    };
+    let wrong =
+        |error: crate::accounts::InvalidEmail| Problem::new(Kind::InvalidInput).error("#/address", error.to_string());
     let address: Email = new.address.parse().map_err(wrong)?;
     let (address, why, recipients) = (address.to_string(), reason(&new.reason)?, recipients(&app));
-    let (suppression, is_new) = app
-        .db
-        .write(async |tx| notifications::suppress(tx, &recipients, (&address, why), admin.actor()).await)
-        .await?;
+    let (suppression, is_new) =
+        app.db.write(async |tx| notifications::suppress(tx, &recipients, (&address, why), admin.actor()).await).await?;
     Ok((if is_new { StatusCode::CREATED } else { StatusCode::OK }, Json(suppression)))
 }
 

@@ -73,8 +73,7 @@ pub(super) async fn show(
     if look.language.as_deref().is_some_and(|code| !is_language(code)) {
         return Err(invalid("#/language", "there is no such language".to_owned()));
     }
-    let language =
-        language(look.language.as_deref()).ok_or_else(|| Problem::internal("no language can be read"))?;
+    let language = language(look.language.as_deref()).ok_or_else(|| Problem::internal("no language can be read"))?;
     let letters = Sample::at(app.db.now()).letters(template);
     let variant = look.variant.unwrap_or_default();
     let last = letters.len().saturating_sub(1);
