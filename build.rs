@@ -16,8 +16,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     names.sort();
     let mut list = String::from("&[");
     for name in names {
-        let path = Path::new(&root).join(LANGUAGES).join(format!("{name}.toml"));
-        write!(list, "({name:?}, include_str!({path:?})), ")?;
+        write!(
+            list,
+            "({name:?}, include_str!(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/{LANGUAGES}/{name}.toml\"))), "
+        )?;
     }
     list.push(']');
     fs::write(Path::new(&env::var("OUT_DIR")?).join("languages.rs"), list)?;

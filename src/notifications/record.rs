@@ -12,7 +12,7 @@ use crate::{
     db::{AppendTable, Column, Db, DbError, Tx},
     execute, fetch_one,
     jobs::JobId,
-    kernel::{UserId, seal},
+    kernel::{Time, UserId, seal},
     text_enum,
 };
 
@@ -51,8 +51,8 @@ pub(super) struct Record<'a> {
 
 /// The identifier of the mail that a job makes for a cause: the same whenever it is asked, in the order of the jobs.
 pub(super) fn id_of(job: JobId, cause: &str) -> MailId {
-    let [.., a, b, c, d, e, f] = seal::hmac_sha256(b"mintreu mails", cause.as_bytes());
-    let own = u128::from(u64::from_be_bytes([0, 0, a, b, c, d, e, f]));
+    let hash = seal::hmac_sha256(b"mintreu mails", cause.as_bytes());
+    let own = hash.iter().take(6).fold(0_u128, |own, byte| own << 8 | u128::from(*byte));
     // The last 48 bits of a job's identifier are random: they tell its mails apart, the others keep the order.
     MailId::from_uuid(Uuid::from_u128(job.uuid().as_u128() ^ own))
 }
@@ -267,17 +267,20 @@ pub(super) async fn nothing_to_tell(tx: &mut Tx, cause: &str) -> Result<(), DbEr
 const BATCH: i64 = 1_000;
 
 /// Deletes records of mails before `before`, some at a time. How many.
-pub async fn forget_mails(db: &Db, before: crate::kernel::Time) -> Result<u64, DbError> {
-    let mut all = 0;
+pub async fn forget_mails(db: &Db, before: Time) -> Result<u64, DbError> {
+    // A mail's identifier begins with a time before its record's: older ones are found without an index of their own.
+    let millis = u128::try_from(before.as_millis()).unwrap_or_default();
+    let (before_id, mut all) = (MailId::from_uuid(Uuid::from_u128(millis << 80)), 0);
     loop {
         let deleted = db
             .write(async |tx| {
                 execute!(
                     tx,
                     sqlx::query(
-                        "DELETE FROM mails WHERE id IN (SELECT id FROM mails WHERE created_at < $1 ORDER BY id LIMIT $2)
-                             AND created_at < $1"
+                        "DELETE FROM mails WHERE id IN
+                             (SELECT id FROM mails WHERE id < $1 AND created_at < $2 ORDER BY id LIMIT $3)"
                     )
+                    .bind(before_id)
                     .bind(before)
                     .bind(BATCH)
                 )
