@@ -40,7 +40,7 @@ impl External<Notifications> for Notice {
         let telling = Telling { notice: &self, of: attempt.job, attempt };
         let owed = gather(state, db, &self).await?;
         if let [only] = owed.as_slice() {
-            state.post.post(db, only, &telling).await?;
+            Box::pin(state.post.post(db, only, &telling)).await?;
             return Ok(());
         }
         // A job for each: one that cannot be reached keeps nothing from the others.
@@ -61,7 +61,7 @@ impl External<Notifications> for OneMail {
         let telling = Telling { notice: &self.notice, of: self.of, attempt };
         let owed = gather(state, db, &self.notice).await?;
         match owed.iter().find(|owed| state.post.cause(owed, &telling) == self.cause) {
-            Some(owed) => state.post.post(db, owed, &telling).await.map(|_| ()),
+            Some(owed) => Box::pin(state.post.post(db, owed, &telling)).await.map(|_| ()),
             None => Ok(state.post.nothing_to_tell(db, &self.cause).await?),
         }
     }

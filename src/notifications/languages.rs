@@ -208,10 +208,13 @@ impl Language {
         for part in &message.0 {
             match part {
                 Part::Text(text) => said.push_str(text),
-                Part::Value(name) => match words.iter().find(|(known, _)| known == name) {
-                    Some((_, word)) => self.write_word(&mut said, *word),
-                    None => tracing::error!(key, name, "a message wants what nobody fills in"),
-                },
+                Part::Value(name) => {
+                    if let Some((_, word)) = words.iter().find(|(known, _)| known == name) {
+                        self.write_word(&mut said, *word);
+                    } else {
+                        tracing::error!(key, name, "a message wants what nobody fills in");
+                    }
+                }
             }
         }
         said

@@ -145,9 +145,10 @@ impl Notice {
             Self::RenewalFailed { subscription, step } => format!("{subscription}:{step}"),
             Self::SubscriptionEnded { subscription } => subscription.to_string(),
             Self::DownloadReady { source, user } => format!("{}:{user}", source.simple()),
-            Self::TicketOpened { ticket } => ticket.to_string(),
             Self::TicketReplied { message, .. } | Self::TicketAnswered { message, .. } => message.to_string(),
-            Self::TicketLate { ticket, .. } | Self::TicketSolved { ticket } => ticket.to_string(),
+            Self::TicketOpened { ticket } | Self::TicketLate { ticket, .. } | Self::TicketSolved { ticket } => {
+                ticket.to_string()
+            }
             Self::AlreadyRegistered { .. }
             | Self::PasswordChanged { .. }
             | Self::OrderRefunded { .. }

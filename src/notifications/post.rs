@@ -207,7 +207,7 @@ impl Post {
                 return Err(Failure::dead(error));
             }
         };
-        if self.mailer.is_directory() { self.keep(out, mail).await } else { self.transmit(out, mail).await }
+        if self.mailer.is_directory() { self.keep(out, mail).await } else { Box::pin(self.transmit(out, mail)).await }
     }
 
     fn write(&self, out: &Outgoing<'_>) -> Result<Result<Prepared, Unaddressed>, Failure> {

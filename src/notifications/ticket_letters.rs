@@ -77,11 +77,10 @@ impl Write for TicketNewsLetter {
     fn write(&self, sheet: &mut Sheet<'_>) {
         self.ticket.title(sheet);
         let (author, subject) = (("author", Word::Text(&self.author)), ("subject", Word::Text(&self.ticket.subject)));
-        match &self.product {
-            Some(product) => {
-                sheet.say("ticket_news.wrote_product", &[author, subject, ("product", Word::Text(product))])
-            }
-            None => sheet.say("ticket_news.wrote", &[author, subject]),
+        if let Some(product) = &self.product {
+            sheet.say("ticket_news.wrote_product", &[author, subject, ("product", Word::Text(product))]);
+        } else {
+            sheet.say("ticket_news.wrote", &[author, subject]);
         }
         sheet.quote(&self.body);
         sheet.say("ticket_news.answer", &[]);

@@ -16,8 +16,8 @@ fn march() -> Time {
 fn written(language: &Language, sample: &Sample, template: Template) -> Vec<Letter> {
     let letters = sample.letters(template);
     assert!(!letters.is_empty() && letters.iter().all(|letter| letter.template() == template));
-    let write = |letter: &Box<dyn Write>| head().letter(language, "ada@example.com", &**letter).expect("written");
-    letters.iter().map(write).collect()
+    let write = |letter: Box<dyn Write>| head().letter(language, "ada@example.com", &*letter).expect("written");
+    letters.into_iter().map(write).collect()
 }
 
 fn everything(code: &str) -> String {
@@ -25,7 +25,8 @@ fn everything(code: &str) -> String {
     let mut all = String::new();
     for template in Template::ALL {
         for letter in written(language, &Sample::at(march()), *template) {
-            all += &format!("=== {template}\nSubject: {}\n\n{}\n", letter.subject, letter.text);
+            let Letter { subject, text, .. } = letter;
+            all.extend(["=== ", template.as_str(), "\nSubject: ", &subject, "\n\n", &text, "\n"]);
         }
     }
     all
