@@ -14,6 +14,7 @@
 mod http;
 mod ingest;
 mod limits;
+mod mails;
 mod orders;
 #[path = "../engine/report.rs"]
 mod report;
@@ -47,6 +48,7 @@ fn main() {
             visible::run(&scene, &report).await;
             validate::run(&scene, &report).await;
             stock::run(&scene, &report).await;
+            mails::run(&report);
         }
     });
 }

@@ -84,6 +84,9 @@ pub struct ProofToMail {
     pub purpose: Purpose,
     /// Where the mail goes.
     pub email: Email,
+    /// Whose it is, if it is an account's.
+    #[sqlx(rename = "user_id")]
+    pub user: Option<UserId>,
     /// What its owner is called, as far as it is known.
     pub name: Option<String>,
     /// When the link ends.
@@ -97,7 +100,7 @@ pub async fn proof_to_mail(db: &Db, id: Uuid) -> Result<Option<ProofToMail>, DbE
     fetch_optional!(
         db,
         sqlx::query_as(
-            "SELECT p.purpose, p.email, COALESCE(p.name, u.name) AS name, p.expires_at, p.used_at IS NOT NULL AS used
+            "SELECT p.purpose, p.email, p.user_id, COALESCE(p.name, u.name) AS name, p.expires_at, p.used_at IS NOT NULL AS used
              FROM mail_proofs p LEFT JOIN users u ON u.id = p.user_id WHERE p.id = $1"
         )
         .bind(id)

@@ -49,6 +49,7 @@ pub mod accounts;
 mod capability;
 pub mod downloads;
 mod inbox;
+mod license_letters;
 pub mod licensing;
 mod mailbox;
 pub mod notifications;

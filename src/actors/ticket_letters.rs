@@ -1,20 +1,18 @@
 //! What notices about tickets come to: gathered when the letter is written, so that a letter that was late tells what is
 //! true now. A note among those who answer never becomes one.
 
-use super::notifications::Notifications;
+use super::notifications::{Letters, Notifications};
 use crate::{
     accounts::{self, Account, Role},
     db::Db,
     jobs::Failure,
-    kernel::{TicketId, TicketMessageId, UserId},
+    kernel::{TicketId, TicketMessageId, Time, UserId},
     notifications::{
-        Letter, Thread, TicketAnsweredLetter, TicketHead, TicketLateLetter, TicketNewsLetter, TicketOpenedLetter,
+        Owed, Thread, TicketAnsweredLetter, TicketHead, TicketLateLetter, TicketNewsLetter, TicketOpenedLetter,
         TicketSolvedLetter, Write,
     },
     support::{self, AuthorKind, Message, Ticket},
 };
-
-type Letters = Result<Vec<Letter>, Failure>;
 
 fn head(ticket: &Ticket) -> TicketHead {
     TicketHead { id: ticket.id, subject: ticket.subject.clone() }
@@ -27,16 +25,12 @@ impl Notifications {
         ticket: TicketId,
         (to, user): (&str, Option<UserId>),
         answers: Option<String>,
-        letter: &impl Write,
-    ) -> Letters {
+        letter: impl Write + 'static,
+    ) -> Owed {
         let base = &self.support.policy.mail_address;
         let address = |user| support::reply_address(base, &support::mail_token(&self.keys, ticket, user));
         let thread = Thread { topic: ticket.to_string(), answers, reply_to: user.and_then(address) };
-        let mut letters = self.write(to, letter)?;
-        for letter in &mut letters {
-            letter.thread = Some(thread.clone());
-        }
-        Ok(letters)
+        Owed::new(to, user, letter).in_thread(thread)
     }
 }
 
@@ -50,7 +44,7 @@ pub(super) async fn opened(state: &Notifications, db: &Db, id: TicketId) -> Lett
         due: ticket.progress.first_response_due_at,
     };
     let to = (ticket.requester_email.as_str(), Some(ticket.requester_id));
-    let mut letters = state.of_ticket(id, to, support::last_mail(db, id).await?, &customer)?;
+    let mut letters = vec![state.of_ticket(id, to, support::last_mail(db, id).await?, customer)];
     letters.extend(news(state, db, &ticket, &message).await?);
     Ok(letters)
 }
@@ -75,7 +69,7 @@ pub(super) async fn answered(state: &Notifications, db: &Db, id: TicketId, messa
         solved: ticket.progress.status.is_over(),
     };
     let to = (ticket.requester_email.as_str(), Some(ticket.requester_id));
-    state.of_ticket(id, to, support::last_mail(db, id).await?, &letter)
+    Ok(vec![state.of_ticket(id, to, support::last_mail(db, id).await?, letter)])
 }
 
 /// A ticket was solved; nothing is said once it was opened again.
@@ -84,7 +78,9 @@ pub(super) async fn solved(state: &Notifications, db: &Db, id: TicketId) -> Lett
     let Some(ticket) = found.filter(|ticket| ticket.progress.status.is_over()) else { return Ok(Vec::new()) };
     let letter = TicketSolvedLetter { name: Some(ticket.requester_name.clone()), ticket: head(&ticket) };
     let to = (ticket.requester_email.as_str(), Some(ticket.requester_id));
-    state.of_ticket(id, to, support::last_mail(db, id).await?, &letter)
+    // It may be opened and solved again.
+    let solved = state.of_ticket(id, to, support::last_mail(db, id).await?, letter);
+    Ok(vec![solved.on(ticket.progress.solved_at.map_or(0, Time::as_secs))])
 }
 
 /// A target was missed: to the operators, whatever happened since.
@@ -92,12 +88,12 @@ pub(super) async fn late(state: &Notifications, db: &Db, id: TicketId, resolutio
     let Some(ticket) = support::find_any_ticket(db, id).await? else { return Ok(Vec::new()) };
     let due = if resolution { ticket.progress.resolution_due_at } else { ticket.progress.first_response_due_at };
     let priority = ticket.progress.priority.to_string();
-    let letter = TicketLateLetter { ticket: head(&ticket), resolution, due, priority };
-    let mut letters = Vec::new();
-    for operator in &state.shop.operators {
-        letters.extend(state.of_ticket(id, (operator, None), None, &letter)?);
-    }
-    Ok(letters)
+    let owed = |operator: &String| {
+        let letter = TicketLateLetter { ticket: head(&ticket), resolution, due, priority: priority.clone() };
+        let occasion = format_args!("{resolution}:{}", due.as_secs());
+        state.of_ticket(id, (operator, None), None, letter).on(occasion).one_of_several()
+    };
+    Ok(state.shop.operators.iter().map(owed).collect())
 }
 
 /// A ticket and a message on it that is not a note.
@@ -114,7 +110,7 @@ async fn news(state: &Notifications, db: &Db, ticket: &Ticket, message: &Message
     for account in carers(db, ticket).await? {
         let letter = news_letter(ticket, message, account.role == Role::Admin);
         let to = (account.email.as_str(), Some(account.id));
-        letters.extend(state.of_ticket(ticket.id, to, message.mail_message_id.clone(), &letter)?);
+        letters.push(of_news(state, ticket, to, message, letter));
         told.push(account.email.to_string());
     }
     if ticket.assignee_id.is_none() {
@@ -125,11 +121,22 @@ async fn news(state: &Notifications, db: &Db, ticket: &Ticket, message: &Message
             };
             let user = account.filter(|it| it.role == Role::Admin && it.disabled_at.is_none()).map(|it| it.id);
             let letter = news_letter(ticket, message, true);
-            let answers = message.mail_message_id.clone();
-            letters.extend(state.of_ticket(ticket.id, (operator, user), answers, &letter)?);
+            letters.push(of_news(state, ticket, (operator, user), message, letter));
         }
     }
     Ok(letters)
+}
+
+/// A letter to one of those who answer: about this message, whatever others there are.
+fn of_news(
+    state: &Notifications,
+    ticket: &Ticket,
+    to: (&str, Option<UserId>),
+    message: &Message,
+    letter: TicketNewsLetter,
+) -> Owed {
+    let answers = message.mail_message_id.clone();
+    state.of_ticket(ticket.id, to, answers, letter).on(message.id).one_of_several()
 }
 
 fn news_letter(ticket: &Ticket, message: &Message, operator: bool) -> TicketNewsLetter {

@@ -120,7 +120,7 @@ pub(super) fn passwords(keys: &Keyring) -> Passwords {
 pub(super) fn mailer(config: &Config) -> Result<Mailer, Failure> {
     let mail = &config.mail;
     let to = match (mail.kind, &mail.smtp.url) {
-        (MailKind::Smtp, Some(url)) => MailTo::Server(url.expose().to_owned()),
+        (MailKind::Smtp, Some(url)) => MailTo::Server { url: url.expose().to_owned(), timeout: mail.smtp.timeout },
         (MailKind::Smtp, None) => return Err(Failure::usage("mail.smtp.url is empty")),
         (MailKind::File, _) => {
             if config.profile == Profile::Production {

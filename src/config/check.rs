@@ -155,6 +155,11 @@ fn contradictions(config: &Config, found: &mut Found<'_>) {
         let what = r#"is empty while mail.kind is "smtp"; write for example "smtps://USER:PASSWORD@mail.example.com""#;
         found.add("mail.smtp.url", what.to_owned());
     }
+    let patience = config.mail.smtp.timeout;
+    if !(Duration::from_millis(100)..=Duration::from_secs(25)).contains(&patience) {
+        // A try takes seven of them at most, and has three minutes.
+        found.add("mail.smtp.timeout", r#"must be from "100ms" to "25s""#.to_owned());
+    }
     if config.mail.file.path.as_os_str().is_empty() {
         found.add("mail.file.path", r#"is empty; name a directory, for example "var/mail""#.to_owned());
     }

@@ -287,6 +287,8 @@ pub struct MailSmtp {
     #[serde(with = "values::optional")]
     pub url: Option<SmtpUrl>,
     pub from: Sender,
+    #[serde(with = "values::duration")]
+    pub timeout: Duration,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

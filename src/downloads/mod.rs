@@ -53,7 +53,7 @@ pub use gate::{Client, LinkRefused};
 pub use housekeeping::DownloadsHousekeeping;
 pub use link::{GrantId, GrantMarker};
 pub use log::{DownloadFilter, DownloadId, DownloadMarker, DownloadStatus, DownloadView, downloads};
-pub use notice::{Broken, broken_source};
+pub use notice::{Broken, Ready, broken_source, owners_of_file, ready_file};
 pub use origin::{Origin, OriginError, OriginOptions, OriginUnusable};
 pub use range::Conditions;
 pub use source::{

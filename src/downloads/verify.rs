@@ -18,7 +18,7 @@ use crate::{
     execute, fetch_all, fetch_one,
     jobs::{DomainEvent, Failure, Job, RetryPolicy},
     kernel::{Checksum, ProductId, Time},
-    notifications::Notice,
+    notifications::{AnnounceFile, Notice},
     storage::{ByteStream, ObjectKey, Storage, StorageError},
 };
 
@@ -271,6 +271,10 @@ async fn mark_ok(tx: &mut Tx, row: &SourceRow, facts: &Facts) -> Result<bool, Db
         tx.emit(&SourceVerified { source: row.id, product: row.product_id })?;
         let told = json!({ "state": "ok", "file_size": facts.size, "checksum": facts.checksum });
         tx.audit(Entry::new(ACTOR, "source.verified", "source", row.id.to_string()).change(None, told));
+        if row.state == SourceState::Unverified {
+            // One that was broken for a while is no news.
+            tx.enqueue(&AnnounceFile { source: row.id.uuid(), after: None }).await?;
+        }
     }
     Ok(changed == 1)
 }

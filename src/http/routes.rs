@@ -22,6 +22,7 @@ pub fn routes(app: App) -> Router {
         .merge(api::catalog::routes(&app))
         .merge(api::downloads::routes(&app))
         .merge(api::licenses::routes(&app))
+        .merge(api::notifications::routes(&app))
         .merge(api::orders::routes(&app))
         .merge(api::support::routes(&app))
         .merge(api::webhooks::routes(&app))

@@ -1,8 +1,9 @@
 //! What owners of accounts are told.
 
-use askama::Template;
-
-use super::letter::{Letter, Letterhead, Unwritable, Write, day, greeting, letter};
+use super::{
+    Template, Word,
+    letter::{Sheet, Write},
+};
 use crate::kernel::Time;
 
 /// The link that proves the address of a new account.
@@ -14,19 +15,19 @@ pub struct VerifyEmailLetter {
     pub token: String,
 }
 
-#[derive(Template)]
-#[template(path = "notifications/templates/verify_email.txt")]
-struct VerifyEmail<'a> {
-    shop: &'a str,
-    greeting: String,
-    link: String,
-}
-
 impl Write for VerifyEmailLetter {
-    fn write(&self, head: &Letterhead, to: &str) -> Result<Letter, Unwritable> {
-        let link = head.link(&format!("/verify-email?token={}", self.token));
-        let text = VerifyEmail { shop: &head.shop, greeting: greeting(self.name.as_deref()), link };
-        letter(to, format!("Confirm your address for {}", head.shop), &text)
+    fn template(&self) -> Template {
+        Template::VerifyEmail
+    }
+
+    fn write(&self, sheet: &mut Sheet<'_>) {
+        let head = sheet.head;
+        let shop = ("shop", Word::Text(&head.shop));
+        sheet.subject("verify_email.subject", &[shop]);
+        sheet.greet(self.name.as_deref());
+        sheet.say("verify_email.ask", &[shop]);
+        sheet.button("verify_email.open", &format!("/verify-email?token={}", self.token));
+        sheet.say("verify_email.otherwise", &[]);
     }
 }
 
@@ -39,19 +40,19 @@ pub struct ResetPasswordLetter {
     pub token: String,
 }
 
-#[derive(Template)]
-#[template(path = "notifications/templates/reset_password.txt")]
-struct ResetPassword<'a> {
-    shop: &'a str,
-    greeting: String,
-    link: String,
-}
-
 impl Write for ResetPasswordLetter {
-    fn write(&self, head: &Letterhead, to: &str) -> Result<Letter, Unwritable> {
-        let link = head.link(&format!("/reset-password?token={}", self.token));
-        let text = ResetPassword { shop: &head.shop, greeting: greeting(self.name.as_deref()), link };
-        letter(to, format!("Set a new password for {}", head.shop), &text)
+    fn template(&self) -> Template {
+        Template::ResetPassword
+    }
+
+    fn write(&self, sheet: &mut Sheet<'_>) {
+        let head = sheet.head;
+        let shop = ("shop", Word::Text(&head.shop));
+        sheet.subject("reset_password.subject", &[shop]);
+        sheet.greet(self.name.as_deref());
+        sheet.say("reset_password.ask", &[shop]);
+        sheet.button("reset_password.open", &format!("/reset-password?token={}", self.token));
+        sheet.say("reset_password.otherwise", &[]);
     }
 }
 
@@ -62,20 +63,19 @@ pub struct AlreadyRegisteredLetter {
     pub name: Option<String>,
 }
 
-#[derive(Template)]
-#[template(path = "notifications/templates/already_registered.txt")]
-struct AlreadyRegistered<'a> {
-    shop: &'a str,
-    greeting: String,
-    login: String,
-    forgot: String,
-}
-
 impl Write for AlreadyRegisteredLetter {
-    fn write(&self, head: &Letterhead, to: &str) -> Result<Letter, Unwritable> {
-        let (login, forgot) = (head.link("/login"), head.link("/forgot-password"));
-        let text = AlreadyRegistered { shop: &head.shop, greeting: greeting(self.name.as_deref()), login, forgot };
-        letter(to, format!("You already have an account with {}", head.shop), &text)
+    fn template(&self) -> Template {
+        Template::AlreadyRegistered
+    }
+
+    fn write(&self, sheet: &mut Sheet<'_>) {
+        let head = sheet.head;
+        let shop = ("shop", Word::Text(&head.shop));
+        sheet.subject("already_registered.subject", &[shop]);
+        sheet.greet(self.name.as_deref());
+        sheet.say("already_registered.told", &[shop]);
+        sheet.link("already_registered.login", "/login");
+        sheet.link("already_registered.forgot", "/forgot-password");
     }
 }
 
@@ -86,19 +86,18 @@ pub struct PasswordChangedLetter {
     pub name: Option<String>,
 }
 
-#[derive(Template)]
-#[template(path = "notifications/templates/password_changed.txt")]
-struct PasswordChanged<'a> {
-    shop: &'a str,
-    greeting: String,
-    forgot: String,
-}
-
 impl Write for PasswordChangedLetter {
-    fn write(&self, head: &Letterhead, to: &str) -> Result<Letter, Unwritable> {
-        let forgot = head.link("/forgot-password");
-        let text = PasswordChanged { shop: &head.shop, greeting: greeting(self.name.as_deref()), forgot };
-        letter(to, format!("Your password for {} was changed", head.shop), &text)
+    fn template(&self) -> Template {
+        Template::PasswordChanged
+    }
+
+    fn write(&self, sheet: &mut Sheet<'_>) {
+        let head = sheet.head;
+        let shop = ("shop", Word::Text(&head.shop));
+        sheet.subject("password_changed.subject", &[shop]);
+        sheet.greet(self.name.as_deref());
+        sheet.say("password_changed.told", &[shop]);
+        sheet.link("password_changed.forgot", "/forgot-password");
     }
 }
 
@@ -111,18 +110,17 @@ pub struct ClaimPurchasesLetter {
     pub expires_at: Time,
 }
 
-#[derive(Template)]
-#[template(path = "notifications/templates/claim_purchases.txt")]
-struct ClaimPurchases<'a> {
-    shop: &'a str,
-    link: String,
-    until: String,
-}
-
 impl Write for ClaimPurchasesLetter {
-    fn write(&self, head: &Letterhead, to: &str) -> Result<Letter, Unwritable> {
-        let link = head.link(&format!("/claim?token={}", self.token));
-        let text = ClaimPurchases { shop: &head.shop, link, until: day(self.expires_at) };
-        letter(to, format!("Your purchases from {}", head.shop), &text)
+    fn template(&self) -> Template {
+        Template::ClaimPurchases
+    }
+
+    fn write(&self, sheet: &mut Sheet<'_>) {
+        let head = sheet.head;
+        let shop = ("shop", Word::Text(&head.shop));
+        sheet.subject("claim_purchases.subject", &[shop]);
+        sheet.greet(None);
+        sheet.say("claim_purchases.told", &[shop, ("until", Word::Day(self.expires_at))]);
+        sheet.button("claim_purchases.open", &format!("/claim?token={}", self.token));
     }
 }

@@ -1,53 +1,54 @@
-//! Sending letters: to a directory, or to a server by SMTP.
+//! What a letter is on its way: a message (RFC 5322), into a directory or to a server.
 //!
-//! At least once: a letter may go out again when the process dies before its job is recorded as done. Its `Message-ID` is
-//! made from the job, so that the repetition is recognised; a file is then written over.
+//! Its `Message-ID` is given by whoever keeps the record of it, so that a repetition is recognised; a file is then written
+//! over.
 
 use std::{
     io::Write,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use lettre::{
-    Address, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
+    Address, Message,
+    address::Envelope,
     message::{
         Body, Mailbox, MultiPart, SinglePart,
-        header::{ContentTransferEncoding, HeaderName, HeaderValue},
+        header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue},
     },
-    transport::smtp,
 };
 
-use super::Letter;
+use super::{
+    Letter,
+    smtp::{Conversation, Server, Trouble},
+};
 use crate::kernel::Time;
-
-/// How long the server may take for an answer.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Where mail goes.
 #[derive(Debug, Clone)]
 pub enum MailTo {
     /// Into this directory, a file each.
     Directory(PathBuf),
-    /// To the server at this URL.
-    Server(String),
+    /// To a server.
+    Server {
+        /// At this URL.
+        url: String,
+        /// How long it may take for one step of a conversation.
+        timeout: Duration,
+    },
 }
 
-/// Why a letter was not sent.
+/// The sender or the server in the configuration is not usable.
 #[derive(Debug, thiserror::Error)]
-pub enum MailError {
-    /// The sender or the server in the configuration is not usable.
-    #[error("{0}")]
-    Configured(String),
-    /// It can never be sent: no address, or the server says so for good.
-    #[error("the mail is refused: {0}")]
-    Refused(String),
-    /// Later it may go.
-    #[error("the mail cannot be sent now: {0}")]
-    Later(String),
-}
+#[error("{0}")]
+pub struct MailError(String);
+
+/// A letter that no message can be made of: its address is none.
+#[derive(Debug, thiserror::Error)]
+#[error("the mail is refused: {0}")]
+pub(super) struct Unaddressed(String);
 
 /// Sends mail; clones share its connections.
 #[derive(Clone)]
@@ -59,7 +60,20 @@ pub struct Mailer {
 #[derive(Clone)]
 enum Transport {
     Directory(Arc<PathBuf>),
-    Server(AsyncSmtpTransport<Tokio1Executor>),
+    Server(Arc<Server>),
+}
+
+/// A message, ready to go.
+pub(super) struct Prepared {
+    envelope: Envelope,
+    bytes: Vec<u8>,
+}
+
+impl Prepared {
+    /// Its bytes, as they go to a server.
+    pub(super) fn content(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 impl std::fmt::Debug for Mailer {
@@ -74,31 +88,44 @@ impl Mailer {
     pub fn new(from: &str, to: MailTo) -> Result<Self, MailError> {
         let from = from
             .parse::<Mailbox>()
-            .map_err(|error| MailError::Configured(format!("mail.smtp.from: {from:?} is nobody's address: {error}")))?;
+            .map_err(|error| MailError(format!("mail.smtp.from: {from:?} is nobody's address: {error}")))?;
         let transport = match to {
             MailTo::Directory(path) => Transport::Directory(Arc::new(path)),
-            MailTo::Server(url) => {
-                let server = AsyncSmtpTransport::<Tokio1Executor>::from_url(&url)
-                    .map_err(|error| MailError::Configured(format!("mail.smtp.url: {error}")))?;
-                Transport::Server(server.timeout(Some(PATIENCE)).build())
+            MailTo::Server { url, timeout } => {
+                let server =
+                    Server::parse(&url, timeout).map_err(|error| MailError(format!("mail.smtp.url: {error}")))?;
+                Transport::Server(Arc::new(server))
             }
         };
         Ok(Self { from, transport })
     }
 
-    /// Sends a letter. `id` names it for good: a letter sent twice has one id.
-    pub async fn send(&self, letter: &Letter, id: &str, now: Time) -> Result<(), MailError> {
-        let message = self.message(letter, id, now)?;
+    /// Whether what is sent twice is there once: a file is written over, a server takes each.
+    pub(super) const fn is_directory(&self) -> bool {
+        matches!(self.transport, Transport::Directory(_))
+    }
+
+    /// Writes a mail into the directory; nothing where mail goes to a server.
+    pub(super) async fn keep(&self, name: String, mail: Prepared) -> Result<(), String> {
+        let Transport::Directory(path) = &self.transport else { return Ok(()) };
+        let (directory, bytes) = (Arc::clone(path), mail.bytes);
+        // One visit to another thread for all of it.
+        let written = tokio::task::spawn_blocking(move || keep(&directory, &name, &bytes)).await;
+        let written = written.unwrap_or_else(|stopped| Err(std::io::Error::other(stopped)));
+        written.map_err(|error| format!("mail.file.path: cannot write to {}: {error}", path.display()))
+    }
+
+    /// Begins to send a mail to the server; `None` where mail goes into a directory.
+    pub(super) async fn begin(&self, mail: &Prepared) -> Result<Option<Conversation<'_>>, Trouble> {
         match &self.transport {
-            Transport::Directory(path) => keep(path, id, message.formatted()).await.map_err(|error| {
-                MailError::Later(format!("mail.file.path: cannot write to {}: {error}", path.display()))
-            }),
-            Transport::Server(server) => server.send(message).await.map(|_| ()).map_err(|error| judge(&error)),
+            Transport::Directory(_) => Ok(None),
+            Transport::Server(server) => server.begin(&mail.envelope, mail.bytes.is_ascii()).await.map(Some),
         }
     }
 
-    fn message(&self, letter: &Letter, id: &str, now: Time) -> Result<Message, MailError> {
-        let refused = |error: &dyn std::fmt::Display| MailError::Refused(error.to_string());
+    /// The message that a letter becomes. `id` names it for good: a letter sent twice has one id.
+    pub(super) fn message(&self, letter: &Letter, id: &str, now: Time) -> Result<Prepared, Unaddressed> {
+        let refused = |error: &dyn std::fmt::Display| Unaddressed(error.to_string());
         let to: Address = letter.to.parse().map_err(|error: lettre::address::AddressError| refused(&error))?;
         // In one line, whatever product or person is named in it.
         let subject: String = letter.subject.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
@@ -110,10 +137,12 @@ impl Mailer {
             .date(sent_at)
             .message_id(Some(format!("<{id}@{}>", self.from.email.domain())))
             // RFC 3834: holiday notices and the like shall not answer.
-            .raw_header(HeaderValue::new(
-                HeaderName::new_from_ascii_str("Auto-Submitted"),
-                "auto-generated".to_owned(),
-            ));
+            .raw_header(header("Auto-Submitted", "auto-generated".to_owned()));
+        if let Some(url) = &letter.unsubscribe {
+            message = message
+                .raw_header(header("List-Unsubscribe", format!("<{url}>")))
+                .raw_header(header("List-Unsubscribe-Post", "List-Unsubscribe=One-Click".to_owned()));
+        }
         if let Some(thread) = &letter.thread {
             let root = format!("<{}@{}>", thread.topic, self.from.email.domain());
             let answers = thread.answers.as_ref().map(|id| format!("<{id}>"));
@@ -125,13 +154,24 @@ impl Mailer {
                 message = message.reply_to(Mailbox::new(self.from.name.clone(), address));
             }
         }
-        let text = body(&letter.text);
-        let built = match &letter.html {
-            Some(html) => message.multipart(MultiPart::alternative_plain_html(text, html.clone())),
-            None => message.singlepart(SinglePart::plain(text)),
-        };
-        built.map_err(|error| refused(&error))
+        // Made from the id as well, so that the same letter is the same bytes.
+        let parts = MultiPart::alternative()
+            .boundary(id)
+            .singlepart(part(ContentType::TEXT_PLAIN, &letter.text))
+            .singlepart(part(ContentType::TEXT_HTML, &letter.html));
+        let built = message.multipart(parts).map_err(|error| refused(&error))?;
+        Ok(Prepared { envelope: built.envelope().clone(), bytes: built.formatted() })
     }
+}
+
+fn part(kind: ContentType, text: &str) -> SinglePart {
+    SinglePart::builder().header(kind).body(body(text))
+}
+
+/// A header of plain ASCII that is one word, or ours.
+fn header(name: &'static str, value: String) -> HeaderValue {
+    let plain: String = value.chars().filter(|c| c.is_ascii() && !c.is_ascii_control()).collect();
+    HeaderValue::dangerous_new_pre_encoded(HeaderName::new_from_ascii_str(name), value, plain)
 }
 
 /// A text in the encoding that keeps it readable. Plain ASCII needs none up to 998 characters a line (RFC 5322, 2.1.1);
@@ -146,35 +186,24 @@ fn body(text: &str) -> Body {
     }
 }
 
-/// Writes a mail, whole or not at all.
-async fn keep(directory: &std::path::Path, id: &str, bytes: Vec<u8>) -> std::io::Result<()> {
-    let (file, beside) = (directory.join(format!("{id}.eml")), directory.join(format!("{id}.new")));
-    // One visit to another thread for all of it.
-    let written = tokio::task::spawn_blocking(move || {
-        let mut options = std::fs::OpenOptions::new();
-        // Whoever reads it can use the links in it.
-        options.write(true).create(true).truncate(true).mode(0o600);
-        let mut writing = match options.open(&beside) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let parent = beside.parent().unwrap_or_else(|| std::path::Path::new("."));
-                std::fs::DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
-                options.open(&beside)?
-            }
-            opened => opened?,
-        };
-        writing.write_all(&bytes)?;
-        writing.sync_all()?;
-        std::fs::rename(&beside, &file)
-    });
-    written.await.unwrap_or_else(|stopped| Err(std::io::Error::other(stopped)))
-}
-
-/// Only what the server says of this mail is final. That it does not let us in is for the operator to mend.
-fn judge(error: &smtp::Error) -> MailError {
-    let code = error.status().map(|code| code.to_string()).unwrap_or_default();
-    let about_us = ["421", "454", "530", "534", "535", "538"].contains(&code.as_str());
-    let told = std::error::Error::source(error).map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"));
-    if error.is_permanent() && !about_us { MailError::Refused(told) } else { MailError::Later(told) }
+/// Writes a mail, whole or not at all as far as anybody sees who reads the directory.
+///
+/// Nothing waits for the disk: what is lost in a power cut is written again with `resend`, whereas a wait for each mail
+/// would stand in the way of the database's own, which is where orders and licences are.
+fn keep(directory: &Path, name: &str, bytes: &[u8]) -> std::io::Result<()> {
+    let (file, beside) = (directory.join(format!("{name}.eml")), directory.join(format!("{name}.new")));
+    let mut options = std::fs::OpenOptions::new();
+    // Whoever reads it can use the links in it.
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let mut writing = match options.open(&beside) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+            options.open(&beside)?
+        }
+        opened => opened?,
+    };
+    writing.write_all(bytes)?;
+    std::fs::rename(&beside, &file)
 }
 
 #[cfg(test)]
@@ -182,17 +211,15 @@ mod tests {
     use super::*;
     use crate::notifications::Thread;
 
-    fn mail(to: &str, subject: &str) -> Result<String, MailError> {
+    fn letter(to: &str, subject: &str, text: &str) -> Letter {
+        let [to, subject, text] = [to, subject, text].map(str::to_owned);
+        Letter { to, subject, text, html: "<p>Hello</p>".to_owned(), thread: None, unsubscribe: None }
+    }
+
+    fn mail(to: &str, subject: &str) -> Result<String, Unaddressed> {
         let mailer = Mailer::new("Our shop <shop@example.com>", MailTo::Directory("unused".into())).expect("a mailer");
-        let letter = Letter {
-            to: to.to_owned(),
-            subject: subject.to_owned(),
-            text: "Grüße\n.\n".to_owned(),
-            html: None,
-            thread: None,
-        };
-        let message = mailer.message(&letter, "job_1", Time::from_micros(0))?;
-        Ok(String::from_utf8(message.formatted()).expect("text"))
+        let message = mailer.message(&letter(to, subject, "Grüße\n.\n"), "mail_1", Time::from_micros(0))?;
+        Ok(String::from_utf8(message.bytes).expect("text"))
     }
 
     #[test]
@@ -202,7 +229,7 @@ mod tests {
             "From: \"Our shop\" <shop@example.com>\r\n",
             "To: ada@example.com\r\n",
             "Subject: Hello\r\n",
-            "Message-ID: <job_1@example.com>\r\n",
+            "Message-ID: <mail_1@example.com>\r\n",
             "Date: Thu, 01 Jan 1970 00:00:00 +0000\r\n",
             "Auto-Submitted: auto-generated\r\n",
         ] {
@@ -219,14 +246,13 @@ mod tests {
                 answers: answers.map(str::to_owned),
                 reply_to: Some("support+0123@example.com".to_owned()),
             };
-            let (to, subject, text) = ("ada@example.com".to_owned(), "Re: Hello".to_owned(), "Yes.".to_owned());
-            let letter = Letter { to, subject, text, html: None, thread: Some(thread) };
-            let message = mailer.message(&letter, "job_1", Time::from_micros(0)).expect("built");
-            String::from_utf8(message.formatted()).expect("text")
+            let letter = Letter { thread: Some(thread), ..letter("ada@example.com", "Re: Hello", "Yes.") };
+            let message = mailer.message(&letter, "mail_1", Time::from_micros(0)).expect("built");
+            String::from_utf8(message.bytes).expect("text")
         };
         let first = build(None);
         for line in [
-            "Message-ID: <job_1@example.com>\r\n",
+            "Message-ID: <mail_1@example.com>\r\n",
             "In-Reply-To: <tkt_1@example.com>\r\n",
             "References: <tkt_1@example.com>\r\n",
             "Reply-To: \"Our shop\" <support+0123@example.com>\r\n",
@@ -239,20 +265,37 @@ mod tests {
     }
 
     #[test]
+    fn a_letter_that_can_be_declined_says_how() {
+        let mailer = Mailer::new("shop@example.com", MailTo::Directory("unused".into())).expect("a mailer");
+        let url = format!("https://shop.example.com/unsubscribe/{}", "a".repeat(120));
+        let letter = Letter { unsubscribe: Some(url.clone()), ..letter("ada@example.com", "Hello", "Hello") };
+        let message = mailer.message(&letter, "mail_1", Time::from_micros(0)).expect("built");
+        let built = String::from_utf8(message.bytes).expect("text");
+        assert!(built.contains(&format!("\r\nList-Unsubscribe: <{url}>\r\n")), "{built}");
+        assert!(built.contains("\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"), "{built}");
+        assert!(built.contains("Content-Type: text/plain") && built.contains("Content-Type: text/html"), "{built}");
+        let again = mailer.message(&letter, "mail_1", Time::from_micros(0)).expect("built");
+        assert_eq!(again.bytes, built.as_bytes(), "the same letter is the same bytes");
+    }
+
+    #[test]
     fn nothing_that_is_said_becomes_a_header() {
         let built = mail("ada@example.com", "Hello\r\nBcc: eve@example.com\r\n\r\nlies\0").expect("built");
         assert!(!built.contains("\nBcc:") && !built.contains("\r\n\r\nlies"), "{built}");
         for to in ["ada@example.com\r\nBcc: eve@example.com", "ada@example.com, eve@example.com", "", "ada"] {
-            assert!(matches!(mail(to, "Hello"), Err(MailError::Refused(_))), "{to:?}");
+            assert!(matches!(mail(to, "Hello"), Err(Unaddressed(_))), "{to:?}");
         }
     }
 
     #[tokio::test]
     async fn what_cannot_work_is_told_at_the_start() {
-        let server = |url: &str| Mailer::new("shop@example.com", MailTo::Server(url.to_owned()));
+        let server = |url: &str| {
+            let timeout = Duration::from_secs(1);
+            Mailer::new("shop@example.com", MailTo::Server { url: url.to_owned(), timeout })
+        };
         server("smtp://localhost:2525").expect("a mailer");
         for url in ["smtp://localhost?tls=maybe", "http://localhost"] {
-            assert!(matches!(server(url), Err(MailError::Configured(_))), "{url}");
+            server(url).expect_err(url);
         }
         Mailer::new("nobody", MailTo::Directory("x".into())).expect_err("no address");
     }

@@ -1,11 +1,12 @@
-//! What buyers and operators are told of orders, licences and subscriptions.
+//! What buyers and operators are told of orders.
 //!
 //! Each letter is plain data: what it says is gathered by the actor that sends it.
 
-use askama::Template;
-
-use super::letter::{Letter, Letterhead, Unwritable, Write, day, greeting, letter};
-use crate::kernel::{LicenseId, Money, OrderId, SubscriptionId, Time};
+use super::{
+    Template, Word,
+    letter::{Item, Sheet, Write},
+};
+use crate::kernel::{Money, OrderId};
 
 /// One position of an order.
 #[derive(Debug, Clone)]
@@ -16,15 +17,53 @@ pub struct OrderLine {
     pub plan: String,
     /// How many.
     pub quantity: i64,
+    /// What they cost before any discount, without tax.
+    pub amount: Money,
     /// The licence keys that it gave.
     pub keys: Vec<String>,
-    /// The files that can be downloaded, as buyers know them: the first few.
-    pub files: Vec<String>,
-    /// Where they are.
-    pub downloads: Option<String>,
 }
 
-/// What a paid order gave.
+impl OrderLine {
+    fn item(&self, sheet: &Sheet<'_>) -> Item {
+        let title = super::languages::line(&self.title, 200);
+        let plan = super::languages::line(&self.plan, 100);
+        let plan = if plan.is_empty() { String::new() } else { format!(" ({plan})") };
+        let note = |key: &String| sheet.phrase("order_fulfilled.key", &[("key", Word::Text(key))]);
+        Item {
+            title: format!("{} x {title}{plan}", self.quantity),
+            amount: Some(sheet.money(self.amount)),
+            notes: self.keys.iter().map(note).collect(),
+        }
+    }
+}
+
+/// A payment arrived, and what it was for is not there yet.
+#[derive(Debug)]
+pub struct OrderPaidLetter {
+    /// What the buyer is called, if that is known.
+    pub name: Option<String>,
+    /// Which order.
+    pub order: OrderId,
+    /// What was paid.
+    pub total: Money,
+}
+
+impl Write for OrderPaidLetter {
+    fn template(&self) -> Template {
+        Template::OrderPaid
+    }
+
+    fn write(&self, sheet: &mut Sheet<'_>) {
+        let (head, order) = (sheet.head, self.order.to_string());
+        sheet.subject("order_paid.subject", &[("shop", Word::Text(&head.shop))]);
+        sheet.greet(self.name.as_deref());
+        sheet.say("order_paid.told", &[("order", Word::Text(&order)), ("total", Word::Money(self.total))]);
+        sheet.say("order_paid.wait", &[]);
+        sheet.link("order_paid.order", &format!("/orders/{order}"));
+    }
+}
+
+/// What a paid order gave, and what it cost: its receipt.
 #[derive(Debug)]
 pub struct OrderFulfilledLetter {
     /// What the buyer is called, if that is known.
@@ -33,41 +72,45 @@ pub struct OrderFulfilledLetter {
     pub order: OrderId,
     /// Its positions.
     pub lines: Vec<OrderLine>,
+    /// What was taken off, if something was.
+    pub discount: Option<Money>,
+    /// What tax came on top, if some did.
+    pub tax: Option<Money>,
     /// What was paid.
     pub total: Money,
+    /// Whether some of it has files to download.
+    pub files: bool,
     /// For a guest: the token that brings it into an account.
     pub claim_token: Option<String>,
 }
 
-#[derive(Template)]
-#[template(path = "notifications/templates/order_fulfilled.txt")]
-struct OrderFulfilled<'a> {
-    shop: &'a str,
-    greeting: String,
-    order: OrderId,
-    lines: &'a [OrderLine],
-    total: Money,
-    link: String,
-    claim: Option<String>,
-}
-
 impl Write for OrderFulfilledLetter {
-    fn write(&self, head: &Letterhead, to: &str) -> Result<Letter, Unwritable> {
-        let text = OrderFulfilled {
-            shop: &head.shop,
-            greeting: greeting(self.name.as_deref()),
-            order: self.order,
-            lines: &self.lines,
-            total: self.total,
-            link: order_link(head, self.order),
-            claim: self.claim_token.as_ref().map(|token| head.link(&format!("/claim?token={token}"))),
-        };
-        letter(to, format!("Your order from {}", head.shop), &text)
+    fn template(&self) -> Template {
+        Template::OrderFulfilled
     }
-}
 
-fn order_link(head: &Letterhead, order: OrderId) -> String {
-    head.link(&format!("/orders/{order}"))
+    fn write(&self, sheet: &mut Sheet<'_>) {
+        let (head, order) = (sheet.head, self.order.to_string());
+        sheet.subject("order_fulfilled.subject", &[("shop", Word::Text(&head.shop))]);
+        sheet.greet(self.name.as_deref());
+        sheet.say("order_fulfilled.told", &[("order", Word::Text(&order))]);
+        let items = self.lines.iter().map(|line| line.item(sheet)).collect();
+        sheet.items(items);
+        if let Some(amount) = self.discount {
+            sheet.say("order_fulfilled.discount", &[("amount", Word::Money(amount))]);
+        }
+        if let Some(amount) = self.tax {
+            sheet.say("order_fulfilled.tax", &[("amount", Word::Money(amount))]);
+        }
+        sheet.say("order_fulfilled.total", &[("total", Word::Money(self.total))]);
+        sheet.button("order_fulfilled.order", &format!("/orders/{order}"));
+        if self.files {
+            sheet.link("order_fulfilled.downloads", "/downloads");
+        }
+        if let Some(token) = &self.claim_token {
+            sheet.link("order_fulfilled.claim", &format!("/claim?token={token}"));
+        }
+    }
 }
 
 /// Money went back.
@@ -83,162 +126,65 @@ pub struct OrderRefundedLetter {
     pub revoked: bool,
 }
 
-#[derive(Template)]
-#[template(path = "notifications/templates/order_refunded.txt")]
-struct OrderRefunded<'a> {
-    shop: &'a str,
-    greeting: String,
-    order: OrderId,
-    amount: Money,
-    revoked: bool,
-    link: String,
-}
-
 impl Write for OrderRefundedLetter {
-    fn write(&self, head: &Letterhead, to: &str) -> Result<Letter, Unwritable> {
-        let text = OrderRefunded {
-            shop: &head.shop,
-            greeting: greeting(self.name.as_deref()),
-            order: self.order,
-            amount: self.amount,
-            revoked: self.revoked,
-            link: order_link(head, self.order),
-        };
-        letter(to, format!("Refund of {} from {}", self.amount, head.shop), &text)
+    fn template(&self) -> Template {
+        Template::OrderRefunded
+    }
+
+    fn write(&self, sheet: &mut Sheet<'_>) {
+        let (head, order) = (sheet.head, self.order.to_string());
+        let amount = ("amount", Word::Money(self.amount));
+        sheet.subject("order_refunded.subject", &[amount, ("shop", Word::Text(&head.shop))]);
+        sheet.greet(self.name.as_deref());
+        sheet.say("order_refunded.told", &[amount, ("order", Word::Text(&order))]);
+        if self.revoked {
+            sheet.say("order_refunded.revoked", &[]);
+        }
+        sheet.link("order_refunded.order", &format!("/orders/{order}"));
     }
 }
 
-/// A licence ends soon.
+/// Where a dispute stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dispute {
+    /// The bank decides.
+    Open,
+    /// The money stays.
+    Won,
+    /// The money is gone.
+    Lost,
+}
+
+/// A payment is disputed, or not any more.
 #[derive(Debug)]
-pub struct LicenseExpiringLetter {
-    /// What its owner is called, if that is known.
+pub struct OrderDisputedLetter {
+    /// What the buyer is called, if that is known.
     pub name: Option<String>,
-    /// Which licence.
-    pub license: LicenseId,
-    /// For what.
-    pub product: String,
-    /// Its key, as much as a mail may show.
-    pub key: String,
-    /// How soon.
-    pub days: i64,
-    /// When.
-    pub expires_at: Time,
-    /// Whether it goes on by itself.
-    pub renews: bool,
+    /// For which order it was.
+    pub order: OrderId,
+    /// Where it stands.
+    pub dispute: Dispute,
 }
 
-#[derive(Template)]
-#[template(path = "notifications/templates/license_expiring.txt")]
-struct LicenseExpiring<'a> {
-    shop: &'a str,
-    greeting: String,
-    product: &'a str,
-    key: &'a str,
-    when: String,
-    day: String,
-    renews: bool,
-    link: String,
-}
-
-impl Write for LicenseExpiringLetter {
-    fn write(&self, head: &Letterhead, to: &str) -> Result<Letter, Unwritable> {
-        let when = match self.days {
-            ..=0 => "today".to_owned(),
-            1 => "tomorrow".to_owned(),
-            days => format!("in {days} days"),
-        };
-        let subject = format!("Your licence for {} ends {when}", self.product);
-        let text = LicenseExpiring {
-            shop: &head.shop,
-            greeting: greeting(self.name.as_deref()),
-            product: &self.product,
-            key: &self.key,
-            when,
-            day: day(self.expires_at),
-            renews: self.renews,
-            link: head.link(&format!("/licenses/{}", self.license)),
-        };
-        letter(to, subject, &text)
+impl Write for OrderDisputedLetter {
+    fn template(&self) -> Template {
+        Template::OrderDisputed
     }
-}
 
-/// A renewal could not be charged.
-#[derive(Debug)]
-pub struct RenewalFailedLetter {
-    /// What the subscriber is called, if that is known.
-    pub name: Option<String>,
-    /// Of which subscription.
-    pub subscription: SubscriptionId,
-    /// To what.
-    pub product: String,
-    /// How much was to be charged.
-    pub amount: Money,
-    /// When it is tried again; never after the last try.
-    pub next_try: Option<Time>,
-}
-
-#[derive(Template)]
-#[template(path = "notifications/templates/renewal_failed.txt")]
-struct RenewalFailed<'a> {
-    shop: &'a str,
-    greeting: String,
-    product: &'a str,
-    amount: Money,
-    again: Option<String>,
-    link: String,
-}
-
-impl Write for RenewalFailedLetter {
-    fn write(&self, head: &Letterhead, to: &str) -> Result<Letter, Unwritable> {
-        let text = RenewalFailed {
-            shop: &head.shop,
-            greeting: greeting(self.name.as_deref()),
-            product: &self.product,
-            amount: self.amount,
-            again: self.next_try.map(day),
-            link: subscription_link(head, self.subscription),
+    fn write(&self, sheet: &mut Sheet<'_>) {
+        let (head, order) = (sheet.head, self.order.to_string());
+        sheet.subject("order_disputed.subject", &[("shop", Word::Text(&head.shop))]);
+        sheet.greet(self.name.as_deref());
+        let told = match self.dispute {
+            Dispute::Open => "order_disputed.open",
+            Dispute::Won => "order_disputed.won",
+            Dispute::Lost => "order_disputed.lost",
         };
-        letter(to, format!("Your subscription to {} could not be renewed", self.product), &text)
-    }
-}
-
-fn subscription_link(head: &Letterhead, subscription: SubscriptionId) -> String {
-    head.link(&format!("/subscriptions/{subscription}"))
-}
-
-/// A subscription ended.
-#[derive(Debug)]
-pub struct SubscriptionEndedLetter {
-    /// What the subscriber is called, if that is known.
-    pub name: Option<String>,
-    /// Which subscription.
-    pub subscription: SubscriptionId,
-    /// To what.
-    pub product: String,
-    /// When.
-    pub ended_at: Time,
-}
-
-#[derive(Template)]
-#[template(path = "notifications/templates/subscription_ended.txt")]
-struct SubscriptionEnded<'a> {
-    shop: &'a str,
-    greeting: String,
-    product: &'a str,
-    day: String,
-    link: String,
-}
-
-impl Write for SubscriptionEndedLetter {
-    fn write(&self, head: &Letterhead, to: &str) -> Result<Letter, Unwritable> {
-        let text = SubscriptionEnded {
-            shop: &head.shop,
-            greeting: greeting(self.name.as_deref()),
-            product: &self.product,
-            day: day(self.ended_at),
-            link: subscription_link(head, self.subscription),
-        };
-        letter(to, format!("Your subscription to {} ended", self.product), &text)
+        sheet.say(told, &[("order", Word::Text(&order))]);
+        if self.dispute == Dispute::Open {
+            sheet.say("order_disputed.mistake", &[]);
+        }
+        sheet.link("order_disputed.order", &format!("/orders/{order}"));
     }
 }
 
@@ -251,22 +197,17 @@ pub struct OrderNeedsAttentionLetter {
     pub reason: String,
 }
 
-#[derive(Template)]
-#[template(path = "notifications/templates/order_needs_attention.txt")]
-struct OrderNeedsAttention<'a> {
-    shop: &'a str,
-    order: OrderId,
-    reason: &'a str,
-    link: String,
-}
-
 impl Write for OrderNeedsAttentionLetter {
-    fn write(&self, head: &Letterhead, to: &str) -> Result<Letter, Unwritable> {
-        let link = head.link(&format!("/admin/orders/{}", self.order));
-        let text = OrderNeedsAttention { shop: &head.shop, order: self.order, reason: &self.reason, link };
-        letter(to, format!("{}: an order needs attention", head.shop), &text)
+    fn template(&self) -> Template {
+        Template::OrderNeedsAttention
+    }
+
+    fn write(&self, sheet: &mut Sheet<'_>) {
+        let (head, order) = (sheet.head, self.order.to_string());
+        let shop = ("shop", Word::Text(&head.shop));
+        sheet.subject("order_needs_attention.subject", &[shop]);
+        sheet.say("order_needs_attention.told", &[shop, ("order", Word::Text(&order))]);
+        sheet.plain(&self.reason);
+        sheet.link("order_needs_attention.order", &format!("/admin/orders/{order}"));
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,8 +1,9 @@
-//! What operators and vendors are told of products' files.
+//! What buyers, operators and vendors are told of products' files.
 
-use askama::Template;
-
-use super::letter::{Letter, Letterhead, Unwritable, Write, letter};
+use super::{
+    Template, Word,
+    letter::{Sheet, Write},
+};
 
 /// A product's file cannot be fetched.
 #[derive(Debug)]
@@ -15,38 +16,49 @@ pub struct SourceBrokenLetter {
     pub problem: String,
 }
 
-#[derive(Template)]
-#[template(path = "notifications/templates/source_broken.txt")]
-struct SourceBroken<'a> {
-    shop: &'a str,
-    product: &'a str,
-    source: &'a str,
-    problem: &'a str,
-}
-
 impl Write for SourceBrokenLetter {
-    fn write(&self, head: &Letterhead, to: &str) -> Result<Letter, Unwritable> {
-        let text =
-            SourceBroken { shop: &head.shop, product: &self.product, source: &self.source, problem: &self.problem };
-        letter(to, format!("A file of {} cannot be downloaded", self.product), &text)
+    fn template(&self) -> Template {
+        Template::SourceBroken
+    }
+
+    fn write(&self, sheet: &mut Sheet<'_>) {
+        let head = sheet.head;
+        let product = ("product", Word::Text(&self.product));
+        sheet.subject("source_broken.subject", &[product]);
+        let words = [product, ("shop", Word::Text(&head.shop)), ("source", Word::Text(&self.source))];
+        sheet.say("source_broken.told", &words);
+        sheet.plain(&self.problem);
+        sheet.say("source_broken.next", &[]);
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// A product has a new file.
+#[derive(Debug)]
+pub struct DownloadReadyLetter {
+    /// What its buyer is called.
+    pub name: Option<String>,
+    /// The product's title.
+    pub product: String,
+    /// What the file is called.
+    pub file: String,
+    /// Which version it is; empty if nobody says.
+    pub version: String,
+}
 
-    #[test]
-    fn the_letter_says_which_file_and_why() {
-        let head = Letterhead { shop: "Acme".to_owned(), url: "https://acme.example".to_owned() };
-        let letter = SourceBrokenLetter {
-            product: "Lamp".to_owned(),
-            source: "lamp.zip".to_owned(),
-            problem: "there is no file at its address".to_owned(),
-        };
-        let letter = letter.write(&head, "ada@example.com").expect("written");
-        for part in ["Lamp", "lamp.zip", "there is no file at its address", "Acme"] {
-            assert!(letter.text.contains(part), "{part}: {}", letter.text);
+impl Write for DownloadReadyLetter {
+    fn template(&self) -> Template {
+        Template::DownloadReady
+    }
+
+    fn write(&self, sheet: &mut Sheet<'_>) {
+        let (product, file) = (("product", Word::Text(&self.product)), ("file", Word::Text(&self.file)));
+        sheet.subject("download_ready.subject", &[product]);
+        sheet.greet(self.name.as_deref());
+        if self.version.trim().is_empty() {
+            sheet.say("download_ready.told", &[product, file]);
+        } else {
+            sheet.say("download_ready.version", &[product, file, ("version", Word::Text(&self.version))]);
         }
+        sheet.button("download_ready.open", "/downloads");
     }
 }

@@ -2,9 +2,10 @@
 //!
 //! Each letter is plain data: what it says is gathered by the actor that sends it.
 
-use askama::Template;
-
-use super::letter::{Letter, Letterhead, Unwritable, Write, greeting, letter};
+use super::{
+    Template, Word,
+    letter::{Sheet, Write},
+};
 use crate::kernel::{TicketId, Time};
 
 /// What every letter about a ticket names.
@@ -18,14 +19,14 @@ pub struct TicketHead {
 
 impl TicketHead {
     /// One subject for all letters of a ticket: programs that do not follow `References` follow this.
-    fn line(&self, shop: &Letterhead) -> String {
-        format!("[{}] {}", shop.shop, self.subject)
+    fn title(&self, sheet: &mut Sheet<'_>) {
+        let head = sheet.head;
+        sheet.subject("ticket.subject", &[("shop", Word::Text(&head.shop)), ("subject", Word::Text(&self.subject))]);
     }
-}
 
-/// A moment as people write it: `1 March 2026, 14:05 UTC`.
-fn moment(time: Time) -> String {
-    time.to_datetime().format("%-d %B %Y, %H:%M UTC").to_string()
+    fn path(&self, desk: &str) -> String {
+        format!("{desk}/tickets/{}", self.id)
+    }
 }
 
 /// To the customer: the ticket arrived.
@@ -39,26 +40,17 @@ pub struct TicketOpenedLetter {
     pub due: Time,
 }
 
-#[derive(Template)]
-#[template(path = "notifications/templates/ticket_opened.txt")]
-struct TicketOpened<'a> {
-    shop: &'a str,
-    greeting: String,
-    subject: &'a str,
-    due: String,
-    link: String,
-}
-
 impl Write for TicketOpenedLetter {
-    fn write(&self, head: &Letterhead, to: &str) -> Result<Letter, Unwritable> {
-        let text = TicketOpened {
-            shop: &head.shop,
-            greeting: greeting(self.name.as_deref()),
-            subject: &self.ticket.subject,
-            due: moment(self.due),
-            link: head.link(&format!("/tickets/{}", self.ticket.id)),
-        };
-        letter(to, self.ticket.line(head), &text)
+    fn template(&self) -> Template {
+        Template::TicketOpened
+    }
+
+    fn write(&self, sheet: &mut Sheet<'_>) {
+        self.ticket.title(sheet);
+        sheet.greet(self.name.as_deref());
+        let words = [("subject", Word::Text(&self.ticket.subject)), ("due", Word::Moment(self.due))];
+        sheet.say("ticket_opened.told", &words);
+        sheet.link("ticket_opened.more", &self.ticket.path(""));
     }
 }
 
@@ -77,29 +69,23 @@ pub struct TicketNewsLetter {
     pub operator: bool,
 }
 
-#[derive(Template)]
-#[template(path = "notifications/templates/ticket_news.txt")]
-struct TicketNews<'a> {
-    shop: &'a str,
-    author: &'a str,
-    subject: &'a str,
-    body: &'a str,
-    product: Option<&'a str>,
-    link: String,
-}
-
 impl Write for TicketNewsLetter {
-    fn write(&self, head: &Letterhead, to: &str) -> Result<Letter, Unwritable> {
-        let desk = if self.operator { "admin" } else { "developer" };
-        let text = TicketNews {
-            shop: &head.shop,
-            author: &self.author,
-            subject: &self.ticket.subject,
-            body: &self.body,
-            product: self.product.as_deref(),
-            link: head.link(&format!("/{desk}/tickets/{}", self.ticket.id)),
-        };
-        letter(to, self.ticket.line(head), &text)
+    fn template(&self) -> Template {
+        Template::TicketNews
+    }
+
+    fn write(&self, sheet: &mut Sheet<'_>) {
+        self.ticket.title(sheet);
+        let (author, subject) = (("author", Word::Text(&self.author)), ("subject", Word::Text(&self.ticket.subject)));
+        if let Some(product) = &self.product {
+            sheet.say("ticket_news.wrote_product", &[author, subject, ("product", Word::Text(product))]);
+        } else {
+            sheet.say("ticket_news.wrote", &[author, subject]);
+        }
+        sheet.quote(&self.body);
+        sheet.say("ticket_news.answer", &[]);
+        let desk = if self.operator { "/admin" } else { "/developer" };
+        sheet.link("ticket_news.ticket", &self.ticket.path(desk));
     }
 }
 
@@ -118,28 +104,22 @@ pub struct TicketAnsweredLetter {
     pub solved: bool,
 }
 
-#[derive(Template)]
-#[template(path = "notifications/templates/ticket_answered.txt")]
-struct TicketAnswered<'a> {
-    shop: &'a str,
-    greeting: String,
-    author: &'a str,
-    body: &'a str,
-    solved: bool,
-    link: String,
-}
-
 impl Write for TicketAnsweredLetter {
-    fn write(&self, head: &Letterhead, to: &str) -> Result<Letter, Unwritable> {
-        let text = TicketAnswered {
-            shop: &head.shop,
-            greeting: greeting(self.name.as_deref()),
-            author: &self.author,
-            body: &self.body,
-            solved: self.solved,
-            link: head.link(&format!("/tickets/{}", self.ticket.id)),
-        };
-        letter(to, self.ticket.line(head), &text)
+    fn template(&self) -> Template {
+        Template::TicketAnswered
+    }
+
+    fn write(&self, sheet: &mut Sheet<'_>) {
+        self.ticket.title(sheet);
+        sheet.greet(self.name.as_deref());
+        sheet.say("ticket_answered.writes", &[("author", Word::Text(&self.author))]);
+        sheet.quote(&self.body);
+        if self.solved {
+            sheet.say("ticket_answered.solved", &[]);
+            sheet.link("ticket_answered.ticket", &self.ticket.path(""));
+        } else {
+            sheet.link("ticket_answered.answer", &self.ticket.path(""));
+        }
     }
 }
 
@@ -152,24 +132,16 @@ pub struct TicketSolvedLetter {
     pub ticket: TicketHead,
 }
 
-#[derive(Template)]
-#[template(path = "notifications/templates/ticket_solved.txt")]
-struct TicketSolved<'a> {
-    shop: &'a str,
-    greeting: String,
-    subject: &'a str,
-    link: String,
-}
-
 impl Write for TicketSolvedLetter {
-    fn write(&self, head: &Letterhead, to: &str) -> Result<Letter, Unwritable> {
-        let text = TicketSolved {
-            shop: &head.shop,
-            greeting: greeting(self.name.as_deref()),
-            subject: &self.ticket.subject,
-            link: head.link(&format!("/tickets/{}", self.ticket.id)),
-        };
-        letter(to, self.ticket.line(head), &text)
+    fn template(&self) -> Template {
+        Template::TicketSolved
+    }
+
+    fn write(&self, sheet: &mut Sheet<'_>) {
+        self.ticket.title(sheet);
+        sheet.greet(self.name.as_deref());
+        sheet.say("ticket_solved.told", &[("subject", Word::Text(&self.ticket.subject))]);
+        sheet.link("ticket_solved.ticket", &self.ticket.path(""));
     }
 }
 
@@ -186,62 +158,20 @@ pub struct TicketLateLetter {
     pub priority: String,
 }
 
-#[derive(Template)]
-#[template(path = "notifications/templates/ticket_late.txt")]
-struct TicketLate<'a> {
-    shop: &'a str,
-    subject: &'a str,
-    resolution: bool,
-    due: String,
-    priority: &'a str,
-    link: String,
-}
-
 impl Write for TicketLateLetter {
-    fn write(&self, head: &Letterhead, to: &str) -> Result<Letter, Unwritable> {
-        let text = TicketLate {
-            shop: &head.shop,
-            subject: &self.ticket.subject,
-            resolution: self.resolution,
-            due: moment(self.due),
-            priority: &self.priority,
-            link: head.link(&format!("/admin/tickets/{}", self.ticket.id)),
-        };
-        letter(to, format!("{}: a ticket is late", head.shop), &text)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use uuid::Uuid;
-
-    use super::*;
-
-    fn written(letter: &impl Write) -> String {
-        let head = Letterhead { shop: "Ada's shop".to_owned(), url: "https://shop.example.com".to_owned() };
-        let letter = letter.write(&head, "ada@example.com").expect("written");
-        format!("Subject: {}\n\n{}", letter.subject, letter.text)
+    fn template(&self) -> Template {
+        Template::TicketLate
     }
 
-    #[test]
-    fn letters_about_tickets() {
-        let ticket =
-            || TicketHead { id: TicketId::from_uuid(Uuid::from_u128(1)), subject: "It <does> & not".to_owned() };
-        let due: Time = "2026-03-01T12:00:00Z".parse().expect("a time");
-        let (name, body) = (Some("Ada".to_owned()), "It stops.\n\nWhy?".to_owned());
-        insta::assert_snapshot!(written(&TicketOpenedLetter { name: name.clone(), ticket: ticket(), due }));
-        for (operator, product) in [(true, None), (false, Some("Editor".to_owned()))] {
-            let (author, body) = ("Ada".to_owned(), body.clone());
-            insta::assert_snapshot!(written(&TicketNewsLetter { ticket: ticket(), author, body, product, operator }));
-        }
-        for solved in [false, true] {
-            let (author, body, name) = ("Grace".to_owned(), body.clone(), name.clone());
-            insta::assert_snapshot!(written(&TicketAnsweredLetter { name, ticket: ticket(), author, body, solved }));
-        }
-        insta::assert_snapshot!(written(&TicketSolvedLetter { name, ticket: ticket() }));
-        for resolution in [false, true] {
-            let priority = "high".to_owned();
-            insta::assert_snapshot!(written(&TicketLateLetter { ticket: ticket(), resolution, due, priority }));
-        }
+    fn write(&self, sheet: &mut Sheet<'_>) {
+        let head = sheet.head;
+        sheet.subject("ticket_late.subject", &[("shop", Word::Text(&head.shop))]);
+        let words = [
+            ("subject", Word::Text(&self.ticket.subject)),
+            ("priority", Word::Text(&self.priority)),
+            ("due", Word::Moment(self.due)),
+        ];
+        sheet.say(if self.resolution { "ticket_late.resolution" } else { "ticket_late.answer" }, &words);
+        sheet.link("ticket_late.ticket", &self.ticket.path("/admin"));
     }
 }

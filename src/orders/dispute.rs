@@ -17,6 +17,7 @@ use crate::{
     execute, fetch_optional,
     jobs::{DomainEvent, Failure},
     kernel::{DisputeId, Money, OrderId, PaymentId},
+    notifications::Notice,
     payments::{DisputeNews, ProviderName, ledger::Account},
 };
 
@@ -181,5 +182,6 @@ async fn change(
     let entry = Entry::new(actor, "order.dispute", "order", order.id.to_string());
     tx.audit(entry.change(json!(order.dispute_state), json!(state)));
     tx.emit(&OrderDisputed { order: order.id, state })?;
+    tx.enqueue(&Notice::OrderDisputed { order: order.id }).await?;
     Ok(())
 }

@@ -20,6 +20,7 @@ mod open;
 mod order;
 mod pay;
 mod policy;
+mod receipt;
 mod reconcile;
 mod refund;
 mod settle;
@@ -46,6 +47,7 @@ pub use order::{
 };
 pub use pay::{PayError, Payable, open_session, payable};
 pub use policy::Policy;
+pub use receipt::{Receipt, ReceiptError, ReceiptLine, paid_and_waiting, receipt};
 pub use reconcile::{OpenSession, Reconcile, ReconcileOrder, attended, nominate, reconciled, sessions_of, sweep};
 pub use refund::{MakeRefund, OrderRefunded, Planned, RefundError, made, planned, refused, request_refund};
 pub use settle::OrderPaid;

@@ -72,7 +72,12 @@ pub const METRICS: &[Metric] = &[
     count("mintreu_http_rate_limited_total", "Requests refused by a rate limit, by limit."),
     // Accounts and mail.
     count("mintreu_logins_total", "Tries to sign in, by what became of them."),
-    count("mintreu_mails_total", "Mails, by outcome: sent, refused for good, or failed and tried again."),
+    alarm("mintreu_mail_bounces_total", "Addresses of which a server said that nobody is there."),
+    count(
+        "mintreu_mails_total",
+        "Mails, by outcome: sent, already sent, suppressed, refused for good, failed and tried again, or unknown: the server \
+         did not say whether it took it.",
+    ),
     // Payments.
     count("mintreu_webhooks_total", "Deliveries of payment providers, by provider and by what became of them."),
     count("mintreu_webhooks_duplicates_total", "Handlings that found their event known or handled already."),

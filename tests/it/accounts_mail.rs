@@ -40,7 +40,7 @@ on_both!(a_mail_arrives_and_its_link_works, |db| async move {
     assert_eq!(mail.header("Subject"), Some("Confirm your address for Mintreu"));
     assert_eq!(mail.header("Auto-Submitted"), Some("auto-generated"));
     let id = mail.header("Message-ID").expect("an identifier");
-    assert!(id.starts_with("<job_") && id.ends_with("@example.com>"), "{id}");
+    assert!(id.starts_with("<mail_") && id.ends_with("@example.com>"), "{id}");
     let token = token_in(&mail.text);
     scene.posted("/api/verify-email", "", &json!({ "token": token }), 200).await;
     scene.login("ada@example.com", PASSWORD).await;
@@ -63,7 +63,7 @@ on_both!(a_mail_that_is_refused_for_now_goes_out_later_under_the_same_name, |db|
         if done == 1 { Ok(()) } else { Err(done) }
     })
     .await;
-    assert_eq!(mail.header("Content-Transfer-Encoding"), Some("quoted-printable"), "the name is not ASCII");
+    assert!(mail.text.contains("Content-Transfer-Encoding: quoted-printable"), "the name is not ASCII: {}", mail.text);
     assert!(mail.text.contains("Hello Zo=C3=AB,"), "{}", mail.text);
 });
 

@@ -61,7 +61,7 @@ const LIBRARIES: &[(&str, Home)] = &[
     ("tower_http", Home::Only(&["http"])),
     ("clap", Home::Only(&["cli"])),
     ("croner", Home::Only(&["jobs"])),
-    ("toml", Home::Only(&["config"])),
+    ("toml", Home::Only(&["config", "notifications"])),
     ("tracing_subscriber", Home::Only(&["config", "telemetry"])),
     ("metrics_exporter_prometheus", Home::Only(&["telemetry"])),
     ("hyper_util", Home::Only(&["http"])),

@@ -95,6 +95,7 @@ fn schedules(config: &Config) -> Result<Vec<Schedule>, Failure> {
     let mut all = providers::schedules(config)?;
     all.extend(licensing::schedules().map_err(Failure::failed)?);
     all.extend(downloads::schedules().map_err(Failure::failed)?);
+    all.extend(notifications::schedules().map_err(Failure::failed)?);
     all.extend(support::schedules(config.support.close_after).map_err(Failure::failed)?);
     let schedules = [
         Schedule::new("payments.fetch_fees", "*/5 * * * *", FetchFees {}),

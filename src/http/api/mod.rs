@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod catalog;
 pub mod downloads;
 pub mod licenses;
+pub mod notifications;
 pub mod orders;
 pub mod support;
 pub mod webhooks;

@@ -78,6 +78,8 @@ pub struct Holder {
     pub currency: Currency,
     pub dunning_at: Option<Time>,
     pub cancelled_at: Option<Time>,
+    pub period_end: Time,
+    pub name: Option<String>,
 }
 
 /// Whom anybody's subscription is told about, and what.
@@ -85,8 +87,10 @@ pub async fn holder(db: &Db, id: SubscriptionId) -> Result<Option<Holder>, DbErr
     fetch_optional!(
         db,
         sqlx::query_as(
-            "SELECT o.user_id, o.email, i.title, s.status, s.amount, s.currency, s.dunning_at, s.cancelled_at
+            "SELECT o.user_id, o.email, i.title, s.status, s.amount, s.currency, s.dunning_at, s.cancelled_at,
+                    s.period_end, u.name
              FROM subscriptions s JOIN orders o ON o.id = s.order_id JOIN order_items i ON i.id = s.order_item_id
+                  LEFT JOIN users u ON u.id = o.user_id
              WHERE s.id = $1"
         )
         .bind(id)

@@ -1,6 +1,7 @@
 //! A shop with something of everything in it, and somebody of every kind: what routes are tried on.
 
 mod downloads;
+pub(crate) mod mail;
 mod support;
 
 use std::{
@@ -46,7 +47,8 @@ impl Premises {
         let mintreu = Mintreu::new()
             .env("MINTREU__HTTP__TRUSTED_PROXIES", "127.0.0.1")
             .env("MINTREU__LICENSING__VALIDATIONS_PER_MINUTE_PER_KEY", "0")
-            .env("MINTREU__TELEMETRY__LOG_FILTER", "warn");
+            .env("MINTREU__TELEMETRY__LOG_FILTER", "warn")
+            .env("MINTREU__SECRETS__KEY", mail::KEY);
         let mintreu = support::open(downloads::open(mintreu));
         let mut shop = Shop::of(mintreu, &db.url());
         // A refused body may cost its connection: each request has one of its own.
@@ -132,7 +134,7 @@ impl Premises {
             ("/api/admin/coupons/{id}", first("/api/admin/coupons", operator).await),
         ];
         self.things = things.into_iter().collect();
-        let more = [downloads::furnish(self).await, support::furnish(self).await].concat();
+        let more = [downloads::furnish(self).await, support::furnish(self).await, mail::furnish(self).await].concat();
         self.things.extend(more);
     }
 
@@ -155,7 +157,7 @@ impl Premises {
     }
 
     /// Reads what must be there.
-    async fn get(&self, path: &str, who: &Person) -> Value {
+    pub(crate) async fn get(&self, path: &str, who: &Person) -> Value {
         let answer = self.ask(Method::GET, path).header("cookie", &who.cookie).send().await.expect("an answer");
         assert_eq!(answer.status(), 200, "{path}");
         answer.json().await.expect("JSON")

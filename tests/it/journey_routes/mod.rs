@@ -5,6 +5,7 @@ mod accounts;
 mod catalogue;
 mod downloads;
 mod licenses;
+mod mail;
 mod open;
 mod operators;
 mod orders;
@@ -112,6 +113,7 @@ pub(crate) fn routes() -> Vec<Route> {
         licenses::routes(),
         downloads::routes(),
         support::routes(),
+        mail::routes(),
         catalogue::routes(),
         operators::routes(),
         sandbox::routes(),

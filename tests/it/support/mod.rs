@@ -34,7 +34,7 @@ pub(crate) use self::{
     shop::{
         Effect, NoFail, QUEUE, Shop, ShopOptions, count, create_effects, effects_once, jobs_in, settled, write_effect,
     },
-    smtp::{Received, SmtpServer},
+    smtp::{Mood, Received, SmtpServer},
     stripe::{STRIPE_KEY, StripeServer},
     till::{Sells, Till, charge, paid, put_on_sale, refunded},
 };

@@ -1,8 +1,10 @@
-//! A mail server, as much of one as a client needs: RFC 5321 over plain TCP, on the loopback interface.
+//! A mail server, as much of one as a client needs, and as bad a one as a client must bear: RFC 5321 over plain TCP, on the
+//! loopback interface.
 
 use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex},
+    collections::{BTreeMap, VecDeque},
+    future::pending,
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use tokio::{
@@ -32,6 +34,23 @@ impl Received {
     }
 }
 
+/// What the server does with one of the next mails instead of taking it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Mood {
+    /// Answers the content with this line, such as `451 4.3.0 later`.
+    Refuse(String),
+    /// Answers the recipient with this line.
+    RefuseRecipient(String),
+    /// Says nothing any more when it is told the recipient.
+    HangAtRecipient,
+    /// Closes the connection instead of asking for the content.
+    DieBeforeContent,
+    /// Takes the content and closes the connection.
+    DieAfterContent,
+    /// Takes the content and says nothing any more.
+    HangAfterContent,
+}
+
 /// A server that keeps what it takes, until this is dropped.
 #[derive(Debug)]
 pub(crate) struct SmtpServer {
@@ -43,25 +62,40 @@ pub(crate) struct SmtpServer {
 #[derive(Debug, Default)]
 struct State {
     mails: Vec<Received>,
-    /// What the next mails are answered with instead of 250.
-    refusals: VecDeque<String>,
+    moods: VecDeque<Mood>,
+    /// What recipients are answered with, always.
+    nobody: BTreeMap<String, String>,
     refused: usize,
+    connections: usize,
 }
 
 impl SmtpServer {
     /// Starts it.
     pub(crate) async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        Self::start_at(0).await
+    }
+
+    /// Starts it at a port that another had.
+    pub(crate) async fn start_at(port: u16) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", port)).await.expect("a free port");
         let port = listener.local_addr().expect("an address").port();
         let state = Arc::new(Mutex::new(State::default()));
         let shared = Arc::clone(&state);
         let serving = tokio::spawn(async move {
+            // Conversations end with the server.
+            let mut conversations = tokio::task::JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
+                shared.lock().expect("not poisoned").connections += 1;
                 // A client that leaves in the middle has its reasons.
-                tokio::spawn(converse(stream, Arc::clone(&shared)));
+                conversations.spawn(converse(stream, Arc::clone(&shared)));
             }
         });
         Self { port, state, serving }
+    }
+
+    /// Where it listens.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     /// What `mail.smtp.url` takes.
@@ -69,19 +103,38 @@ impl SmtpServer {
         format!("smtp://127.0.0.1:{}", self.port)
     }
 
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("not poisoned")
+    }
+
     /// Answers one of the next mails with this line, such as `451 4.3.0 later`.
     pub(crate) fn refuse(&self, line: &str) {
-        self.state.lock().expect("not poisoned").refusals.push_back(line.to_owned());
+        self.be(Mood::Refuse(line.to_owned()));
+    }
+
+    /// Treats one of the next mails so.
+    pub(crate) fn be(&self, mood: Mood) {
+        self.state().moods.push_back(mood);
+    }
+
+    /// Answers this recipient so from now on.
+    pub(crate) fn nobody_at(&self, address: &str, line: &str) {
+        self.state().nobody.insert(address.to_owned(), line.to_owned());
     }
 
     /// What has arrived.
     pub(crate) fn mails(&self) -> Vec<Received> {
-        self.state.lock().expect("not poisoned").mails.clone()
+        self.state().mails.clone()
     }
 
     /// How many were refused.
     pub(crate) fn refused(&self) -> usize {
-        self.state.lock().expect("not poisoned").refused
+        self.state().refused
+    }
+
+    /// How many connections there were.
+    pub(crate) fn connections(&self) -> usize {
+        self.state().connections
     }
 }
 
@@ -91,51 +144,92 @@ impl Drop for SmtpServer {
     }
 }
 
+/// What a command is answered with.
+enum Answer {
+    Line(String),
+    Close,
+    Hang,
+}
+
+fn line(text: &str) -> Answer {
+    Answer::Line(text.to_owned())
+}
+
 async fn converse(stream: TcpStream, state: Arc<Mutex<State>>) -> std::io::Result<()> {
     let (reader, mut writer) = stream.into_split();
     let mut lines = BufReader::new(reader);
     writer.write_all(b"220 test ESMTP\r\n").await?;
-    let (mut from, mut to) = (String::new(), Vec::new());
+    let (mut from, mut to, mut mood) = (String::new(), Vec::new(), None);
     loop {
-        let mut line = String::new();
-        if lines.read_line(&mut line).await? == 0 {
+        let mut command = String::new();
+        if lines.read_line(&mut command).await? == 0 {
             return Ok(());
         }
-        let command = line.trim_end();
+        let command = command.trim_end();
         let upper = command.to_ascii_uppercase();
         let answer = if upper.starts_with("EHLO") {
-            "250-test\r\n250 8BITMIME".to_owned()
+            line("250-test\r\n250 8BITMIME")
         } else if upper.starts_with("MAIL FROM:") {
-            from = address(command);
-            "250 ok".to_owned()
+            (from, to) = (address(command), Vec::new());
+            mood = state.lock().expect("not poisoned").moods.pop_front();
+            line("250 ok")
         } else if upper.starts_with("RCPT TO:") {
             to.push(address(command));
-            "250 ok".to_owned()
+            recipient(&state, mood.as_ref(), &to)
+        } else if upper == "DATA" && mood == Some(Mood::DieBeforeContent) {
+            Answer::Close
         } else if upper == "DATA" {
             writer.write_all(b"354 go on\r\n").await?;
-            let text = data(&mut lines).await?;
+            // Without its end it is no mail.
+            let Some(text) = data(&mut lines).await? else { return Ok(()) };
             let mail = Received { from: std::mem::take(&mut from), to: std::mem::take(&mut to), text };
-            take(&state, mail)
+            take(&state, mood.take(), mail)
         } else if upper == "QUIT" {
             writer.write_all(b"221 bye\r\n").await?;
             return Ok(());
         } else if upper == "RSET" || upper == "NOOP" || upper.starts_with("HELO") {
-            "250 ok".to_owned()
+            line("250 ok")
         } else {
-            "502 not here".to_owned()
+            line("502 not here")
         };
-        writer.write_all(format!("{answer}\r\n").as_bytes()).await?;
+        match answer {
+            Answer::Line(text) => writer.write_all(format!("{text}\r\n").as_bytes()).await?,
+            Answer::Close => return Ok(()),
+            Answer::Hang => pending().await,
+        }
     }
 }
 
-fn take(state: &Mutex<State>, mail: Received) -> String {
+fn recipient(state: &Mutex<State>, mood: Option<&Mood>, to: &[String]) -> Answer {
     let mut state = state.lock().expect("not poisoned");
-    if let Some(refusal) = state.refusals.pop_front() {
-        state.refused += 1;
-        return refusal;
+    let nobody = to.iter().find_map(|address| state.nobody.get(address).cloned());
+    match (nobody, mood) {
+        (Some(refusal), _) => {
+            state.refused += 1;
+            Answer::Line(refusal)
+        }
+        (None, Some(Mood::RefuseRecipient(refusal))) => {
+            state.refused += 1;
+            line(refusal)
+        }
+        (None, Some(Mood::HangAtRecipient)) => Answer::Hang,
+        (None, _) => line("250 ok"),
     }
+}
+
+fn take(state: &Mutex<State>, mood: Option<Mood>, mail: Received) -> Answer {
+    let mut state = state.lock().expect("not poisoned");
+    let answer = match mood {
+        Some(Mood::Refuse(refusal)) => {
+            state.refused += 1;
+            return Answer::Line(refusal);
+        }
+        Some(Mood::DieAfterContent) => Answer::Close,
+        Some(Mood::HangAfterContent) => Answer::Hang,
+        _ => line("250 taken"),
+    };
     state.mails.push(mail);
-    "250 taken".to_owned()
+    answer
 }
 
 /// What stands between the angle brackets.
@@ -143,12 +237,15 @@ fn address(command: &str) -> String {
     command.split_once('<').and_then(|(_, rest)| rest.split_once('>')).map_or("", |(address, _)| address).to_owned()
 }
 
-async fn data(lines: &mut (impl AsyncBufReadExt + Unpin)) -> std::io::Result<String> {
+async fn data(lines: &mut (impl AsyncBufReadExt + Unpin)) -> std::io::Result<Option<String>> {
     let mut text = String::new();
     loop {
         let mut line = String::new();
-        if lines.read_line(&mut line).await? == 0 || line == ".\r\n" {
-            return Ok(text);
+        if lines.read_line(&mut line).await? == 0 {
+            return Ok(None);
+        }
+        if line == ".\r\n" {
+            return Ok(Some(text));
         }
         text.push_str(line.strip_prefix('.').unwrap_or(&line));
     }
