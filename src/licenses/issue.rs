@@ -90,7 +90,7 @@ pub async fn issue(tx: &mut Tx, keys: &KeyMaker, entitlements: &[Entitlement]) -
     let statement = tx.dialect().pick(INSERT_SQLITE, INSERT_POSTGRES);
     let issued: Vec<Touched> =
         fetch_all!(tx, sqlx::query_as(statement).bind(Value::Array(rows).to_string()).bind(now))?;
-    record(tx, &issued, Action::Created, &Change::system(), &json!({}))?;
+    record(tx, &issued, Action::Created, &Change::system(), &json!({})).await?;
     Ok(u64::try_from(issued.len()).unwrap_or(u64::MAX))
 }
 
@@ -136,7 +136,8 @@ macro_rules! insert {
             $rows,
             // The condition tells SQLite that a conflict clause follows, and not a join's.
             " WHERE true ON CONFLICT (order_item_id, seat) DO NOTHING
-             RETURNING id, key_hash, tenant_id, order_id, product_id"
+             RETURNING id, key_hash, tenant_id, order_id, product_id,
+                 EXISTS (SELECT 1 FROM credential_hooks h WHERE h.product_id = licenses.product_id) AS followed"
         )
     };
 }
