@@ -16,6 +16,7 @@ pub mod audit;
 pub mod catalog;
 pub mod cli;
 pub mod config;
+pub mod credentials;
 pub mod db;
 pub mod downloads;
 pub mod flags;

@@ -39,6 +39,14 @@ text_enum! {
         SupportRead = "support:read",
         /// Open tickets, write on them, and answer them where one may.
         SupportWrite = "support:write",
+        /// See API keys and credentials, without what is secret; of vendors, those of what they sell.
+        KeysRead = "keys:read",
+        /// Make and revoke API keys, have credentials replaced; of vendors, manage those of what they sell.
+        KeysWrite = "keys:write",
+        /// Have API keys of what one sells verified.
+        KeysVerify = "keys:verify",
+        /// See credentials' keys and secrets.
+        CredentialsRead = "credentials:read",
         /// Everything that an operator may; of use only to one.
         Admin = "admin",
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::{Capability, order_letters, source_letters, ticket_letters};
+use super::{Capability, credential_letters, order_letters, source_letters, ticket_letters};
 use crate::{
     accounts::{self, Account, ProofToMail, Purpose},
     app::{App, Shop},
@@ -86,6 +86,7 @@ async fn gather(state: &Notifications, db: &Db, notice: &Notice) -> Result<Vec<L
         Notice::RenewalFailed { subscription, .. } => order_letters::renewal_failed(state, db, subscription).await,
         Notice::SubscriptionEnded { subscription } => order_letters::subscription_ended(state, db, subscription).await,
         Notice::SourceBroken { source } => source_letters::source_broken(state, db, source).await,
+        Notice::CredentialStuck { credential } => credential_letters::stuck(state, db, credential).await,
         Notice::OrderNeedsAttention { order } => order_letters::order_needs_attention(state, db, order).await,
         Notice::TicketOpened { ticket } => ticket_letters::opened(state, db, ticket).await,
         Notice::TicketReplied { ticket, message } => ticket_letters::replied(state, db, ticket, message).await,

@@ -92,6 +92,13 @@ impl Authenticated {
         known::access(&self.callable, &self.key, method, path)
     }
 
+    /// How the endpoint that a call is of is called: `GET /v1/posts/{id}`; empty if the plan names none.
+    #[must_use]
+    pub fn endpoint(&self, method: &str, path: &str) -> String {
+        let mut mine = self.callable.iter().filter(|one| self.key.has(&one.scope) && one.is(method, path));
+        mine.next().map(|one| format!("{} {}", one.method, one.path)).unwrap_or_default()
+    }
+
     /// What it was made for, of what its plan's endpoints ask for.
     #[must_use]
     pub fn scopes(&self) -> Vec<String> {

@@ -7,7 +7,7 @@ use super::{EndpointFields, Pattern, Seller};
 use crate::{
     db::{Db, DbError},
     fetch_all, fetch_optional, id_type,
-    kernel::{PlanId, ProductId, Time},
+    kernel::{PlanId, ProductId, Time, UserId},
 };
 
 id_type!(EndpointId, EndpointMarker, "aep", "An endpoint of a plan's API.");
@@ -86,13 +86,13 @@ pub async fn endpoints(db: &Db, seller: Seller, plan: PlanId) -> Result<Option<V
         .bind(plan)
         .bind(seller.user())
     )?;
-    if rows.is_empty() && !is_sold_by(db, seller, plan).await? {
+    if rows.is_empty() && !has_plan(db, seller, plan).await? {
         return Ok(None);
     }
     Ok(Some(rows.into_iter().map(Endpoint::from).collect()))
 }
 
-async fn is_sold_by(db: &Db, seller: Seller, plan: PlanId) -> Result<bool, DbError> {
+async fn has_plan(db: &Db, seller: Seller, plan: PlanId) -> Result<bool, DbError> {
     let found: Option<PlanId> = fetch_optional!(
         db,
         sqlx::query_scalar(
@@ -101,6 +101,21 @@ async fn is_sold_by(db: &Db, seller: Seller, plan: PlanId) -> Result<bool, DbErr
         )
         .bind(plan)
         .bind(seller.user())
+    )?;
+    Ok(found.is_some())
+}
+
+/// Whether a product is a vendor's, or, with `house`, the house's.
+pub async fn is_sold_by(db: &Db, product: ProductId, vendor: UserId, house: bool) -> Result<bool, DbError> {
+    let found: Option<ProductId> = fetch_optional!(
+        db,
+        sqlx::query_scalar(
+            "SELECT p.id FROM products p JOIN developers d ON d.id = p.developer_id
+             WHERE p.id = $1 AND (d.user_id = $2 OR d.is_house AND $3 = 1)"
+        )
+        .bind(product)
+        .bind(vendor)
+        .bind(i64::from(house))
     )?;
     Ok(found.is_some())
 }
@@ -197,6 +212,13 @@ pub(super) struct Callable {
     pub(super) scope: String,
 }
 
+impl Callable {
+    /// Whether a call is one of it.
+    pub(super) fn is(&self, method: &str, path: &str) -> bool {
+        (self.method == "*" || self.method.eq_ignore_ascii_case(method)) && self.path.fits(path)
+    }
+}
+
 /// What a plan lets its keys call.
 pub(super) async fn callable(db: &Db, plan: PlanId) -> Result<Vec<Callable>, DbError> {
     let rows: Vec<(String, String, String)> = fetch_all!(
@@ -205,8 +227,7 @@ pub(super) async fn callable(db: &Db, plan: PlanId) -> Result<Vec<Callable>, DbE
             .bind(plan)
     )?;
     // What was stored was a pattern when it was; one that is none any more lets nobody in.
-    let callable = |(method, path, scope): (String, String, String)| {
-        Some(Callable { method, path: path.parse().ok()?, scope })
-    };
+    let callable =
+        |(method, path, scope): (String, String, String)| Some(Callable { method, path: path.parse().ok()?, scope });
     Ok(rows.into_iter().filter_map(callable).collect())
 }

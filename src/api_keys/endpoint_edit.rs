@@ -69,8 +69,7 @@ async fn hold(tx: &mut Tx, seller: Seller, plan: PlanId) -> Result<(), EditError
         "SELECT n.id FROM plans n JOIN products p ON p.id = n.product_id JOIN developers d ON d.id = p.developer_id
          WHERE n.id = $1 AND ($2 IS NULL OR d.user_id = $2) FOR NO KEY UPDATE OF n",
     );
-    let found: Option<PlanId> =
-        fetch_optional!(tx, sqlx::query_scalar(statement).bind(plan).bind(seller.user()))?;
+    let found: Option<PlanId> = fetch_optional!(tx, sqlx::query_scalar(statement).bind(plan).bind(seller.user()))?;
     found.map(|_| ()).ok_or(EditError::NotFound)
 }
 

@@ -3,11 +3,7 @@
 use serde::Serialize;
 use sqlx::FromRow;
 
-use super::{
-    ApiKeyId,
-    endpoint::Callable,
-    secret::SecretHash,
-};
+use super::{ApiKeyId, endpoint::Callable, secret::SecretHash};
 use crate::{
     db::{Db, DbError},
     fetch_all, fetch_optional,
@@ -125,7 +121,7 @@ pub enum Access {
 pub(super) fn access(callable: &[Callable], key: &KnownKey, method: &str, path: &str) -> Access {
     let mut access = if callable.is_empty() { Access::Allowed } else { Access::EndpointNotAllowed };
     for one in callable {
-        if (one.method == "*" || one.method.eq_ignore_ascii_case(method)) && one.path.fits(path) {
+        if one.is(method, path) {
             if key.has(&one.scope) {
                 return Access::Allowed;
             }

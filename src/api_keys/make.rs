@@ -76,9 +76,8 @@ async fn hold(tx: &mut Tx, owner: Owner, license: LicenseId) -> Result<Held, Key
     );
     let held: Option<Held> = fetch_optional!(tx, sqlx::query_as(statement).bind(license).bind(owner.tenant))?;
     let held = held.ok_or(KeyError::NoLicense)?;
-    match held.kind {
-        ProductType::Api | ProductType::Saas => {}
-        ProductType::Download | ProductType::Package | ProductType::License => return Err(KeyError::NoApi),
+    if !held.kind.is_called() {
+        return Err(KeyError::NoApi);
     }
     match held.status.at(held.expires_at, tx.now()) {
         LicenseStatus::Active => Ok(held),

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 pub use cache::{ApiKeys, Authenticated, Refused};
 pub use change::{ApiKeyMade, ApiKeyRevoked, ApiKeyRotated, KeyError, Owner};
-pub use endpoint::{Endpoint, EndpointId, EndpointMarker, OfferedEndpoints, endpoint, endpoints, offered};
+pub use endpoint::{Endpoint, EndpointId, EndpointMarker, OfferedEndpoints, endpoint, endpoints, is_sold_by, offered};
 pub use endpoint_edit::{EndpointFields, create_endpoint, delete_endpoint, patch_endpoint};
 pub use known::{Access, Entitled, KnownKey};
 pub use make::{MadeKey, NewKey, Rotation, create, rename, rotate};
@@ -41,6 +41,8 @@ pub struct KeyOptions {
     pub max_overlap: Duration,
     /// How many licences with their keys are kept in memory.
     pub cache_size: usize,
+    /// How often a minute somebody may have keys verified; 0 for no limit.
+    pub verifications_per_minute: u32,
     /// For how long memory answers while the database is away.
     pub stale_grace: Duration,
 }

@@ -51,8 +51,7 @@ impl FromStr for Pattern {
             None if is_plain(part) => Ok(Part::Is(part.to_owned())),
             Some(_) | None => Err(PatternError),
         };
-        let parts =
-            if rest.is_empty() { Vec::new() } else { rest.split('/').map(part).collect::<Result<_, _>>()? };
+        let parts = if rest.is_empty() { Vec::new() } else { rest.split('/').map(part).collect::<Result<_, _>>()? };
         Ok(Self { text: text.to_owned(), parts, open })
     }
 }
@@ -77,8 +76,7 @@ impl Pattern {
             let tricky = ["%2f", "%2e", "%5c", "%00"].iter().any(|escape| lower.contains(escape));
             !part.is_empty() && *part != "." && *part != ".." && !part.contains('\\') && !tricky
         };
-        let long_enough =
-            if self.open { given.len() >= self.parts.len() } else { given.len() == self.parts.len() };
+        let long_enough = if self.open { given.len() >= self.parts.len() } else { given.len() == self.parts.len() };
         long_enough
             && given.iter().all(sane)
             && self.parts.iter().zip(&given).all(|(part, given)| match part {
@@ -124,7 +122,8 @@ mod tests {
 
     #[test]
     fn other_texts_are_no_patterns() {
-        for text in ["", "v1", "/v1//a", "/v1/", "/../a", "/v1/a*", "/v1/{}", "/v1/{a", "/v1/a b", "/%2e", "/a?b", "/*/a"]
+        for text in
+            ["", "v1", "/v1//a", "/v1/", "/../a", "/v1/a*", "/v1/{}", "/v1/{a", "/v1/a b", "/%2e", "/a?b", "/*/a"]
         {
             assert_eq!(text.parse::<Pattern>(), Err(PatternError), "{text}");
         }

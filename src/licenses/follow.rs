@@ -3,8 +3,8 @@
 use std::{collections::HashSet, time::Duration};
 
 use sqlx::FromRow;
-use uuid::Uuid;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::{LICENSES_TOPIC, LicenseCache};
 use crate::{

@@ -25,9 +25,9 @@ pub use crate::kernel::LicenseId;
 pub use activate::{Activated, ActivationId, Deactivated, NewPlace, activate, deactivate, deactivate_owned};
 pub use cache::{CacheOptions, CallLimits, Follower, LicenseCache, Unavailable};
 pub use change::{
-    Action, Change, FollowLicense, Happened, LICENSES_TOPIC, LicenseActivated, LicenseCancelled, LicenseCreated, LicenseDeactivated,
-    LicenseExpired, LicenseKeyRotated, LicenseMoved, LicenseRenewed, LicenseResumed, LicenseRevoked,
-    LicenseRulesChanged, LicenseSuspended, tell_followers,
+    Action, Change, FollowLicense, Happened, LICENSES_TOPIC, LicenseActivated, LicenseCancelled, LicenseCreated,
+    LicenseDeactivated, LicenseExpired, LicenseKeyRotated, LicenseMoved, LicenseRenewed, LicenseResumed,
+    LicenseRevoked, LicenseRulesChanged, LicenseSuspended, tell_followers,
 };
 pub use expiry::{
     BATCH, ExpireLicenses, PurgeLicenseChanges, REMINDERS, RemindOfExpiry, expire, purge_changes, remind,

@@ -5,6 +5,7 @@
 //! becomes a [`Letter`], and the [`Mailer`] sends it.
 
 mod account_letters;
+mod credential_letters;
 mod letter;
 mod mailer;
 mod notice;
@@ -15,6 +16,7 @@ mod ticket_letters;
 pub use account_letters::{
     AlreadyRegisteredLetter, ClaimPurchasesLetter, PasswordChangedLetter, ResetPasswordLetter, VerifyEmailLetter,
 };
+pub use credential_letters::CredentialStuckLetter;
 pub use letter::{Letter, Letterhead, Thread, Unwritable, Write};
 pub use mailer::{MailError, MailTo, Mailer};
 pub use notice::Notice;

@@ -73,6 +73,11 @@ pub enum Notice {
         /// The row.
         source: Uuid,
     },
+    /// To the operators and the vendor: a vendor's hook failed for the last time. Names a row of `api_credentials`.
+    CredentialStuck {
+        /// The row.
+        credential: Uuid,
+    },
     /// To the operators: an order that a person has to look at, e.g. a payment of another amount.
     OrderNeedsAttention {
         /// Which one.

@@ -1,0 +1,35 @@
+//! What notices about credentials of outside APIs come to.
+
+use uuid::Uuid;
+
+use super::notifications::Notifications;
+use crate::{
+    accounts,
+    credentials::{self, CredentialId},
+    db::Db,
+    jobs::Failure,
+    notifications::{CredentialStuckLetter, Letter},
+};
+
+/// A vendor's hook failed for the last time; nothing is said once it is well again.
+pub(super) async fn stuck(state: &Notifications, db: &Db, credential: Uuid) -> Result<Vec<Letter>, Failure> {
+    let id = CredentialId::from_uuid(credential);
+    let Some(stuck) = credentials::stuck_credential(db, id).await? else { return Ok(Vec::new()) };
+    let vendor = match stuck.vendor {
+        Some(vendor) => accounts::find_any_account(db, vendor).await?,
+        None => None,
+    };
+    let letter = CredentialStuckLetter {
+        product: stuck.product,
+        license: stuck.license.to_string(),
+        credential: id.to_string(),
+        state: stuck.state.to_string(),
+        problem: stuck.problem.unwrap_or_default(),
+    };
+    let mut letters = Vec::new();
+    let vendor = vendor.map(|vendor| vendor.email.to_string());
+    for to in state.shop.operators.iter().chain(&vendor) {
+        letters.extend(state.write(to, &letter)?);
+    }
+    Ok(letters)
+}
