@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::{
     catalog_shop::{import, shelf},
     journey_routes::{Route, Takes},
+    journey_routes_keys::furnish,
     journey_shop::Shop,
     support::{Mintreu, Person, Running, Sells, TestDb, put_on_sale, sign_in},
 };
@@ -101,7 +102,7 @@ impl Premises {
             ("/api/admin/orders/{order}", paid),
             ("/api/licenses/{license}", license.clone()),
             ("/api/licenses/{license}/activations/{activation}", text(&activated["instance"]["id"])),
-            ("/api/admin/licenses/{license}", license),
+            ("/api/admin/licenses/{license}", license.clone()),
             ("/api/subscriptions/{subscription}", subscription),
             ("/sandbox/subscriptions/{subscription}", sandbox),
             ("/sandbox/sessions/{session}", session.clone()),
@@ -120,6 +121,7 @@ impl Premises {
             ("/api/admin/coupons/{id}", first("/api/admin/coupons", operator).await),
         ];
         self.things = things.into_iter().collect();
+        self.things.extend(furnish(&self.db, &license).await);
     }
 
     async fn order(&self, cart: &Value) -> String {

@@ -5,6 +5,8 @@ use std::{collections::BTreeSet, fs, path::Path};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::journey_routes_keys::keys;
+
 /// Who may use a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Who {
@@ -84,7 +86,7 @@ const PASSWORD: &str = "correct horse battery";
 
 /// All of them.
 pub(crate) fn routes() -> Vec<Route> {
-    [open(), accounts(), customers(), programs(), catalogue(), operators(), sandbox()].concat()
+    [open(), accounts(), customers(), programs(), catalogue(), operators(), sandbox(), keys()].concat()
 }
 
 fn open() -> Vec<Route> {
