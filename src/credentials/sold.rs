@@ -47,7 +47,7 @@ pub async fn revoke_sold(
     Ok(())
 }
 
-/// Has the hook asked again now, whatever went wrong before.
+/// Has a hook asked again that was given up; while it is being asked, that goes on as it is.
 pub async fn retry_sold(tx: &mut Tx, (seller, id): (Seller, CredentialId), by: &By) -> Result<(), CredentialError> {
     let Held { product_id, state, epoch } = held(tx, seller, id).await?;
     let (product, credential) = (product_id.uuid(), id);

@@ -2,12 +2,12 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use super::{
-    Usage,
+    Count, Usage,
     tally::{Period, Question},
 };
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
 
 /// How long what was read is gone on counting from. What other replicas counted meanwhile is not in it.
 const FRESH: Duration = Duration::from_secs(2);
-/// How many counts are kept before those that are not fresh are dropped.
+/// How many counts are kept before those that nobody asks for at the moment are dropped.
 const MANY: usize = 50_000;
 
 /// Counts of the present month, by subject and metric. Clones share them.
@@ -28,16 +28,18 @@ pub struct Meter(Arc<Inner>);
 struct Inner {
     usage: Usage,
     db: Db,
-    counts: Mutex<HashMap<(String, &'static str), Counted>>,
+    counts: Mutex<HashMap<(String, &'static str), Slot>>,
 }
+
+/// Held from the look at what was used until what is taken is recorded: then no count is in it twice, and none is
+/// missing.
+type Slot = Arc<tokio::sync::Mutex<Option<Counted>>>;
 
 #[derive(Debug, Clone, Copy)]
 struct Counted {
     period: Time,
     read_at: Instant,
     count: i64,
-    /// What was taken here since the entry was made.
-    taken: i64,
 }
 
 /// Where a count stands.
@@ -71,37 +73,38 @@ impl Meter {
         Self(Arc::new(Inner { usage, db, counts: Mutex::default() }))
     }
 
-    /// Takes so much, if there is so much left. In this process no two takers are given the same; replicas know of each
-    /// other after a moment. Recording what was used is the caller's.
-    pub async fn take(&self, take: &Take<'_>) -> Result<Metered, DbError> {
+    /// Takes so much, if there is so much left, and then records `counts`. In this process no two takers are given the
+    /// same; replicas know of each other after a moment.
+    pub async fn take(&self, take: &Take<'_>, counts: &[Count<'_>]) -> Result<Metered, DbError> {
+        let slot = self.slot(take);
+        let mut slot = slot.lock().await;
         let now = self.0.usage.now();
         let period = Period::Month.start(now);
-        let key = (take.subject.to_owned(), take.metric);
-        let before = {
-            let mut counts = self.counts();
-            match counts.get_mut(&key).filter(|counted| counted.period == period) {
-                Some(counted) if counted.read_at.elapsed() < FRESH => return Ok(counted.take(take)),
-                Some(counted) => counted.taken,
-                None => 0,
+        let known = slot.filter(|counted| counted.period == period && counted.read_at.elapsed() < FRESH);
+        let mut counted = match known {
+            Some(counted) => counted,
+            None => {
+                let Take { subject, metric, .. } = *take;
+                let question = Question { subject, metric, endpoint: None, period: Period::Month, at: now };
+                let read_at = Instant::now();
+                Counted { period, read_at, count: self.0.usage.current(&self.0.db, &question).await?.count }
             }
         };
-        let Take { subject, metric, .. } = *take;
-        let question = Question { subject, metric, endpoint: None, period: Period::Month, at: now };
-        let read_at = Instant::now();
-        let read = self.0.usage.current(&self.0.db, &question).await?;
-        let mut counts = self.counts();
-        if counts.len() >= MANY {
-            counts.retain(|_, counted| counted.read_at.elapsed() < FRESH);
+        let metered = counted.take(take);
+        if metered.fits && take.amount > 0 {
+            self.0.usage.record_all(counts);
         }
-        let taken = counts.get(&key).filter(|counted| counted.period == period).map_or(0, |counted| counted.taken);
-        // What was taken while the database was read may be in what was read or not: it is counted once more, not less.
-        let count = read.count.saturating_add(taken.saturating_sub(before));
-        let counted = counts.entry(key).insert_entry(Counted { period, read_at, count, taken }).into_mut();
-        Ok(counted.take(take))
+        *slot = Some(counted);
+        Ok(metered)
     }
 
-    fn counts(&self) -> MutexGuard<'_, HashMap<(String, &'static str), Counted>> {
-        self.0.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    fn slot(&self, take: &Take<'_>) -> Slot {
+        let mut counts = self.0.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if counts.len() >= MANY {
+            // What is dropped is read again; what somebody holds must stay the one that others wait for.
+            counts.retain(|_, slot| Arc::strong_count(slot) > 1);
+        }
+        Arc::clone(counts.entry((take.subject.to_owned(), take.metric)).or_default())
     }
 }
 
@@ -112,7 +115,6 @@ impl Counted {
         let fits = amount == 0 || take.limit.is_none_or(|limit| after <= limit);
         if fits {
             self.count = after;
-            self.taken = self.taken.saturating_add(amount);
         }
         Metered { used: self.count, fits, resets_at: self.period.plus_months(1) }
     }
@@ -124,7 +126,7 @@ mod tests {
 
     #[test]
     fn a_limit_is_reached_and_not_passed() {
-        let mut counted = Counted { period: Time::default(), read_at: Instant::now(), count: 8, taken: 0 };
+        let mut counted = Counted { period: Time::default(), read_at: Instant::now(), count: 8 };
         let take = |amount| Take { subject: "lic_1", metric: "api_calls", amount, limit: Some(10) };
         let used = |metered: Metered| (metered.used, metered.fits);
         assert_eq!(used(counted.take(&take(3))), (8, false), "more than is left is not taken in parts");
@@ -132,6 +134,5 @@ mod tests {
         assert_eq!(used(counted.take(&take(0))), (10, true), "looking is free");
         assert_eq!(used(counted.take(&take(1))), (10, false));
         assert_eq!(used(counted.take(&Take { limit: None, ..take(5) })), (15, true));
-        assert_eq!(counted.taken, 7);
     }
 }

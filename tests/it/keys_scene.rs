@@ -64,7 +64,7 @@ impl Scene {
             .env("MINTREU__SECRETS__KEY", root_text())
             .env("MINTREU__JOBS__LEASE", "2s")
             .env("MINTREU__CREDENTIALS__TIMEOUT", "3s")
-            .env("MINTREU__DOWNLOADS__ALLOW_NETWORKS", "[\"127.0.0.0/8\"]");
+            .env("MINTREU__DOWNLOADS__ALLOW_NETWORKS", "127.0.0.0/8");
         let db = test.open().await;
         let buyer = sign_in(&db, "buyer@example.com", Role::Customer).await;
         let vendor = sign_in(&db, "vendor@example.com", Role::Developer).await;

@@ -67,7 +67,7 @@ pub(super) async fn revoke<S: Sells>(
     found(&app, &who, id).await
 }
 
-/// `POST /api/{admin,vendor}/credentials/{credential}/retry`: has the hook asked again now.
+/// `POST /api/{admin,vendor}/credentials/{credential}/retry`: has a hook asked again that was given up.
 pub(super) async fn retry<S: Sells>(
     State(app): State<App>,
     who: S,

@@ -192,6 +192,6 @@ pub(super) async fn usage(
     let found = licenses::find(&app.db, &app.license_keys, caller.tenant, license).await?.ok_or_else(no_license)?;
     let (subject, limit) = (license.to_string(), found.api_calls);
     let take = Take { subject: &subject, metric: super::verify::API_CALLS, amount: 0, limit };
-    let metered = app.meter.take(&take).await?;
+    let metered = app.meter.take(&take, &[]).await?;
     Ok(Json(Used { license, period: "month", calls: metered.used, limit, resets_at: metered.resets_at }))
 }

@@ -1,6 +1,6 @@
 //! `POST /api/keys/verify`: a vendor's own service asks whether a key that it was shown is good (after RFC 7662).
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{Extension, extract::State, response::IntoResponse};
 use serde::{Deserialize, Serialize};
@@ -159,11 +159,13 @@ async fn told(app: &App, key: &Authenticated, asked: &Asked<'_>, context: &Conte
     let access = asked.call.map_or(Access::Allowed, |(method, path)| key.access(method, path));
     let amount = if access == Access::Allowed { asked.calls } else { 0 };
     let take = Take { subject: license.subject(), metric: API_CALLS, amount, limit: license.api_calls };
-    let metered = app.meter.take(&take).await?;
-    if amount > 0 && metered.fits {
-        let endpoint = asked.call.map(|(method, path)| key.endpoint(method, path)).unwrap_or_default();
-        count(app, key, &endpoint, amount, context);
-    }
+    let endpoint = asked.call.map(|(method, path)| key.endpoint(method, path)).unwrap_or_default();
+    let at = app.usage.now();
+    let of = |subject| Count { subject, metric: API_CALLS, endpoint: &endpoint, amount: amount.into(), at, call: None };
+    // What came of the call is known to the vendor's service alone.
+    let call = Call { request_id: context.request_id(), status: 0, duration: Duration::ZERO, meta: None };
+    let counts = [Count { call: Some(call), ..of(license.subject()) }, of(key.key.subject())];
+    let metered = app.meter.take(&take, &counts).await?;
     let (allowed, code) = match access {
         Access::Allowed if metered.fits => (true, "OK"),
         Access::Allowed => (false, "QUOTA_EXCEEDED"),
@@ -171,14 +173,6 @@ async fn told(app: &App, key: &Authenticated, asked: &Asked<'_>, context: &Conte
         Access::ScopeMissing => (false, "SCOPE_MISSING"),
     };
     Ok(active(key, (allowed, code), metered))
-}
-
-fn count(app: &App, key: &Authenticated, endpoint: &str, amount: u32, context: &Context) {
-    let at = app.usage.now();
-    let of = |subject| Count { subject, metric: API_CALLS, endpoint, amount: amount.into(), at, call: None };
-    // What came of the call is known to the vendor's service alone.
-    let call = Call { request_id: context.request_id(), status: 0, duration: std::time::Duration::ZERO, meta: None };
-    app.usage.record_all(&[Count { call: Some(call), ..of(key.license.subject()) }, of(key.key.subject())]);
 }
 
 fn active(key: &Authenticated, (allowed, code): (bool, &'static str), metered: Metered) -> Active {
