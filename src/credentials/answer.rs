@@ -110,7 +110,7 @@ pub(super) struct Told {
 }
 
 #[derive(Deserialize)]
-struct Usage {
+struct Report {
     usage: Map<String, Value>,
     #[serde(default)]
     rate_limits: Option<Map<String, Value>>,
@@ -120,7 +120,7 @@ struct Usage {
 
 impl Told {
     pub(super) fn read(body: &[u8]) -> Result<Self, Useless> {
-        let Usage { usage, rate_limits, expires_at } = serde_json::from_slice(body).map_err(|_| Useless::Shape)?;
+        let Report { usage, rate_limits, expires_at } = serde_json::from_slice(body).map_err(|_| Useless::Shape)?;
         let rate_limits = rate_limits.map(|limits| object(Some(limits))).transpose()?;
         Ok(Self { usage: object(Some(usage))?, rate_limits, expires_at })
     }

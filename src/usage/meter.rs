@@ -81,14 +81,13 @@ impl Meter {
         let now = self.0.usage.now();
         let period = Period::Month.start(now);
         let known = slot.filter(|counted| counted.period == period && counted.read_at.elapsed() < FRESH);
-        let mut counted = match known {
-            Some(counted) => counted,
-            None => {
-                let Take { subject, metric, .. } = *take;
-                let question = Question { subject, metric, endpoint: None, period: Period::Month, at: now };
-                let read_at = Instant::now();
-                Counted { period, read_at, count: self.0.usage.current(&self.0.db, &question).await?.count }
-            }
+        let mut counted = if let Some(counted) = known {
+            counted
+        } else {
+            let Take { subject, metric, .. } = *take;
+            let question = Question { subject, metric, endpoint: None, period: Period::Month, at: now };
+            let read_at = Instant::now();
+            Counted { period, read_at, count: self.0.usage.current(&self.0.db, &question).await?.count }
         };
         let metered = counted.take(take);
         if metered.fits && take.amount > 0 {

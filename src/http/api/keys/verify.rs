@@ -78,13 +78,13 @@ impl Question {
 
 /// What is answered of a key that is not good, or none of the caller's products.
 #[derive(Debug, Serialize)]
-struct Inactive {
+struct Unverified {
     active: bool,
 }
 
 /// What is answered of a good one. `exp`, `iat`, `scope`, `client_id` and `sub` are as in RFC 7662.
 #[derive(Debug, Serialize)]
-struct Active {
+struct Verified {
     active: bool,
     allowed: bool,
     code: &'static str,
@@ -135,7 +135,7 @@ pub(super) async fn verify(
     let allowance = limits.0.as_ref().map(|limiter| limiter.check(&caller.user.to_string())).transpose()?;
     let answer = match good(&app, &caller, &asked).await? {
         Some(key) => Json(told(&app, &key, &asked, &context).await?).into_response(),
-        None => Json(Inactive { active: false }).into_response(),
+        None => Json(Unverified { active: false }).into_response(),
     };
     Ok((allowance, [(axum::http::header::CACHE_CONTROL, "no-store")], answer).into_response())
 }
@@ -154,7 +154,7 @@ async fn good(app: &App, caller: &Caller, asked: &Asked<'_>) -> Result<Option<Au
 }
 
 /// Counts the call, if it may be made, and tells what the key stands for.
-async fn told(app: &App, key: &Authenticated, asked: &Asked<'_>, context: &Context) -> Result<Active, Problem> {
+async fn told(app: &App, key: &Authenticated, asked: &Asked<'_>, context: &Context) -> Result<Verified, Problem> {
     let license = &key.license;
     let access = asked.call.map_or(Access::Allowed, |(method, path)| key.access(method, path));
     let amount = if access == Access::Allowed { asked.calls } else { 0 };
@@ -172,13 +172,13 @@ async fn told(app: &App, key: &Authenticated, asked: &Asked<'_>, context: &Conte
         Access::EndpointNotAllowed => (false, "ENDPOINT_NOT_ALLOWED"),
         Access::ScopeMissing => (false, "SCOPE_MISSING"),
     };
-    Ok(active(key, (allowed, code), metered))
+    Ok(verified(key, (allowed, code), metered))
 }
 
-fn active(key: &Authenticated, (allowed, code): (bool, &'static str), metered: Metered) -> Active {
+fn verified(key: &Authenticated, (allowed, code): (bool, &'static str), metered: Metered) -> Verified {
     let license = &key.license;
     let ends = [key.key.expires_at, license.expires_at].into_iter().flatten().min();
-    Active {
+    Verified {
         active: true,
         allowed,
         code,
