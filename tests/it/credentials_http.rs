@@ -114,7 +114,7 @@ on_both!(killed_between_the_call_and_its_answer_it_asks_again_and_keeps_one, |db
     let scene = Scene::prepare(&db, Mintreu::new()).await;
     let mut server = scene.mintreu.serve().await;
     scene.hook(&vendor).await;
-    vendor.next(&[Does::DoesAndHangs]);
+    vendor.next(&[Does::ObeysAndHangs]);
     let license = scene.sold.license(&scene.db).await;
     eventually("the vendor has made it", async || !vendor.made().is_empty()).await;
     server.kill_9();
@@ -137,7 +137,7 @@ on_both!(what_is_revoked_while_it_is_made_is_taken_back_until_the_vendor_has_hea
     let _server = scene.mintreu.serve().await;
     scene.hook(&vendor).await;
     // It makes one and is not heard; then it is told to take it back, and stumbles twice.
-    vendor.next(&[Does::DoesAndHangs, Does::Says(503), Does::Says(404)]);
+    vendor.next(&[Does::ObeysAndHangs, Does::Says(503), Does::Says(404)]);
     let license = scene.sold.license(&scene.db).await;
     eventually("the vendor has made it", async || !vendor.made().is_empty()).await;
     step(&scene, license.id, Step::Revoke).await;

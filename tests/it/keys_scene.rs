@@ -172,7 +172,7 @@ pub(crate) enum Does {
     Huge,
     Hangs,
     /// Does what it was asked for, and never answers.
-    DoesAndHangs,
+    ObeysAndHangs,
 }
 
 /// A call as the vendor's server had it.
@@ -257,7 +257,7 @@ async fn serve(State(vendor): State<Arc<Mutex<Vendor>>>, headers: HeaderMap, raw
         let event = call.event().to_owned();
         vendor.calls.push(call);
         let does = vendor.next.pop_front();
-        let key = if matches!(does, None | Some(Does::DoesAndHangs)) && event != "credential.usage" {
+        let key = if matches!(does, None | Some(Does::ObeysAndHangs)) && event != "credential.usage" {
             let number = vendor.made.len();
             let make = || format!("ak_{number}_of_the_vendor");
             if event == "credential.revoke" {
@@ -277,7 +277,7 @@ async fn serve(State(vendor): State<Arc<Mutex<Vendor>>>, headers: HeaderMap, raw
         Some(Does::Garbage) => return "<html>it works</html>".into_response(),
         Some(Does::Lacks) => return axum::Json(json!({ "secret": "s" })).into_response(),
         Some(Does::Huge) => return format!("{{\"key\":\"{}\"}}", "x".repeat(1 << 20)).into_response(),
-        Some(Does::Hangs | Does::DoesAndHangs) => std::future::pending().await,
+        Some(Does::Hangs | Does::ObeysAndHangs) => std::future::pending().await,
     }
     match event.as_str() {
         "credential.usage" => {
