@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use crate::{
     accounts::Passwords,
+    api_keys::ApiKeys,
     config::Profile,
+    credentials::Credentials,
     db::Db,
     downloads::Downloads,
     flags::{Registry, Switch},
@@ -14,7 +16,7 @@ use crate::{
     orders::Policy,
     payments::{Intake, Providers, sandbox::Sandbox},
     support,
-    usage::Usage,
+    usage::{Meter, Usage},
 };
 
 /// A running installation; clones share its parts, and cost next to nothing.
@@ -30,6 +32,8 @@ pub struct Parts {
     pub flags: Registry,
     /// The counter of calls.
     pub usage: Usage,
+    /// What of monthly limits is used.
+    pub meter: Meter,
     /// The keys that seal.
     pub keys: Keyring,
     /// Hashes and checks passwords, so many at a time.
@@ -42,6 +46,10 @@ pub struct Parts {
     pub license_cache: LicenseCache,
     /// How often programs may ask about licences.
     pub license_limits: CallLimits,
+    /// API keys in memory.
+    pub api_keys: ApiKeys,
+    /// Credentials of outside APIs.
+    pub credentials: Credentials,
     /// Products' files, and who gets them.
     pub downloads: Downloads,
     /// The payment providers that are on, the preferred first.

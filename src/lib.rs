@@ -10,11 +10,13 @@
 
 pub mod accounts;
 pub mod actors;
+pub mod api_keys;
 pub mod app;
 pub mod audit;
 pub mod catalog;
 pub mod cli;
 pub mod config;
+pub mod credentials;
 pub mod db;
 pub mod downloads;
 pub mod flags;

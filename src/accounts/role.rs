@@ -43,6 +43,14 @@ text_enum! {
         ProductsRead = "products:read",
         /// For developers: upload files of what they sell, and change where they come from.
         ProductsWrite = "products:write",
+        /// See API keys and credentials, without what is secret; of vendors, those of what they sell.
+        KeysRead = "keys:read",
+        /// Make and revoke API keys, have credentials replaced; of vendors, manage those of what they sell.
+        KeysWrite = "keys:write",
+        /// Have API keys of what one sells verified.
+        KeysVerify = "keys:verify",
+        /// See credentials' keys and secrets.
+        CredentialsRead = "credentials:read",
         /// Everything that an operator may; of use only to one.
         Admin = "admin",
     }

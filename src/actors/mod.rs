@@ -47,6 +47,8 @@
 
 pub mod accounts;
 mod capability;
+mod credential_letters;
+pub mod credentials;
 pub mod downloads;
 mod inbox;
 mod license_letters;

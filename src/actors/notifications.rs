@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use uuid::Uuid;
 
-use super::{Capability, license_letters, order_letters, source_letters, ticket_letters};
+use super::{Capability, credential_letters, license_letters, order_letters, source_letters, ticket_letters};
 use crate::{
     accounts::{self, Account, ProofToMail, Purpose},
     app::{App, Shop},
@@ -92,6 +92,7 @@ async fn gather(state: &Notifications, db: &Db, notice: &Notice) -> Letters {
         Notice::SubscriptionEnded { subscription } => license_letters::subscription_ended(db, subscription).await,
         Notice::DownloadReady { source, user } => source_letters::download_ready(db, source, user).await,
         Notice::SourceBroken { source } => source_letters::source_broken(state, db, source).await,
+        Notice::CredentialStuck { credential } => credential_letters::stuck(state, db, credential).await,
         Notice::OrderNeedsAttention { order } => order_letters::order_needs_attention(state, db, order).await,
         Notice::TicketOpened { ticket } => ticket_letters::opened(state, db, ticket).await,
         Notice::TicketReplied { ticket, message } => ticket_letters::replied(state, db, ticket, message).await,

@@ -28,6 +28,14 @@ text_enum! {
     }
 }
 
+impl ProductType {
+    /// Whether its licences have API keys, or credentials of an outside API: what is called, not fetched.
+    #[must_use]
+    pub const fn is_called(self) -> bool {
+        matches!(self, Self::Api | Self::Saas)
+    }
+}
+
 text_enum! {
     /// Whether a product is sold.
     pub enum ProductStatus {

@@ -92,6 +92,7 @@ fn ranges(config: &Config, found: &mut Found<'_>) {
     found.duration("downloads.verify_every", downloads.verify_every, minute..=day * 365);
     found.duration("downloads.log_retention", downloads.log_retention, day..=day * 3_650);
     found.duration("downloads.timeout", downloads.timeout, millis(100)..=minute * 10);
+    keys(config, found);
     support(config, found);
     found.duration("shutdown.grace", config.shutdown.grace, millis(0)..=hour);
     if !(usage.sample_rate > 0.0 && usage.sample_rate <= 1.0) {
@@ -101,6 +102,18 @@ fn ranges(config: &Config, found: &mut Found<'_>) {
         );
         found.add("usage.sample_rate", what);
     }
+}
+
+fn keys(config: &Config, found: &mut Found<'_>) {
+    let (minute, day) = (Duration::from_mins(1), Duration::from_hours(24));
+    let (keys, credentials) = (&config.api_keys, &config.credentials);
+    found.range("api_keys.per_license", keys.per_license, 1..=1_000, number);
+    found.duration("api_keys.max_overlap", keys.max_overlap, Duration::ZERO..=day * 90);
+    found.duration("api_keys.rotation_overlap", keys.rotation_overlap, Duration::ZERO..=keys.max_overlap);
+    found.range("api_keys.cache_size", keys.cache_size, 1..=10_000_000, number);
+    found.duration("credentials.timeout", credentials.timeout, Duration::from_millis(100)..=minute);
+    found.duration("credentials.sync_every", credentials.sync_every, minute..=day * 30);
+    found.duration("credentials.expired_grace", credentials.expired_grace, Duration::ZERO..=day * 365);
 }
 
 fn support(config: &Config, found: &mut Found<'_>) {

@@ -132,6 +132,10 @@ pub struct Config {
     pub storage: Storage,
     /// How buyers get them.
     pub downloads: Downloads,
+    /// Keys of APIs.
+    pub api_keys: ApiKeys,
+    /// Credentials of outside APIs.
+    pub credentials: Credentials,
     /// Logs.
     pub telemetry: Telemetry,
     /// Mail.

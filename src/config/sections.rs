@@ -240,6 +240,29 @@ pub struct Downloads {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub struct ApiKeys {
+    pub per_license: i64,
+    #[serde(with = "values::duration")]
+    pub rotation_overlap: Duration,
+    #[serde(with = "values::duration")]
+    pub max_overlap: Duration,
+    pub cache_size: usize,
+    pub verifications_per_minute: u32,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Credentials {
+    #[serde(with = "values::duration")]
+    pub timeout: Duration,
+    #[serde(with = "values::duration")]
+    pub sync_every: Duration,
+    #[serde(with = "values::duration")]
+    pub expired_grace: Duration,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Telemetry {
     pub log_filter: LogFilter,
     pub log_format: LogFormat,

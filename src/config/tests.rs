@@ -328,6 +328,9 @@ fn files_are_somewhere_and_come_from_where_they_may() {
         ("[downloads]\naccel_redirect = 'internal'", "downloads.accel_redirect"),
         ("[downloads]\naccel_redirect = '/a b/'", "downloads.accel_redirect"),
         ("[downloads]\nlink_uses = 0", "downloads.link_uses"),
+        ("[api_keys]\nper_license = 0", "api_keys.per_license"),
+        ("[api_keys]\nrotation_overlap = '8d'", "api_keys.rotation_overlap"),
+        ("[credentials]\ntimeout = '2m'", "credentials.timeout"),
         ("[downloads]\nmax_file = 1", "downloads.max_file"),
     ] {
         let lines = refused(file, &[]);

@@ -19,6 +19,7 @@ mod link;
 mod log;
 mod notice;
 mod origin;
+mod post;
 mod range;
 mod source;
 mod start;
@@ -55,6 +56,7 @@ pub use link::{GrantId, GrantMarker};
 pub use log::{DownloadFilter, DownloadId, DownloadMarker, DownloadStatus, DownloadView, downloads};
 pub use notice::{Broken, Ready, broken_source, owners_of_file, ready_file};
 pub use origin::{Origin, OriginError, OriginOptions, OriginUnusable};
+pub use post::{Posted, is_askable};
 pub use range::Conditions;
 pub use source::{
     MOST_SOURCES, Offered, Source, SourceFields, SourceId, SourceMarker, SourceProvider, SourceState, managed_source,
@@ -114,6 +116,12 @@ impl Downloads {
     #[must_use]
     pub fn rules(&self) -> Rules<'_> {
         Rules { keys: &self.0.keys, has_s3: self.0.stores.s3.is_some(), allows_plain: self.0.origin.allows_plain() }
+    }
+
+    /// What asks other hosts, for those who have something to tell them.
+    #[must_use]
+    pub fn origin(&self) -> &Origin {
+        &self.0.origin
     }
 
     /// The largest file that is taken, in bytes.

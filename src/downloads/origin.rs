@@ -79,8 +79,8 @@ impl fmt::Debug for Opened {
 /// What fetches from other hosts. Clones share its connections.
 #[derive(Clone)]
 pub struct Origin {
-    http: Client,
-    patience: Duration,
+    pub(super) http: Client,
+    pub(super) patience: Duration,
     allow: Arc<[Network]>,
     /// What asks nobody but the public Internet, if this one asks others too.
     public: Option<Arc<Self>>,
@@ -248,7 +248,7 @@ impl Origin {
         Err(OriginError::Refused("it leads on and on".to_owned()))
     }
 
-    fn check(&self, url: &Url) -> Result<(), OriginError> {
+    pub(super) fn check(&self, url: &Url) -> Result<(), OriginError> {
         address::check(url, self.allows_plain()).map_err(|error| OriginError::Forbidden(error.to_string()))?;
         // An address that is not a name is not resolved, so nobody else looks at it.
         match url.host_str().and_then(address::ip) {
@@ -312,7 +312,7 @@ fn credentials(provider: SourceProvider, token: Option<&str>) -> Result<HeaderMa
     Ok(headers)
 }
 
-fn late() -> OriginError {
+pub(super) fn late() -> OriginError {
     OriginError::Unavailable("it does not answer in time".to_owned())
 }
 
@@ -328,7 +328,7 @@ fn accepted(answer: Response) -> Result<Response, OriginError> {
 }
 
 /// What went wrong, without the address: it may hold what opens it.
-fn broken(error: reqwest::Error) -> OriginError {
+pub(super) fn broken(error: reqwest::Error) -> OriginError {
     let error = error.without_url();
     let mut reason: &(dyn std::error::Error + 'static) = &error;
     loop {
@@ -342,7 +342,7 @@ fn broken(error: reqwest::Error) -> OriginError {
     }
 }
 
-fn pieces(answer: Response, patience: Duration) -> ByteStream {
+pub(super) fn pieces(answer: Response, patience: Duration) -> ByteStream {
     stream::unfold(Some(answer), move |answer| async move {
         let mut answer = answer?;
         let fails = |why: String| Some((Err(StorageError::Unavailable(why)), None));

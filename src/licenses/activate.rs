@@ -81,7 +81,7 @@ pub async fn activate(tx: &mut Tx, hash: KeyHash, new: &NewPlace<'_>) -> Result<
         .bind(now)
     )?;
     let told = json!({ "activation": place.id, "name": place.name, "domain": place.domain });
-    record(tx, &[touched(&license)], Action::Activated, &BY_KEY, &told)?;
+    record(tx, &[touched(&license)], Action::Activated, &BY_KEY, &told).await?;
     Ok(Activated::New(place))
 }
 
@@ -192,7 +192,7 @@ async fn free(tx: &mut Tx, license: &Touched, place: ActivationId, change: &Chan
         .bind(license.id)
         .bind(now)
     )?;
-    record(tx, std::slice::from_ref(license), Action::Deactivated, change, &json!({ "activation": place }))?;
+    record(tx, std::slice::from_ref(license), Action::Deactivated, change, &json!({ "activation": place })).await?;
     Ok(true)
 }
 
@@ -231,5 +231,7 @@ fn touched(license: &Known) -> Touched {
         tenant_id: row.tenant_id,
         order_id: row.order_id,
         product_id: row.product_id,
+        // Where it is active is no vendor's business.
+        followed: false,
     }
 }

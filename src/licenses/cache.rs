@@ -10,7 +10,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -18,6 +18,7 @@ use std::{
 
 use metrics::{Counter, counter};
 use quick_cache::sync::Cache;
+use uuid::Uuid;
 
 use super::{
     KeyHash, KeyMaker, Stepped,
@@ -83,6 +84,16 @@ pub(super) struct Inner {
     misses: Counter,
     stale: Counter,
     verdicts: Box<[Counter]>,
+    followers: OnceLock<Arc<dyn Follower>>,
+}
+
+/// A memory of what belongs to licences: told what changed by the follower of licences' changes, and as true as that
+/// is ([`LicenseCache::age`]).
+pub trait Follower: std::fmt::Debug + Send + Sync {
+    /// Something changed: a licence, or what [`tell_followers`](super::tell_followers) named.
+    fn forget(&self, what: Uuid);
+    /// Something may have changed.
+    fn forget_all(&self);
 }
 
 impl LicenseCache {
@@ -101,6 +112,7 @@ impl LicenseCache {
             misses: found("database"),
             stale: found("stale_memory"),
             verdicts: Code::ALL.iter().map(verdict).collect(),
+            followers: OnceLock::new(),
             db,
             keys,
             options,
@@ -208,8 +220,28 @@ impl LicenseCache {
         tx.after_commit(move || cache.forget(hash));
     }
 
+    /// Has `follower` told of all changes. One is enough: a second is not heeded.
+    pub fn tell(&self, follower: Arc<dyn Follower>) {
+        if self.0.followers.set(follower).is_err() {
+            tracing::error!("changes of licences are told to somebody else already");
+        }
+    }
+
+    /// Forgets what changed, which this memory may know as `hash`.
+    pub(super) fn forget_changed(&self, what: Uuid, hash: &str) {
+        if let Some(hash) = KeyHash::parse(hash) {
+            self.forget(hash);
+        }
+        if let Some(follower) = self.0.followers.get() {
+            follower.forget(what);
+        }
+    }
+
     /// Forgets everything.
     pub(super) fn forget_all(&self) {
+        if let Some(follower) = self.0.followers.get() {
+            follower.forget_all();
+        }
         // All generations first, and held: a read that ends in between is not kept.
         let mut generations: Vec<_> = (0..SHARDS).map(|shard| self.0.shard(shard)).collect();
         for generation in &mut generations {

@@ -1,15 +1,16 @@
 //! What every change of a licence leaves behind: a line in its log, an audit entry, an event, and a row that tells all
 //! caches, here and in other processes, to forget it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sqlx::FromRow;
+use uuid::Uuid;
 
 use super::maker::KeyHash;
 use crate::{
     audit::{Actor, Entry},
     db::{AppendTable, Column, DbError, Tx},
-    jobs::DomainEvent,
+    jobs::{DomainEvent, Job},
     kernel::{LicenseId, OrderId, ProductId, TenantId},
 };
 
@@ -60,15 +61,38 @@ pub(super) struct Touched {
     pub(super) tenant_id: TenantId,
     pub(super) order_id: OrderId,
     pub(super) product_id: ProductId,
+    /// Whether its vendor keeps something for it elsewhere, which follows what becomes of it.
+    #[sqlx(default)]
+    pub(super) followed: bool,
 }
 
 /// A statement on `licenses` that gives what it changed, as [`Touched`].
 macro_rules! touched {
     ($statement:literal) => {
-        concat!($statement, " RETURNING id, key_hash, tenant_id, order_id, product_id")
+        concat!(
+            $statement,
+            " RETURNING id, key_hash, tenant_id, order_id, product_id,
+                 EXISTS (SELECT 1 FROM credential_hooks h WHERE h.product_id = licenses.product_id) AS followed"
+        )
     };
 }
 pub(super) use touched;
+
+/// Has what a vendor keeps for a licence follow what became of it. Whoever does it reads the licence as it is then.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FollowLicense {
+    /// Which one.
+    pub license: LicenseId,
+}
+
+impl Job for FollowLicense {
+    const KIND: &'static str = "credentials.follow";
+    const QUEUE: &'static str = "credentials";
+
+    fn group_key(&self) -> Option<std::borrow::Cow<'_, str>> {
+        Some(format!("credentials.follow:{}", self.license).into())
+    }
+}
 
 /// What an event says of a licence.
 #[derive(Debug, Clone, Serialize)]
@@ -151,7 +175,7 @@ static LICENSE_CHANGES: AppendTable = AppendTable::new(
 );
 
 /// Records `action` on each of `licenses`; `detail` is an object that the log keeps.
-pub(super) fn record(
+pub(super) async fn record(
     tx: &mut Tx,
     licenses: &[Touched],
     action: Action,
@@ -166,6 +190,7 @@ pub(super) fn record(
     let (told, after) =
         (told.to_string(), detail.as_object().filter(|detail| !detail.is_empty()).map(|_| detail.clone()));
     for license in licenses {
+        let followed = license.followed;
         forget_everywhere(tx, license.id, &license.key_hash);
         let id = tx.ids().next_uuid();
         tx.append(&LICENSE_LOG, |row| {
@@ -180,6 +205,9 @@ pub(super) fn record(
         });
         let (license, order, product, tenant) = (license.id, license.order_id, license.product_id, license.tenant_id);
         emit(tx, action, Happened { license, order, product, tenant })?;
+        if followed {
+            tx.enqueue(&FollowLicense { license }).await?;
+        }
     }
     Ok(())
 }
@@ -189,6 +217,16 @@ pub(super) fn forget_everywhere(tx: &mut Tx, license: LicenseId, key_hash: &str)
     let now = tx.now();
     tx.append(&LICENSE_CHANGES, |row| {
         row.uuid(license.uuid()).text(key_hash).time(now);
+    });
+    tx.wake(LICENSES_TOPIC);
+}
+
+/// Tells all memories, here and in other processes, that something has changed which belongs to licences but is none
+/// itself: an API key's licence, or a plan. Memories of licences do not heed it.
+pub fn tell_followers(tx: &mut Tx, what: Uuid) {
+    let now = tx.now();
+    tx.append(&LICENSE_CHANGES, |row| {
+        row.uuid(what).text("").time(now);
     });
     tx.wake(LICENSES_TOPIC);
 }

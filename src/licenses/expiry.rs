@@ -66,7 +66,7 @@ pub async fn expire(tx: &mut Tx) -> Result<i64, DbError> {
         .bind(now)
         .bind(BATCH)
     )?;
-    record(tx, &expired, Action::Expired, &Change::system(), &json!({}))?;
+    record(tx, &expired, Action::Expired, &Change::system(), &json!({})).await?;
     Ok(i64::try_from(expired.len()).unwrap_or(BATCH))
 }
 

@@ -4,8 +4,9 @@ use std::{collections::HashSet, time::Duration};
 
 use sqlx::FromRow;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
-use super::{KeyHash, LICENSES_TOPIC, LicenseCache};
+use super::{LICENSES_TOPIC, LicenseCache};
 use crate::{
     db::{Db, DbError, Dialect},
     fetch_all, fetch_one,
@@ -34,6 +35,7 @@ enum Position {
 #[derive(FromRow)]
 struct Changed {
     seq: i64,
+    license_id: Uuid,
     key_hash: String,
 }
 
@@ -42,6 +44,7 @@ struct Seen {
     horizon: i64,
     seq: Option<i64>,
     transaction_id: Option<i64>,
+    license_id: Option<Uuid>,
     key_hash: Option<String>,
 }
 
@@ -97,13 +100,15 @@ impl LicenseCache {
         loop {
             let rows: Vec<Changed> = fetch_all!(
                 &self.0.db,
-                sqlx::query_as("SELECT seq, key_hash FROM license_changes WHERE seq > $1 ORDER BY seq LIMIT $2")
-                    .bind(*last)
-                    .bind(BATCH)
+                sqlx::query_as(
+                    "SELECT seq, license_id, key_hash FROM license_changes WHERE seq > $1 ORDER BY seq LIMIT $2"
+                )
+                .bind(*last)
+                .bind(BATCH)
             )?;
             let more = i64::try_from(rows.len()).is_ok_and(|read| read == BATCH);
             for row in rows {
-                self.forget_text(&row.key_hash);
+                self.forget_changed(row.license_id, &row.key_hash);
                 *last = row.seq;
             }
             if !more {
@@ -117,11 +122,10 @@ impl LicenseCache {
         let next = rows.first().map_or(*horizon, |row| row.horizon);
         let mut again = HashSet::new();
         for row in rows {
-            let (Some(seq), Some(transaction), Some(hash)) = (row.seq, row.transaction_id, row.key_hash) else {
-                continue;
-            };
+            let (Some(seq), Some(transaction)) = (row.seq, row.transaction_id) else { continue };
+            let (Some(what), Some(hash)) = (row.license_id, row.key_hash) else { continue };
             if !seen.contains(&seq) {
-                self.forget_text(&hash);
+                self.forget_changed(what, &hash);
             }
             if transaction >= next {
                 again.insert(seq);
@@ -130,16 +134,10 @@ impl LicenseCache {
         (*horizon, *seen) = (next, again);
         Ok(())
     }
-
-    fn forget_text(&self, hash: &str) {
-        if let Some(hash) = KeyHash::parse(hash) {
-            self.forget(hash);
-        }
-    }
 }
 
 /// One statement, so that the horizon and the changes are of one snapshot.
-const SEEN: &str = "SELECT s.horizon, c.seq, c.transaction_id, c.key_hash
+const SEEN: &str = "SELECT s.horizon, c.seq, c.transaction_id, c.license_id, c.key_hash
      FROM (SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon) s
           LEFT JOIN license_changes c ON c.transaction_id >= $1";
 

@@ -53,6 +53,8 @@ pub struct Entitlement {
     pub quantity: i64,
     /// When they end; none for never.
     pub expires_at: Option<Time>,
+    /// Whether the vendor keeps something for them elsewhere, which is to be told of them.
+    pub followed: bool,
 }
 
 /// Why licences were not issued.
@@ -109,14 +111,14 @@ static LICENSES: AppendTable = AppendTable::new(
 ///
 /// For whoever has taken it upon itself, by a guarded change in this transaction, to give what was bought. A seat that has
 /// its licence already is a defect that the database refuses, with the transaction.
-pub fn issue(tx: &mut Tx, keys: &KeyMaker, entitlements: &[Entitlement]) -> Result<usize, IssueError> {
+pub async fn issue(tx: &mut Tx, keys: &KeyMaker, entitlements: &[Entitlement]) -> Result<usize, IssueError> {
     let mut issued = Vec::new();
     for entitlement in entitlements {
         for seat in 1..=entitlement.quantity {
             issued.push(issue_seat(tx, keys, entitlement, seat)?);
         }
     }
-    record(tx, &issued, Action::Created, &Change::system(), &json!({}))?;
+    record(tx, &issued, Action::Created, &Change::system(), &json!({})).await?;
     Ok(issued.len())
 }
 
@@ -155,5 +157,12 @@ fn issue_seat(tx: &mut Tx, keys: &KeyMaker, from: &Entitlement, seat: i64) -> Re
             .time(now)
             .time(now);
     });
-    Ok(Touched { id, key_hash, tenant_id: from.tenant, order_id: from.order, product_id: from.product })
+    Ok(Touched {
+        id,
+        key_hash,
+        tenant_id: from.tenant,
+        order_id: from.order,
+        product_id: from.product,
+        followed: from.followed,
+    })
 }

@@ -43,7 +43,7 @@ pub async fn revoke_order(tx: &mut Tx, order: OrderId, reason: &str) -> Result<u
         .bind(reason)
         .bind(now)
     )?;
-    record(tx, &revoked, Action::Revoked, &Change::system().because(reason), &json!({}))?;
+    record(tx, &revoked, Action::Revoked, &Change::system().because(reason), &json!({})).await?;
     Ok(count(&revoked))
 }
 
@@ -60,7 +60,7 @@ pub async fn revoke_item(tx: &mut Tx, item: OrderItemId, reason: &str) -> Result
         .bind(reason)
         .bind(now)
     )?;
-    record(tx, &revoked, Action::Revoked, &Change::system().because(reason), &json!({}))?;
+    record(tx, &revoked, Action::Revoked, &Change::system().because(reason), &json!({})).await?;
     Ok(count(&revoked))
 }
 
@@ -81,7 +81,7 @@ pub async fn renew_item(tx: &mut Tx, item: OrderItemId, until: Time) -> Result<u
         .bind(until)
         .bind(now)
     )?;
-    record(tx, &renewed, Action::Renewed, &Change::system(), &json!({ "expires_at": until }))?;
+    record(tx, &renewed, Action::Renewed, &Change::system(), &json!({ "expires_at": until })).await?;
     Ok(count(&renewed))
 }
 
@@ -98,7 +98,7 @@ pub async fn end_item(tx: &mut Tx, item: OrderItemId, reason: &str) -> Result<u6
         .bind(reason)
         .bind(now)
     )?;
-    record(tx, &ended, Action::Cancelled, &Change::system().because(reason), &json!({}))?;
+    record(tx, &ended, Action::Cancelled, &Change::system().because(reason), &json!({})).await?;
     Ok(count(&ended))
 }
 
@@ -116,7 +116,7 @@ pub async fn move_to_tenant(tx: &mut Tx, from: TenantId, to: TenantId, user: Use
         .bind(user)
         .bind(now)
     )?;
-    record(tx, &moved, Action::Moved, &Change::system(), &json!({ "to": to }))?;
+    record(tx, &moved, Action::Moved, &Change::system(), &json!({ "to": to })).await?;
     Ok(count(&moved))
 }
 
@@ -197,7 +197,7 @@ async fn stepped(
 ) -> Result<Stepped, LifecycleError> {
     if let Some(changed) = changed {
         let hash = changed.hash();
-        record(tx, &[changed], action, change, &json!({}))?;
+        record(tx, &[changed], action, change, &json!({})).await?;
         return Ok(Stepped(hash));
     }
     let status = fetch_optional!(tx, sqlx::query_scalar("SELECT status FROM licenses WHERE id = $1").bind(id))?;

@@ -23,11 +23,11 @@ mod view;
 
 pub use crate::kernel::LicenseId;
 pub use activate::{Activated, ActivationId, Deactivated, NewPlace, activate, deactivate, deactivate_owned};
-pub use cache::{CacheOptions, CallLimits, LicenseCache, Unavailable};
+pub use cache::{CacheOptions, CallLimits, Follower, LicenseCache, Unavailable};
 pub use change::{
-    Action, Change, Happened, LICENSES_TOPIC, LicenseActivated, LicenseCancelled, LicenseCreated, LicenseDeactivated,
-    LicenseExpired, LicenseKeyRotated, LicenseMoved, LicenseRenewed, LicenseResumed, LicenseRevoked,
-    LicenseRulesChanged, LicenseSuspended,
+    Action, Change, FollowLicense, Happened, LICENSES_TOPIC, LicenseActivated, LicenseCancelled, LicenseCreated,
+    LicenseDeactivated, LicenseExpired, LicenseKeyRotated, LicenseMoved, LicenseRenewed, LicenseResumed,
+    LicenseRevoked, LicenseRulesChanged, LicenseSuspended, tell_followers,
 };
 pub use expiry::{
     BATCH, ExpireLicenses, PurgeLicenseChanges, REMINDERS, RemindOfExpiry, expire, purge_changes, remind,

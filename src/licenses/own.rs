@@ -95,7 +95,7 @@ pub async fn rotate_key(
     )?;
     let rotated = rotated.ok_or(OwnError::NotFound)?;
     forget_everywhere(tx, id, &old.key_hash);
-    record(tx, &[rotated], Action::KeyRotated, change, &json!({ "key_hint": made.hint }))?;
+    record(tx, &[rotated], Action::KeyRotated, change, &json!({ "key_hint": made.hint })).await?;
     let license_key = keys.open(id, &made.sealed)?;
     Ok(Rotated { step: Stepped(super::KeyHash::parse(&old.key_hash)), license_key, key_hint: made.hint })
 }
@@ -145,7 +145,7 @@ pub async fn set_rules(
     let hash = changed.hash();
     let shown = |list: &Option<String>| list.as_deref().and_then(|list| serde_json::from_str::<Value>(list).ok());
     let told = json!({ "domains": shown(&domains), "ips": shown(&ips) });
-    record(tx, &[changed], Action::RulesChanged, change, &told)?;
+    record(tx, &[changed], Action::RulesChanged, change, &told).await?;
     Ok(Stepped(hash))
 }
 

@@ -6,6 +6,7 @@
 //! became of it.
 
 mod account_letters;
+mod credential_letters;
 mod languages;
 mod letter;
 mod license_letters;
@@ -28,6 +29,7 @@ mod unsubscribe;
 pub use account_letters::{
     AlreadyRegisteredLetter, ClaimPurchasesLetter, PasswordChangedLetter, ResetPasswordLetter, VerifyEmailLetter,
 };
+pub use credential_letters::CredentialStuckLetter;
 pub use languages::{Direction, ENGLISH, Language, Word, is_language, language, languages};
 pub use letter::{Letter, Letterhead, Sheet, Thread, UnsubscribePage, Unwritable, Write};
 pub use license_letters::{LicenseExpiringLetter, RenewalFailedLetter, SubscriptionEndedLetter};

@@ -92,6 +92,11 @@ pub enum Notice {
         /// The row.
         source: Uuid,
     },
+    /// To the operators and the vendor: a vendor's hook failed for the last time. Names a row of `api_credentials`.
+    CredentialStuck {
+        /// The row.
+        credential: Uuid,
+    },
     /// To the operators: an order that a person has to look at, e.g. a payment of another amount.
     OrderNeedsAttention {
         /// Which one.
@@ -153,6 +158,7 @@ impl Notice {
             | Self::PasswordChanged { .. }
             | Self::OrderRefunded { .. }
             | Self::SourceBroken { .. }
+            | Self::CredentialStuck { .. }
             | Self::OrderNeedsAttention { .. } => return None,
         })
     }
@@ -179,6 +185,7 @@ impl Notice {
             Self::RenewalFailed { .. } => "renewal_failed",
             Self::SubscriptionEnded { .. } => "subscription_ended",
             Self::SourceBroken { .. } => "source_broken",
+            Self::CredentialStuck { .. } => "credential_stuck",
             Self::OrderNeedsAttention { .. } => "order_needs_attention",
             Self::TicketOpened { .. } => "ticket_opened",
             Self::TicketReplied { .. } => "ticket_replied",

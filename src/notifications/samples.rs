@@ -3,11 +3,11 @@
 use uuid::Uuid;
 
 use super::{
-    AlreadyRegisteredLetter, ClaimPurchasesLetter, Dispute, DownloadReadyLetter, LicenseExpiringLetter,
-    OrderDisputedLetter, OrderFulfilledLetter, OrderLine, OrderNeedsAttentionLetter, OrderPaidLetter,
-    OrderRefundedLetter, PasswordChangedLetter, RenewalFailedLetter, ResetPasswordLetter, SourceBrokenLetter,
-    SubscriptionEndedLetter, Template, TicketAnsweredLetter, TicketHead, TicketLateLetter, TicketNewsLetter,
-    TicketOpenedLetter, TicketSolvedLetter, VerifyEmailLetter, Write,
+    AlreadyRegisteredLetter, ClaimPurchasesLetter, CredentialStuckLetter, Dispute, DownloadReadyLetter,
+    LicenseExpiringLetter, OrderDisputedLetter, OrderFulfilledLetter, OrderLine, OrderNeedsAttentionLetter,
+    OrderPaidLetter, OrderRefundedLetter, PasswordChangedLetter, RenewalFailedLetter, ResetPasswordLetter,
+    SourceBrokenLetter, SubscriptionEndedLetter, Template, TicketAnsweredLetter, TicketHead, TicketLateLetter,
+    TicketNewsLetter, TicketOpenedLetter, TicketSolvedLetter, VerifyEmailLetter, Write,
 };
 use crate::kernel::{Currency, LicenseId, Money, OrderId, SubscriptionId, TicketId, Time};
 
@@ -62,6 +62,13 @@ impl Sample {
                 let problem = "there is no file at its address".to_owned();
                 vec![Box::new(SourceBrokenLetter { product: title, source: "editor.zip".to_owned(), problem })]
             }
+            Template::CredentialStuck => vec![Box::new(CredentialStuckLetter {
+                product: title,
+                license: "lic_01h455vb4pex5vsknk084sn02q".to_owned(),
+                credential: "crd_01h455vb4pex5vsknk084sn02q".to_owned(),
+                state: "provisioning".to_owned(),
+                problem: "it answers with the status 503".to_owned(),
+            })],
             Template::TicketOpened
             | Template::TicketNews
             | Template::TicketAnswered

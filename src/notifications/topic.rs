@@ -64,6 +64,8 @@ text_enum! {
         OrderNeedsAttention = "order_needs_attention",
         /// A product's file cannot be fetched.
         SourceBroken = "source_broken",
+        /// A vendor's hook does not answer.
+        CredentialStuck = "credential_stuck",
         /// A ticket arrived.
         TicketOpened = "ticket_opened",
         /// What a customer wrote.
@@ -94,7 +96,11 @@ impl Template {
             | Self::RenewalFailed
             | Self::SubscriptionEnded => Topic::Orders,
             Self::TicketOpened | Self::TicketAnswered | Self::TicketSolved => Topic::Support,
-            Self::OrderNeedsAttention | Self::SourceBroken | Self::TicketNews | Self::TicketLate => Topic::Operations,
+            Self::OrderNeedsAttention
+            | Self::SourceBroken
+            | Self::CredentialStuck
+            | Self::TicketNews
+            | Self::TicketLate => Topic::Operations,
             Self::LicenseExpiring => Topic::LicenseReminders,
             Self::DownloadReady => Topic::ProductUpdates,
         }

@@ -67,7 +67,7 @@ pub async fn fulfil(tx: &mut Tx, keys: &KeyMaker, orders: &[OrderId]) -> Result<
 async fn give(tx: &mut Tx, keys: &KeyMaker, order: &Locked) -> Result<(), Failure> {
     let now = tx.now();
     let entitlements = entitlements(order, tx)?;
-    let issued = licenses::issue(tx, keys, &entitlements).map_err(Failure::retry)?;
+    let issued = licenses::issue(tx, keys, &entitlements).await.map_err(Failure::retry)?;
     timeline::note(tx, order.id, "fulfilled", json!({ "licenses": issued }));
     tx.audit(Entry::new(ACTOR, "order.fulfilled", "order", order.id.to_string()).change(None, json!(issued)));
     tx.emit(&OrderFulfilled { order: order.id, licenses: issued })?;
@@ -99,6 +99,7 @@ fn entitlements(order: &Locked, tx: &Tx) -> Result<Vec<Entitlement>, Failure> {
             limits: item.limits()?,
             quantity: item.quantity,
             expires_at: end.map(|end| end.plus_days(grace)),
+            followed: item.followed,
         })
     };
     order.items.iter().map(entitlement).collect()

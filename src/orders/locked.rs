@@ -40,6 +40,8 @@ pub(super) struct LockedItem {
     pub(super) item_discount: i64,
     pub(super) item_tax: i64,
     pub(super) commission_bps: i64,
+    /// Whether the vendor keeps something elsewhere for its licences.
+    pub(super) followed: bool,
 }
 
 /// An item as [`locked_columns!`] writes it: the order's row carries its items, so that one statement gives both, also
@@ -48,14 +50,14 @@ pub(super) struct LockedItem {
 struct ItemRow(
     [Uuid; 4],
     (BillingCycle, Option<i64>, LicenseType, String),
-    /// Quantity, unit amount, discount, tax, commission.
-    [i64; 5],
+    /// Quantity, unit amount, discount, tax, commission, and whether the vendor keeps something for its licences.
+    [i64; 6],
 );
 
 impl From<ItemRow> for LockedItem {
     fn from(row: ItemRow) -> Self {
         let ItemRow([item, product, plan, developer], (billing_cycle, trial_days, license_type, limits), numbers) = row;
-        let [quantity, unit_amount, item_discount, item_tax, commission_bps] = numbers;
+        let [quantity, unit_amount, item_discount, item_tax, commission_bps, followed] = numbers;
         Self {
             item_id: OrderItemId::from_uuid(item),
             product_id: ProductId::from_uuid(product),
@@ -70,6 +72,7 @@ impl From<ItemRow> for LockedItem {
             item_discount,
             item_tax,
             commission_bps,
+            followed: followed != 0,
         }
     }
 }
@@ -82,7 +85,8 @@ macro_rules! locked_columns {
          (SELECT json_group_array(json_array(
                      json_array(hex(i.id), hex(i.product_id), hex(i.plan_id), hex(i.developer_id)),
                      json_array(i.billing_cycle, i.trial_days, i.license_type, i.limits),
-                     json_array(i.quantity, i.unit_amount, i.discount, i.tax, i.commission_bps)) ORDER BY i.position)
+                     json_array(i.quantity, i.unit_amount, i.discount, i.tax, i.commission_bps,
+                         EXISTS (SELECT 1 FROM credential_hooks h WHERE h.product_id = i.product_id))) ORDER BY i.position)
           FROM order_items i WHERE i.order_id = orders.id) AS items"
     };
     (postgres) => {
@@ -91,7 +95,8 @@ macro_rules! locked_columns {
          (SELECT json_agg(json_build_array(
                      json_build_array(i.id, i.product_id, i.plan_id, i.developer_id),
                      json_build_array(i.billing_cycle, i.trial_days, i.license_type, i.limits),
-                     json_build_array(i.quantity, i.unit_amount, i.discount, i.tax, i.commission_bps))
+                     json_build_array(i.quantity, i.unit_amount, i.discount, i.tax, i.commission_bps,
+                         EXISTS (SELECT 1 FROM credential_hooks h WHERE h.product_id = i.product_id)::int))
                      ORDER BY i.position)
           FROM order_items i WHERE i.order_id = orders.id) AS items"
     };

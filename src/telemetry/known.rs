@@ -104,6 +104,9 @@ pub const METRICS: &[Metric] = &[
         "How long ago all licences in memory were known to be true.",
     ),
     // Downloads.
+    count("mintreu_api_key_authentications_total", "API keys that were presented, by outcome."),
+    count("mintreu_api_key_lookups_total", "What API keys stand for, looked up, by where it was found."),
+    count("mintreu_credential_hook_calls_total", "Calls of vendors' hooks, by event and outcome."),
     count("mintreu_download_links_total", "Links to downloads that were given out."),
     count("mintreu_downloads_total", "Attempts to download, when they begin and when they end, by status."),
     count("mintreu_download_bytes_total", "Bytes of files sent through this program."),

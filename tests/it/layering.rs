@@ -26,7 +26,9 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     ("catalog", &[SLICE, &["accounts"]]),
     ("payments", &[SLICE, &["accounts", "catalog"]]),
     ("licenses", &[SLICE, &["accounts", "catalog", "payments"]]),
+    ("api_keys", &[SLICE, &["accounts", "catalog", "licenses"]]),
     ("downloads", &[SLICE, &["accounts", "catalog", "payments", "licenses", "storage"]]),
+    ("credentials", &[SLICE, &["accounts", "catalog", "licenses", "api_keys", "downloads"]]),
     ("orders", &[SLICE, &["accounts", "catalog", "payments", "licenses", "downloads"]]),
     // Reached through jobs only: no slice may name them.
     ("support", &[SLICE, SLICES, &["storage"]]),
@@ -44,7 +46,7 @@ const SLICES: &[&str] = &["accounts", "catalog", "payments", "licenses", "downlo
 #[rustfmt::skip]
 const BELOW_APP: &[&str] = &[
     "kernel", "config", "telemetry", "db", "jobs", "audit", "flags", "usage", "accounts", "catalog", "payments",
-    "licenses", "downloads", "orders", "notifications", "support", "idempotency", "storage",
+    "licenses", "api_keys", "downloads", "credentials", "orders", "notifications", "support", "idempotency", "storage",
 ];
 
 /// Where an outside library may be named.
@@ -82,7 +84,7 @@ const LIBRARIES: &[(&str, Home)] = &[
     ("csv", Home::Only(&["catalog"])),
     ("ed25519_dalek", Home::Only(&["licenses"])),
     ("mail_parser", Home::Only(&["support"])),
-    ("quick_cache", Home::Only(&["licenses"])),
+    ("quick_cache", Home::Only(&["licenses", "api_keys"])),
     ("sqlx", Home::NotIn(&["http", "actors", "cli", "main", "config", "telemetry"])),
 ];
 

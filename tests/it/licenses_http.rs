@@ -172,7 +172,7 @@ on_both!(hostile_keys_and_bodies_are_answered_calmly, |db| async move {
         let keys = licenses::KeyMaker::new(&Keyring::new([[9; 32]], Random::os()).expect("a key"));
         let sold = Sold::to(&scene.db, &scene.owner).await;
         let entitlements = [sold.entitlement.clone()];
-        scene.db.write(async |tx| licenses::issue(tx, &keys, &entitlements)).await.expect("issued");
+        scene.db.write(async |tx| licenses::issue(tx, &keys, &entitlements).await).await.expect("issued");
         let made = licenses::of_order(&scene.db, &keys, sold.entitlement.order).await.expect("read").remove(0);
         key(&made).to_owned()
     };

@@ -119,6 +119,7 @@ on_both!(a_bad_job_fails_alone_and_takes_no_other_with_it, |test| async move {
         assert_eq!(*attempt, if payload.contains("refuses") { 1 } else { 3 }, "{payload}");
     }
     // A panic may cost the one that did the work of all an attempt; nobody else pays.
-    let most: i64 = fetch_one!(&db, sqlx::query_scalar("SELECT CAST(MAX(attempt) AS BIGINT) FROM effects")).expect("one");
+    let most: i64 =
+        fetch_one!(&db, sqlx::query_scalar("SELECT CAST(MAX(attempt) AS BIGINT) FROM effects")).expect("one");
     assert!(most <= 2, "{most}");
 });

@@ -1,6 +1,7 @@
 //! `mintreu serve`: opens everything, runs until told to stop, and leaves nothing half done.
 
 mod files;
+mod keys;
 mod lock;
 mod providers;
 mod readiness;
@@ -27,7 +28,7 @@ use crate::{
     kernel::IdSource,
     licenses::{CacheOptions, CallLimits, KeyMaker, LicenseCache},
     telemetry::{self, Metrics},
-    usage::{self, LogPolicy, Usage},
+    usage::{self, LogPolicy, Meter, Usage},
 };
 
 /// What a server does after what was to be done while it serves.
@@ -117,13 +118,18 @@ async fn open_app(config: &Config) -> Result<App, Failure> {
         per_key: settings.validations_per_minute_per_key,
         per_address: settings.validations_per_minute_per_address,
     };
+    let license_cache = LicenseCache::new(db.clone(), license_keys.clone(), options);
+    let downloads = files::downloads(config, &db, &keys)?;
     Ok(App::from(Parts {
-        license_cache: LicenseCache::new(db.clone(), license_keys.clone(), options),
-        downloads: files::downloads(config, &db, &keys)?,
+        api_keys: keys::api_keys(config, &db, &keys, &license_cache),
+        credentials: keys::credentials(config, &db, &keys, &downloads),
+        license_cache,
+        downloads,
         passwords: open::passwords(&keys),
         mailer: open::mailer(config)?,
         shop: Arc::new(shop::shop(config)),
         support: Arc::new(open::support_desk(config)),
+        meter: Meter::new(usage.clone(), db.clone()),
         db,
         flags,
         usage,

@@ -8,10 +8,11 @@ use tokio_util::sync::CancellationToken;
 use super::{Failure, providers};
 use crate::{
     accounts::Housekeeping,
-    actors::{Service, System, accounts, downloads, licensing, notifications, payments, support},
+    actors::{Service, System, accounts, credentials, downloads, licensing, notifications, payments, support},
     app::App,
     audit::{Sealer, SealerOptions},
     config::Config,
+    credentials::SweepCredentials,
     downloads::VerifySource,
     flags::{Registry, Switch},
     jobs::{self, Consumer, Job, QueueOptions, Schedule, Worker, WorkerOptions, retention::Retention},
@@ -24,10 +25,11 @@ use crate::{
 };
 
 /// The queues that a server feeds from.
-pub(in crate::cli) const QUEUES: [&str; 6] = [
+pub(in crate::cli) const QUEUES: [&str; 7] = [
     HandleEvent::QUEUE,
     IssueLicenses::QUEUE,
     VerifySource::QUEUE,
+    SweepCredentials::QUEUE,
     Notice::QUEUE,
     Housekeeping::QUEUE,
     ReceiveMail::QUEUE,
@@ -49,6 +51,7 @@ pub(super) async fn start(app: &App, config: &Config, sole: bool) -> Result<Work
     let payments = actors.add(payments::capability(app)).await.map_err(Failure::failed)?;
     let licensing = actors.add(licensing::capability(app)).await.map_err(Failure::failed)?;
     let downloads = actors.add(downloads::capability(app)).await.map_err(Failure::failed)?;
+    let credentials = actors.add(credentials::capability(app)).await.map_err(Failure::failed)?;
     let notifications = actors.add(notifications::capability(app)).await.map_err(Failure::failed)?;
     let accounts = actors.add(accounts::capability(app)).await.map_err(Failure::failed)?;
     let support = actors.add(support::capability(app)).await.map_err(Failure::failed)?;
@@ -70,6 +73,8 @@ pub(super) async fn start(app: &App, config: &Config, sole: bool) -> Result<Work
     feed(ReceiveMail::QUEUE, Some(Switch::Support), support.consumer());
     // What happened is told, whatever is switched off.
     feed(Notice::QUEUE, None, notifications.consumer());
+    // New licences wait under their own switch, and what was taken back stays so.
+    feed(SweepCredentials::QUEUE, None, credentials.consumer());
     feed(Housekeeping::QUEUE, None, accounts.consumer());
     Ok(Work { actors: Arc::new(actors), worker, gates })
 }
@@ -96,6 +101,7 @@ fn schedules(config: &Config) -> Result<Vec<Schedule>, Failure> {
     all.extend(licensing::schedules().map_err(Failure::failed)?);
     all.extend(downloads::schedules().map_err(Failure::failed)?);
     all.extend(notifications::schedules().map_err(Failure::failed)?);
+    all.extend(credentials::schedules().map_err(Failure::failed)?);
     all.extend(support::schedules(config.support.close_after).map_err(Failure::failed)?);
     let schedules = [
         Schedule::new("payments.fetch_fees", "*/5 * * * *", FetchFees {}),
@@ -178,6 +184,14 @@ fn services(app: &App, config: &Config) -> Vec<Service> {
             Ok::<_, Infallible>(())
         }
     });
+    let keys = app.api_keys.clone();
+    let key_uses = Service::new("key uses", move |stop| {
+        let keys = keys.clone();
+        async move {
+            keys.note_uses(stop).await;
+            Ok::<_, Infallible>(())
+        }
+    });
     let downloads = app.downloads.clone();
     let log = Service::new("download log", move |stop| {
         let downloads = downloads.clone();
@@ -188,7 +202,7 @@ fn services(app: &App, config: &Config) -> Vec<Service> {
             Ok::<_, Infallible>(())
         }
     });
-    vec![usage, flags, audit, upkeep, licenses, log]
+    vec![usage, flags, audit, upkeep, licenses, key_uses, log]
 }
 
 /// What operators call this machine.

@@ -2,7 +2,9 @@
 
 pub mod accounts;
 pub mod catalog;
+pub mod credentials;
 pub mod downloads;
+pub mod keys;
 pub mod licenses;
 pub mod notifications;
 pub mod orders;

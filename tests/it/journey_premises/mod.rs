@@ -1,6 +1,7 @@
 //! A shop with something of everything in it, and somebody of every kind: what routes are tried on.
 
 mod downloads;
+mod keys;
 pub(crate) mod mail;
 mod support;
 
@@ -115,7 +116,7 @@ impl Premises {
             ("/api/admin/orders/{order}", paid),
             ("/api/licenses/{license}", license.clone()),
             ("/api/licenses/{license}/activations/{activation}", text(&activated["instance"]["id"])),
-            ("/api/admin/licenses/{license}", license),
+            ("/api/admin/licenses/{license}", license.clone()),
             ("/api/subscriptions/{subscription}", subscription),
             ("/sandbox/subscriptions/{subscription}", sandbox),
             ("/sandbox/sessions/{session}", session.clone()),
@@ -134,8 +135,13 @@ impl Premises {
             ("/api/admin/coupons/{id}", first("/api/admin/coupons", operator).await),
         ];
         self.things = things.into_iter().collect();
-        let more = [downloads::furnish(self).await, support::furnish(self).await, mail::furnish(self).await].concat();
-        self.things.extend(more);
+        let more = [
+            downloads::furnish(self).await,
+            support::furnish(self).await,
+            mail::furnish(self).await,
+            keys::furnish(&self.db, &license).await,
+        ];
+        self.things.extend(more.concat());
     }
 
     async fn order(&self, cart: &Value) -> String {

@@ -8,14 +8,22 @@ pub(super) fn routes() -> Vec<Route> {
     use Who::{Account, Anybody, Operator};
     vec![
         get("/api/account/notifications", Account("account:read"), &[]),
-        patch("/api/account/notifications", Account("account:write"), json!({ "language": "en", "topics": { "license_reminders": true } })),
+        patch(
+            "/api/account/notifications",
+            Account("account:write"),
+            json!({ "language": "en", "topics": { "license_reminders": true } }),
+        ),
         get("/unsubscribe/{token}", Anybody, &[]),
         push("/unsubscribe/{token}", Anybody),
         get("/api/admin/mails", Operator, &["limit", "after", "before", "state", "template", "to", "user", "sort"]),
         get("/api/admin/mails/{mail}", Operator, &[]),
         post("/api/admin/mails/{mail}/resend", Operator, json!({ "reason": "because" })),
         get("/api/admin/mail-suppressions", Operator, &["limit", "after", "before", "address", "reason"]),
-        post("/api/admin/mail-suppressions", Operator, json!({ "address": "gone{n}@example.com", "reason": "because" })),
+        post(
+            "/api/admin/mail-suppressions",
+            Operator,
+            json!({ "address": "gone{n}@example.com", "reason": "because" }),
+        ),
         delete("/api/admin/mail-suppressions/{suppression}", Operator),
         get("/api/admin/mail-templates", Operator, &[]),
         get("/api/admin/mail-templates/{template}", Operator, &["language", "format", "variant"]),

@@ -4,6 +4,7 @@
 mod accounts;
 mod catalogue;
 mod downloads;
+mod keys;
 mod licenses;
 mod mail;
 mod open;
@@ -114,6 +115,7 @@ pub(crate) fn routes() -> Vec<Route> {
         downloads::routes(),
         support::routes(),
         mail::routes(),
+        keys::routes(),
         catalogue::routes(),
         operators::routes(),
         sandbox::routes(),

@@ -53,6 +53,7 @@ impl Sold {
             limits,
             quantity,
             expires_at: None,
+            followed: false,
         };
         let slug = format!("thing-{}", db.ids().next_uuid().simple());
         let sold = Self { entitlement, slug };
@@ -153,7 +154,7 @@ impl Sold {
     /// Issues its licences. How many, unless it has them.
     pub(crate) async fn try_issue(&self, db: &Db) -> Result<usize, IssueError> {
         let (keys, entitlements) = (key_maker(), [self.entitlement.clone()]);
-        db.write(async |tx| licenses::issue(tx, &keys, &entitlements)).await
+        db.write(async |tx| licenses::issue(tx, &keys, &entitlements).await).await
     }
 
     /// Issues its licences.

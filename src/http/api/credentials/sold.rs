@@ -1,0 +1,80 @@
+//! `/api/admin/credentials` and `/api/developer/credentials`: credentials of what one sells, without what is secret.
+
+use axum::{extract::State, http::StatusCode};
+use serde::Deserialize;
+
+use super::refusals::no_credential;
+use crate::{
+    app::App,
+    credentials::{self, CredentialFilter, CredentialId, CredentialState, CredentialView},
+    http::{
+        Context, Json, PageQuery, Path, Problem, Query,
+        api::keys::{Sells, reason},
+    },
+    kernel::{LicenseId, Page, ProductId},
+};
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Search {
+    product: Option<ProductId>,
+    license: Option<LicenseId>,
+    state: Option<CredentialState>,
+    attention: Option<bool>,
+}
+
+/// `GET /api/{admin,vendor}/credentials`
+pub(super) async fn list<S: Sells>(
+    State(app): State<App>,
+    who: S,
+    Query(search): Query<Search>,
+    Query(page): Query<PageQuery<CredentialId>>,
+) -> Result<Json<Page<CredentialView>>, Problem> {
+    let Search { product, license, state, attention } = search;
+    let filter = CredentialFilter { product, license, state, attention };
+    Ok(Json(credentials::search(&app.db, who.seller(), &filter, page.request()?).await?))
+}
+
+async fn found<S: Sells>(app: &App, who: &S, id: CredentialId) -> Result<Json<CredentialView>, Problem> {
+    credentials::find(&app.db, who.seller(), id).await?.map(Json).ok_or_else(no_credential)
+}
+
+/// `GET /api/{admin,vendor}/credentials/{credential}`
+pub(super) async fn show<S: Sells>(
+    State(app): State<App>,
+    who: S,
+    Path(id): Path<CredentialId>,
+) -> Result<Json<CredentialView>, Problem> {
+    found(&app, &who, id).await
+}
+
+/// Why.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Reason {
+    reason: String,
+}
+
+/// `POST /api/{admin,vendor}/credentials/{credential}/revoke`: it is not made again for its licence.
+pub(super) async fn revoke<S: Sells>(
+    State(app): State<App>,
+    who: S,
+    context: Context,
+    Path(id): Path<CredentialId>,
+    Json(body): Json<Reason>,
+) -> Result<Json<CredentialView>, Problem> {
+    let (why, by, sold) = (reason(&body.reason)?, who.caller().by(&context), (who.seller(), id));
+    app.db.write(async |tx| credentials::revoke_sold(tx, sold, why, &by).await).await?;
+    found(&app, &who, id).await
+}
+
+/// `POST /api/{admin,vendor}/credentials/{credential}/retry`: has a hook asked again that was given up.
+pub(super) async fn retry<S: Sells>(
+    State(app): State<App>,
+    who: S,
+    context: Context,
+    Path(id): Path<CredentialId>,
+) -> Result<StatusCode, Problem> {
+    let (by, sold) = (who.caller().by(&context), (who.seller(), id));
+    app.db.write(async |tx| credentials::retry_sold(tx, sold, &by).await).await?;
+    Ok(StatusCode::ACCEPTED)
+}

@@ -1,0 +1,197 @@
+//! `/api/licenses/{license}/keys`: what owners see and do.
+
+use std::time::Duration;
+
+use axum::{
+    extract::State,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::Response,
+};
+use serde::{Deserialize, Serialize};
+
+use super::refusals::{no_key, no_license};
+use crate::{
+    accounts::Scope,
+    api_keys::{self, ApiKeyId, KeyError, KeyView, NewKey, Owner, Rotation},
+    app::App,
+    flags::{self, API_KEYS},
+    http::{
+        Caller, Context, IdempotencyKey, Json, Kind, PageQuery, Path, Problem, Query,
+        api::catalog::etag::{IfMatch, answer, tag},
+        once,
+    },
+    kernel::{LicenseId, Page, Time},
+    licenses,
+    usage::Take,
+};
+
+const fn owner(caller: &Caller) -> Owner {
+    Owner { tenant: caller.0.tenant, user: caller.0.user }
+}
+
+/// `GET /api/licenses/{license}/keys`
+pub(super) async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    Path(license): Path<LicenseId>,
+    Query(page): Query<PageQuery<ApiKeyId>>,
+) -> Result<Json<Page<KeyView>>, Problem> {
+    caller.require(Scope::KeysRead)?;
+    let page = page.request()?;
+    if !licenses::is_owned(&app.db, caller.tenant, license).await? {
+        return Err(no_license());
+    }
+    Ok(Json(api_keys::list(&app.db, caller.tenant, license, page).await?))
+}
+
+/// A key that is wished for.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    name: String,
+    scopes: Option<Vec<String>>,
+    expires_at: Option<Time>,
+}
+
+/// `POST /api/licenses/{license}/keys`
+pub(super) async fn create(
+    State(app): State<App>,
+    caller: Caller,
+    context: Context,
+    key: IdempotencyKey,
+    Path(license): Path<LicenseId>,
+    Json(wanted): Json<Wanted>,
+) -> Result<Response, Problem> {
+    caller.require(Scope::KeysWrite)?;
+    let user = caller.user.to_string();
+    if !app.flags.bool(&API_KEYS, &flags::Context::user(&user)) {
+        // Whoever does not own the licence is not told.
+        if !licenses::is_owned(&app.db, caller.tenant, license).await? {
+            return Err(no_license());
+        }
+        return Err(Problem::new(Kind::Forbidden).detail("no API keys are made here at the moment; those made work on"));
+    }
+    let scope = format!("{user} POST /api/licenses/{license}/keys");
+    let (who, by) = ((owner(&caller), license), caller.by(&context));
+    let body = serde_json::to_value(&wanted).map_err(Problem::internal)?;
+    let new = NewKey { name: wanted.name, scopes: wanted.scopes, expires_at: wanted.expires_at };
+    let made = once(&app, key, scope, &body, async |tx| {
+        let made = api_keys::create(tx, &app.api_keys, who, &new, &by).await?;
+        Ok::<_, KeyError>((StatusCode::CREATED, made))
+    });
+    Ok(secret(made.await?))
+}
+
+/// An answer that nobody may keep.
+fn secret(mut answer: Response) -> Response {
+    answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+}
+
+/// Uses and the clock make another representation, but no edit is refused because of them.
+fn tag_of(key: &KeyView) -> String {
+    tag(key.revision, &[key.last_used_at.map_or(0, Time::as_micros), key.status as i64])
+}
+
+/// `GET /api/licenses/{license}/keys/{key}`
+pub(super) async fn show(
+    State(app): State<App>,
+    caller: Caller,
+    Path((license, key)): Path<(LicenseId, ApiKeyId)>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    caller.require(Scope::KeysRead)?;
+    let key = api_keys::find(&app.db, caller.tenant, license, key).await?.ok_or_else(no_key)?;
+    Ok(answer(&headers, tag_of(&key), key))
+}
+
+/// What may be changed.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Renamed {
+    name: String,
+}
+
+/// `PATCH /api/licenses/{license}/keys/{key}`
+pub(super) async fn rename(
+    State(app): State<App>,
+    caller: Caller,
+    context: Context,
+    Path((license, key)): Path<(LicenseId, ApiKeyId)>,
+    IfMatch(revision): IfMatch,
+    Json(renamed): Json<Renamed>,
+) -> Result<Response, Problem> {
+    caller.require(Scope::KeysWrite)?;
+    let (who, by) = ((owner(&caller), license), caller.by(&context));
+    let key = app.db.write(async |tx| api_keys::rename(tx, who, (key, revision), &renamed.name, &by).await).await?;
+    Ok(answer(&HeaderMap::new(), tag_of(&key), key))
+}
+
+/// `DELETE /api/licenses/{license}/keys/{key}`
+pub(super) async fn revoke(
+    State(app): State<App>,
+    caller: Caller,
+    context: Context,
+    Path((license, key)): Path<(LicenseId, ApiKeyId)>,
+) -> Result<StatusCode, Problem> {
+    caller.require(Scope::KeysWrite)?;
+    let (who, by) = ((owner(&caller), license), caller.by(&context));
+    app.db.write(async |tx| api_keys::revoke(tx, &app.api_keys, who, key, &by).await).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// For how long the old secret shall be good.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Overlap {
+    overlap_hours: Option<u32>,
+}
+
+/// `POST /api/licenses/{license}/keys/{key}/rotate`
+pub(super) async fn rotate(
+    State(app): State<App>,
+    caller: Caller,
+    context: Context,
+    idempotency: IdempotencyKey,
+    Path((license, key)): Path<(LicenseId, ApiKeyId)>,
+    Json(body): Json<Overlap>,
+) -> Result<Response, Problem> {
+    caller.require(Scope::KeysWrite)?;
+    let options = app.api_keys.options();
+    let asked = body.overlap_hours.map(|hours| Duration::from_secs(3_600 * u64::from(hours)));
+    let overlap = asked.unwrap_or(options.overlap);
+    if overlap > options.max_overlap {
+        let detail = format!("at most {}", options.max_overlap.as_secs() / 3_600);
+        return Err(Problem::new(Kind::InvalidInput).error("#/overlap_hours", detail));
+    }
+    let scope = format!("{} POST /api/licenses/{license}/keys/{key}/rotate", caller.user);
+    let (rotation, by) = (Rotation { owner: owner(&caller), license, key, overlap }, caller.by(&context));
+    let rotated = once(&app, idempotency, scope, &body, async |tx| {
+        Ok::<_, KeyError>((StatusCode::OK, api_keys::rotate(tx, &app.api_keys, &rotation, &by).await?))
+    });
+    Ok(secret(rotated.await?))
+}
+
+/// How many calls were made.
+#[derive(Debug, Serialize)]
+pub(super) struct Used {
+    license: LicenseId,
+    period: &'static str,
+    calls: i64,
+    limit: Option<i64>,
+    resets_at: Time,
+}
+
+/// `GET /api/licenses/{license}/api-usage`: the calls of all of its keys in this month.
+pub(super) async fn usage(
+    State(app): State<App>,
+    caller: Caller,
+    Path(license): Path<LicenseId>,
+) -> Result<Json<Used>, Problem> {
+    caller.require(Scope::KeysRead)?;
+    let found = licenses::find(&app.db, &app.license_keys, caller.tenant, license).await?.ok_or_else(no_license)?;
+    let (subject, limit) = (license.to_string(), found.api_calls);
+    let take = Take { subject: &subject, metric: super::verify::API_CALLS, amount: 0, limit };
+    let metered = app.meter.take(&take, &[]).await?;
+    Ok(Json(Used { license, period: "month", calls: metered.used, limit, resets_at: metered.resets_at }))
+}

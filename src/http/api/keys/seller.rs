@@ -1,0 +1,82 @@
+//! Who sells: operators everything, vendors what is theirs. What is somebody else's is not there.
+
+use axum::{extract::FromRequestParts, http::request::Parts};
+
+use crate::{
+    accounts::Scope,
+    api_keys::Seller,
+    app::App,
+    catalog::By,
+    http::{Admin, Caller, Context, Kind, Problem},
+};
+
+/// Somebody who manages what is sold.
+pub(in crate::http::api) trait Sells:
+    FromRequestParts<App, Rejection = Problem> + Send + Sync + 'static
+{
+    /// Whose products are meant.
+    fn seller(&self) -> Seller;
+    /// Who it is.
+    fn caller(&self) -> &Caller;
+}
+
+impl Sells for Admin {
+    fn seller(&self) -> Seller {
+        Seller::Any
+    }
+
+    fn caller(&self) -> &Caller {
+        &self.0
+    }
+}
+
+/// A vendor who looks.
+#[derive(Debug, Clone)]
+pub(in crate::http::api) struct Reads(Caller);
+
+/// A vendor who changes something.
+#[derive(Debug, Clone)]
+pub(in crate::http::api) struct Writes(Caller);
+
+macro_rules! vendor {
+    ($who:ident, $scope:expr) => {
+        impl FromRequestParts<App> for $who {
+            type Rejection = Problem;
+
+            async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+                let caller = <Caller as FromRequestParts<App>>::from_request_parts(parts, app).await?;
+                caller.require($scope)?;
+                Ok(Self(caller))
+            }
+        }
+
+        impl Sells for $who {
+            fn seller(&self) -> Seller {
+                Seller::Vendor(self.0.user)
+            }
+
+            fn caller(&self) -> &Caller {
+                &self.0
+            }
+        }
+    };
+}
+vendor!(Reads, Scope::KeysRead);
+vendor!(Writes, Scope::KeysWrite);
+
+/// As edits of the catalogue name them.
+pub(in crate::http::api) fn by(who: &impl Sells, context: &Context) -> By {
+    By { actor: who.caller().actor(), request_id: Some(context.request_id().to_owned()) }
+}
+
+/// The longest reason, in bytes.
+const REASON: usize = 500;
+
+/// A reason that says something.
+pub(in crate::http::api) fn reason(text: &str) -> Result<&str, Problem> {
+    if text.trim().is_empty() || text.len() > REASON || text.contains('\0') {
+        let detail = format!("expected 1 to {REASON} bytes of text without NUL");
+        return Err(Problem::new(Kind::InvalidInput).error("#/reason", detail));
+    }
+    Ok(text)
+}

@@ -1,0 +1,51 @@
+//! `/api/admin/keys` and `/api/developer/keys`: keys of what one sells. Secrets are nowhere to be seen.
+
+use axum::extract::State;
+use serde::Deserialize;
+
+use super::{Sells, reason};
+use crate::{
+    api_keys::{self, ApiKeyId, KeyFilter, KeyStatus, KeyView},
+    app::App,
+    http::{Context, Json, PageQuery, Path, Problem, Query},
+    kernel::{LicenseId, Page, ProductId, TenantId},
+};
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Search {
+    product: Option<ProductId>,
+    license: Option<LicenseId>,
+    tenant: Option<TenantId>,
+    status: Option<KeyStatus>,
+}
+
+/// `GET /api/{admin,vendor}/keys`
+pub(super) async fn list<S: Sells>(
+    State(app): State<App>,
+    who: S,
+    Query(search): Query<Search>,
+    Query(page): Query<PageQuery<ApiKeyId>>,
+) -> Result<Json<Page<KeyView>>, Problem> {
+    let Search { product, license, tenant, status } = search;
+    let filter = KeyFilter { product, license, tenant, status };
+    Ok(Json(api_keys::search(&app.db, who.seller(), &filter, page.request()?).await?))
+}
+
+/// Why.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Reason {
+    reason: String,
+}
+
+/// `POST /api/{admin,vendor}/keys/{key}/revoke`
+pub(super) async fn revoke<S: Sells>(
+    State(app): State<App>,
+    who: S,
+    context: Context,
+    Path(key): Path<ApiKeyId>,
+    Json(body): Json<Reason>,
+) -> Result<Json<KeyView>, Problem> {
+    let (why, by, sold) = (reason(&body.reason)?, who.caller().by(&context), (who.seller(), key));
+    Ok(Json(app.db.write(async |tx| api_keys::revoke_sold(tx, &app.api_keys, sold, why, &by).await).await?))
+}
