@@ -280,7 +280,7 @@ on_both!(every_endpoint_refuses_who_and_what_it_must, |db| async move {
     refused(shop.send(buyer, Method::POST, &start, Some(json!({ "version": "\u{0}" }))).await, 422, Some("#/version"))
         .await;
     refused(shop.send(buyer, Method::POST, &start, Some(json!([]))).await, 400, None).await;
-    refused(shop.send(buyer, Method::POST, &start, Some(json!({ "version": "x".repeat(9_000) }))).await, 413, None)
+    refused(shop.send(buyer, Method::POST, &start, Some(json!({ "version": "x".repeat(20_000) }))).await, 413, None)
         .await;
     let plain = shop.request(buyer, Method::POST, &start).body("x").send().await.expect("an answer");
     refused(plain, 415, None).await;

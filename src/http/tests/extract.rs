@@ -72,6 +72,7 @@ async fn what_does_not_fit_is_pointed_at() {
         (json!({"email": "a", "items": [{"quantity": 1, "kind": "gift"}]}), "#/items/0/kind", "unknown variant `gift`"),
         (json!({"email": "a", "items": [], "extra": 1}), "#/extra", "unknown field `extra`"),
         (json!({"email": "a", "items": [], "a/b c": "x"}), "#/a~1b%20c", "invalid type: string"),
+        (json!(["a", [], null]), "#", "invalid type: a list, expected an object"),
         (json!([1, 2]), "#/0", "invalid type: integer `1`, expected a string"),
         (json!("text"), "#", "invalid type: string \"text\""),
     ] {
