@@ -40,9 +40,7 @@ impl PageQuery<String> {
     pub fn read<C: FromStr<Err: Display>>(self) -> Result<PageRequest<C>, Problem> {
         let PageRequest { limit, from } = self.request()?;
         let read = |pointer: &str, text: String| {
-            text.parse().map_err(|error: C::Err| {
-                Problem::new(Kind::InvalidParameter).error(pointer, error.to_string())
-            })
+            text.parse().map_err(|error: C::Err| Problem::new(Kind::InvalidParameter).error(pointer, error.to_string()))
         };
         let from = match from {
             PageFrom::Start => PageFrom::Start,

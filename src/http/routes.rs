@@ -21,6 +21,7 @@ pub fn routes(app: App) -> Router {
         .merge(api::accounts::routes(&app))
         .merge(api::catalog::routes(&app))
         .merge(api::downloads::routes(&app))
+        .merge(api::invoices::routes(&app))
         .merge(api::licenses::routes(&app))
         .merge(api::orders::routes(&app))
         .merge(api::support::routes(&app))

@@ -6,7 +6,7 @@ use super::order::{DisputeState, FulfilmentState, PaymentState};
 use crate::{
     accounts::Email,
     audit::Actor,
-    catalog::{BillingCycle, LicenseType, Limits},
+    catalog::{BillingCycle, LicenseType, Limits, tax::Percent},
     db::{DbError, Tx},
     execute, fetch_all,
     jobs::Failure,
@@ -53,6 +53,8 @@ pub(super) struct LockedItem {
     pub(super) unit_amount: i64,
     pub(super) item_discount: i64,
     pub(super) item_tax: i64,
+    pub(super) tax_included: i64,
+    pub(super) tax_rate: i64,
     pub(super) commission_bps: i64,
 }
 
@@ -62,7 +64,7 @@ impl LockedItem {
         serde_json::from_str(&self.limits).map_err(Failure::dead)
     }
 
-    pub(super) const fn sale_line(&self) -> SaleLine {
+    pub(super) fn sale_line(&self) -> SaleLine {
         SaleLine {
             developer: self.developer_id,
             gross: self.unit_amount * self.quantity,
@@ -70,6 +72,7 @@ impl LockedItem {
             tax: self.item_tax,
             commission_bps: self.commission_bps,
         }
+        .without(self.tax_included, Percent::from_millionths(self.tax_rate))
     }
 }
 
@@ -99,7 +102,7 @@ pub(super) async fn lock(tx: &mut Tx, id: OrderId) -> Result<Option<Locked>, DbE
             o.fulfilment_state, o.dispute_state, o.paid_at,
             i.id AS item_id, i.product_id, i.plan_id, i.developer_id, i.billing_cycle, i.trial_days, i.license_type,
             i.limits, i.quantity, i.unit_amount, i.discount AS item_discount, i.tax AS item_tax,
-            i.commission_bps
+            i.tax_included, i.tax_rate, i.commission_bps
          FROM orders o JOIN order_items i ON i.order_id = o.id WHERE o.id = $1 ORDER BY i.position",
                 $suffix
             )

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::{
     LearnCharge, Policy,
+    due::Due,
     event::Handled,
     locked::{self, ACTOR, Locked},
     order::{Order, PaymentState},
@@ -153,7 +154,9 @@ async fn settle_locked(tx: &mut Tx, settling: Settling<'_>, policy: &Policy) -> 
     )?;
     let Some(refunds_wait) = refunds_wait else { return Ok(Handled::AlreadyPaid) };
     let sale = order.sale(provider);
-    sale.settled(format!("payment:{payment}"), now + policy.payout_hold).book(tx)?;
+    let cause = format!("payment:{payment}");
+    Due { order: order.id, payment, cause: &cause, amount: order.total }.invoice(tx);
+    sale.settled(cause, now + policy.payout_hold).book(tx)?;
     if let Some(fee) = paid.fee {
         sale.fee(format!("fee:{payment}"), fee, now).book(tx)?;
     }
@@ -187,12 +190,15 @@ pub(super) async fn settle_free(
     quote: &Quote,
     policy: &Policy,
 ) -> Result<(), super::OpenError> {
-    let line = |line: &crate::catalog::Line| SaleLine {
-        developer: line.developer,
-        gross: line.unit_amount * line.quantity,
-        discount: line.discount,
-        tax: line.tax,
-        commission_bps: line.commission_bps,
+    let line = |line: &crate::catalog::Line| {
+        SaleLine {
+            developer: line.developer,
+            gross: line.unit_amount * line.quantity,
+            discount: line.discount,
+            tax: line.tax,
+            commission_bps: line.commission_bps,
+        }
+        .without(line.tax_included, line.tax_rate)
     };
     let lines = quote.lines.iter().map(line).collect();
     let sale = Sale { order: order.id, provider: order.provider, currency: order.currency, lines };

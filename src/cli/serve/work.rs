@@ -5,7 +5,7 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 use tokio::{runtime::Handle, sync::watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{Failure, providers};
+use super::{Failure, invoicing, providers};
 use crate::{
     accounts::Housekeeping,
     actors::{Service, System, accounts, downloads, licensing, notifications, payments, support},
@@ -14,6 +14,7 @@ use crate::{
     config::Config,
     downloads::VerifySource,
     flags::{Registry, Switch},
+    invoices::Desk,
     jobs::{self, Consumer, Job, QueueOptions, Schedule, Worker, WorkerOptions, retention::Retention},
     licenses::IssueLicenses,
     notifications::Notice,
@@ -187,7 +188,15 @@ fn services(app: &App, config: &Config) -> Vec<Service> {
             Ok::<_, Infallible>(())
         }
     });
-    vec![usage, flags, audit, upkeep, licenses, log]
+    let (db, options) = (app.db.clone(), invoicing::desk(config));
+    let invoices = Service::new("invoices", move |stop| {
+        let desk = Desk::new(db.clone(), options.clone());
+        async move {
+            desk.run(stop).await;
+            Ok::<_, Infallible>(())
+        }
+    });
+    vec![usage, flags, audit, upkeep, licenses, log, invoices]
 }
 
 /// What operators call this machine.

@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod catalog;
 pub mod downloads;
+pub mod invoices;
 pub mod licenses;
 pub mod orders;
 pub mod support;
