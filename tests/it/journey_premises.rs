@@ -119,7 +119,7 @@ impl Premises {
             ("/api/admin/plans/{id}", plan),
             ("/api/admin/coupons/{id}", first("/api/admin/coupons", operator).await),
         ];
-        self.things = things.into_iter().collect();
+        self.things = things.into_iter().chain(crate::journey_routes_invoices::furnish(self).await).collect();
     }
 
     async fn order(&self, cart: &Value) -> String {
@@ -129,7 +129,7 @@ impl Premises {
     }
 
     /// Reads what must be there.
-    async fn get(&self, path: &str, who: &Person) -> Value {
+    pub(crate) async fn get(&self, path: &str, who: &Person) -> Value {
         let answer = self.ask(Method::GET, path).header("cookie", &who.cookie).send().await.expect("an answer");
         assert_eq!(answer.status(), 200, "{path}");
         answer.json().await.expect("JSON")

@@ -84,7 +84,8 @@ const PASSWORD: &str = "correct horse battery";
 
 /// All of them.
 pub(crate) fn routes() -> Vec<Route> {
-    [open(), accounts(), customers(), programs(), catalogue(), operators(), sandbox()].concat()
+    let invoices = crate::journey_routes_invoices::routes();
+    [open(), accounts(), customers(), programs(), catalogue(), operators(), sandbox(), invoices].concat()
 }
 
 fn open() -> Vec<Route> {

@@ -21,6 +21,11 @@ pub(super) struct Holding {
 }
 
 impl Holding {
+    #[cfg(test)]
+    pub(super) fn new(region: &str, category: &str, name: &str, rate: i64) -> Self {
+        Self { region: region.to_owned(), category: category.to_owned(), name: name.to_owned(), rate }
+    }
+
     pub(super) const fn percent(&self) -> Percent {
         Percent::from_millionths(self.rate)
     }
@@ -57,7 +62,7 @@ mod tests {
     use super::*;
 
     fn holding(region: &str, category: &str, rate: i64) -> Holding {
-        Holding { region: region.to_owned(), category: category.to_owned(), name: "VAT".to_owned(), rate }
+        Holding::new(region, category, "VAT", rate)
     }
 
     #[test]
