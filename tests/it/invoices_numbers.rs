@@ -126,6 +126,12 @@ async fn tried(db: &Db, text: &'static str) -> Result<u64, DbError> {
     db.write(async |tx| execute!(tx, sqlx::query(text))).await
 }
 
+/// The database itself refuses it, and says what to do instead.
+async fn refused(db: &Db, text: &'static str) {
+    let error = tried(db, text).await.expect_err(text);
+    assert!(error.to_string().contains("corrected by credit notes"), "{text}: {error}");
+}
+
 on_both!(nobody_changes_or_deletes_a_paper, |test: TestDb| async move {
     let till = Till::open(&test).await;
     let lamp = till.sell("lamp", Sells::default()).await;
@@ -138,10 +144,10 @@ on_both!(nobody_changes_or_deletes_a_paper, |test: TestDb| async move {
         "UPDATE invoices SET email = 'b@example.com'",
         "DELETE FROM invoices",
     ] {
-        assert!(matches!(tried(&till.db, text).await, Err(DbError::Check(_))), "{text}");
+        refused(&till.db, text).await;
     }
     if let TestDb::Postgres(_) = test {
-        assert!(matches!(tried(&till.db, "TRUNCATE invoices").await, Err(DbError::Check(_))));
+        refused(&till.db, "TRUNCATE invoices").await;
     }
     let kept = invoices::of_order(&till.db, order.id).await.expect("answers").remove(0);
     assert_eq!((kept.total, kept.email.as_str()), (1_999, "a@example.com"));
