@@ -181,7 +181,7 @@ mod tests {
         for (minor, currency, text) in [
             (123_456_789, Currency::USD, "1,234,567.89"),
             (5, Currency::EUR, "0.05"),
-            (-1_000_00, Currency::EUR, "-1,000.00"),
+            (-100_000, Currency::EUR, "-1,000.00"),
             (1_999, Currency::JPY, "1,999"),
             (999, Currency::JPY, "999"),
             (1_234_567, Currency::KWD, "1,234.567"),

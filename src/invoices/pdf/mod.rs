@@ -1,6 +1,6 @@
 //! Papers as PDF: A4, real Unicode text with the typeface embedded (a subset of it), and the same bytes each time.
 //!
-//! The typeface (DejaVu Sans) has Latin, Greek, Cyrillic, Armenian, Georgian, Hebrew, Arabic and most signs, but no East
+//! The typeface (`DejaVu` Sans) has Latin, Greek, Cyrillic, Armenian, Georgian, Hebrew, Arabic and most signs, but no East
 //! Asian or Indian scripts and no emoji. What it lacks is shown as U+FFFD, and the paper says so and names the page in HTML,
 //! which shows everything.
 

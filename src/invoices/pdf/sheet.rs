@@ -54,7 +54,7 @@ enum Mark {
 /// The sheets of a paper.
 pub(super) struct Sheets<'a> {
     pub(super) faces: &'a Faces,
-    sheets: Vec<Vec<Mark>>,
+    pages: Vec<Vec<Mark>>,
     /// Where the next line goes.
     pub(super) y: f32,
     /// Whether something could not be shown.
@@ -65,7 +65,7 @@ pub(super) struct Sheets<'a> {
 
 impl<'a> Sheets<'a> {
     pub(super) fn new(faces: &'a Faces) -> Self {
-        Self { faces, sheets: vec![Vec::new()], y: TOP, lacks: false, foot: String::new() }
+        Self { faces, pages: vec![Vec::new()], y: TOP, lacks: false, foot: String::new() }
     }
 
     /// Whether so much fits on this sheet.
@@ -75,12 +75,12 @@ impl<'a> Sheets<'a> {
 
     /// Goes on on a new sheet.
     pub(super) fn turn(&mut self) {
-        self.sheets.push(Vec::new());
+        self.pages.push(Vec::new());
         self.y = TOP;
     }
 
     fn mark(&mut self, mark: Mark) {
-        if let Some(sheet) = self.sheets.last_mut() {
+        if let Some(sheet) = self.pages.last_mut() {
             sheet.push(mark);
         }
     }
@@ -128,8 +128,8 @@ impl<'a> Sheets<'a> {
 
     /// Draws all sheets.
     pub(super) fn draw(self, pdf: &mut Pdf) {
-        let count = self.sheets.len();
-        for (index, marks) in self.sheets.iter().enumerate() {
+        let count = self.pages.len();
+        for (index, marks) in self.pages.iter().enumerate() {
             let Some(size) = PageSettings::from_wh(WIDTH, HEIGHT) else { continue };
             let mut page = pdf.start_page_with(size);
             let mut surface = page.surface();
