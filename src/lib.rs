@@ -22,6 +22,7 @@ pub mod downloads;
 pub mod flags;
 pub mod http;
 pub mod idempotency;
+pub mod invoices;
 pub mod jobs;
 pub mod kernel;
 pub mod licenses;

@@ -20,6 +20,7 @@ mod redeem;
 mod search;
 pub mod seed;
 mod shelve;
+pub mod tax;
 mod transfer;
 
 pub use browse::{Browse, BrowseError, Card, Cursor, CursorError, Named, Rating, Sort, browse};

@@ -113,6 +113,9 @@ pub struct ProductFields {
     /// What its licences allow where nothing else is said.
     #[serde(default = "regular")]
     pub default_license: LicenseType,
+    /// Which rates of tax are for it; `standard` if nothing is said.
+    #[serde(default = "standard")]
+    pub tax_category: String,
     /// The module of the platform that it opens.
     #[serde(default)]
     pub module_key: Option<String>,
@@ -126,6 +129,9 @@ pub struct ProductFields {
 
 fn house() -> String {
     super::developer::HOUSE.to_string()
+}
+fn standard() -> String {
+    super::tax::STANDARD.to_owned()
 }
 const fn draft() -> ProductStatus {
     ProductStatus::Draft
@@ -187,6 +193,7 @@ pub(super) struct ProductRow {
     documentation_url: Option<String>,
     requires_auth: bool,
     default_license: LicenseType,
+    tax_category: String,
     meta: String,
     api_config: String,
     revision: i64,
@@ -219,6 +226,7 @@ impl From<ProductRow> for Product {
                 documentation_url: row.documentation_url,
                 requires_auth: row.requires_auth,
                 default_license: row.default_license,
+                tax_category: row.tax_category,
                 module_key: row.module_key,
                 meta: object(&row.meta),
                 api_config: object(&row.api_config),
@@ -240,7 +248,7 @@ macro_rules! select_products {
             "SELECT p.id, d.slug AS developer, c.slug AS category, p.module_key, p.slug, p.title, p.short_description,
                     p.description, p.content, p.image, p.type, p.version, p.status, p.featured, p.downloads,
                     p.rating_sum, p.rating_count, p.demo_url, p.github_url, p.documentation_url, p.requires_auth,
-                    p.default_license, p.meta, p.api_config, p.revision, p.published_at, p.created_at, p.updated_at
+                    p.default_license, p.tax_category, p.meta, p.api_config, p.revision, p.published_at, p.created_at, p.updated_at
              FROM products p JOIN developers d ON d.id = p.developer_id LEFT JOIN categories c ON c.id = p.category_id ",
             $rest
         )
@@ -289,6 +297,7 @@ pub(super) fn check(fields: &ProductFields) -> Result<(), EditError> {
     if let Some(module) = &fields.module_key {
         checks.slug("module_key", module);
     }
+    checks.must(super::is_slug(&fields.tax_category), "tax_category", "a name of a-z, 0-9 and single hyphens");
     checks.names("developer", std::slice::from_ref(&fields.developer), 1);
     if let Some(category) = &fields.category {
         checks.names("category", std::slice::from_ref(category), 1);

@@ -7,6 +7,7 @@ use sqlx::FromRow;
 use super::{
     BillingCycle, LicenseType, Limits,
     discount::{self, CouponRow},
+    tax::{self, Percent, TaxTreatment, Taxation},
 };
 use crate::{
     db::{Db, DbError},
@@ -54,9 +55,12 @@ pub struct QuoteRequest<'a> {
     pub tenant: Option<TenantId>,
     /// The platform's share where a vendor has no rate of its own, in hundredths of a percent.
     pub commission_bps: i64,
+    /// What it is taxed by; none is not taxed.
+    pub tax: Option<Taxation<'a>>,
 }
 
-/// A priced item. Amounts are minor units: `total = quantity × unit_amount − discount + tax`.
+/// A priced item. Amounts are minor units: `total = quantity × unit_amount − discount + tax`. The tax is either what comes on
+/// top, `tax`, or what the price contains, `tax_included`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields are the columns of order_items")]
 pub struct Line {
@@ -73,6 +77,10 @@ pub struct Line {
     pub unit_amount: i64,
     pub discount: i64,
     pub tax: i64,
+    pub tax_included: i64,
+    pub tax_rate: Percent,
+    pub tax_name: String,
+    pub tax_category: String,
     pub total: i64,
     /// The platform's share; 10000 for the house's own products.
     pub commission_bps: i64,
@@ -88,6 +96,8 @@ pub struct Quote {
     pub subtotal: i64,
     pub discount: i64,
     pub tax: i64,
+    pub tax_included: i64,
+    pub tax_treatment: TaxTreatment,
     pub total: i64,
 }
 
@@ -160,6 +170,7 @@ struct Candidate {
     title: String,
     is_house: bool,
     commission_bps: Option<i64>,
+    tax_category: String,
     plan_id: Option<PlanId>,
     plan_name: Option<String>,
     billing_cycle: Option<BillingCycle>,
@@ -169,7 +180,7 @@ struct Candidate {
     unit_amount: Option<i64>,
 }
 
-/// Prices a cart: one statement, and one more for a coupon.
+/// Prices a cart: one statement, and one more each for a coupon and for the rates of tax.
 pub async fn quote(db: &Db, request: QuoteRequest<'_>) -> Result<Quote, QuoteError> {
     if request.items.is_empty() || request.items.len() > MAX_ITEMS {
         return Err(QuoteError::ItemCount);
@@ -201,8 +212,13 @@ pub async fn quote(db: &Db, request: QuoteRequest<'_>) -> Result<Quote, QuoteErr
     };
     // No line's discount exceeds its amount, so that nothing below is larger than the subtotal.
     let discount = sum(&lines, |line| line.discount).unwrap_or(subtotal);
-    let tax = sum(&lines, |line| line.tax).unwrap_or(0);
-    Ok(Quote { currency: request.currency, lines, coupon, subtotal, discount, tax, total: subtotal - discount + tax })
+    let tax_treatment = tax::apply(db, request.tax, &mut lines).await?;
+    let tax_included = sum(&lines, |line| line.tax_included).unwrap_or(0);
+    let (Some(tax), Some(total)) = (sum(&lines, |line| line.tax), sum(&lines, |line| line.total)) else {
+        return Err(QuoteError::Items(vec![(lines.len() - 1, ItemProblem::TooMuch)]));
+    };
+    let currency = request.currency;
+    Ok(Quote { currency, lines, coupon, subtotal, discount, tax, tax_included, tax_treatment, total })
 }
 
 /// What the database knows of the items, each with every plan that could be meant.
@@ -232,7 +248,7 @@ macro_rules! candidates {
             "WITH wanted (position, product_id, product_slug, plan_id, plan_slug) AS (",
             $items,
             ")
-            SELECT w.position, p.id AS product_id, p.title, d.id AS developer_id, d.is_house, d.commission_bps,
+            SELECT w.position, p.id AS product_id, p.title, p.tax_category, d.id AS developer_id, d.is_house, d.commission_bps,
                    l.id AS plan_id, l.name AS plan_name, l.billing_cycle, l.trial_days, l.license_type, l.limits,
                    pr.amount AS unit_amount
             FROM wanted w
@@ -284,6 +300,10 @@ fn line(wanted: &Wanted, mut fitting: Vec<Candidate>, default_bps: i64) -> Resul
         unit_amount,
         discount: 0,
         tax: 0,
+        tax_included: 0,
+        tax_rate: Percent::default(),
+        tax_name: String::new(),
+        tax_category: found.tax_category,
         total,
         commission_bps: if found.is_house { ALL_BPS } else { found.commission_bps.unwrap_or(default_bps) },
     })

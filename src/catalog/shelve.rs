@@ -16,7 +16,7 @@ use crate::{
     kernel::{CategoryId, DeveloperId, Page, PageRequest, ProductId, Time},
 };
 
-/// The columns that fields are, as parameters `$4` to `$23`.
+/// The columns that fields are, as parameters `$4` to `$24`.
 macro_rules! bind_fields {
     ($query:expr, $place:expr, $fields:expr) => {
         $query
@@ -40,6 +40,7 @@ macro_rules! bind_fields {
             .bind($fields.default_license)
             .bind(Value::Object($fields.meta.clone()).to_string())
             .bind(Value::Object($fields.api_config.clone()).to_string())
+            .bind(&$fields.tax_category)
     };
 }
 
@@ -149,9 +150,10 @@ pub(super) async fn add_product(tx: &mut Tx, mut fields: ProductFields, by: &By)
             sqlx::query(
                 "INSERT INTO products (id, revision, created_at, updated_at, developer_id, category_id, module_key, slug,
                     title, short_description, description, content, image, type, version, status, featured, demo_url,
-                    github_url, documentation_url, requires_auth, default_license, meta, api_config)
+                    github_url, documentation_url, requires_auth, default_license, meta, api_config,
+                    tax_category)
                  VALUES ($1, $2, $3, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-                         $21, $22, $23)
+                         $21, $22, $23, $24)
                  ON CONFLICT DO NOTHING"
             )
             .bind(id)
@@ -280,7 +282,7 @@ async fn update(
                     module_key = $6, slug = $7, title = $8, short_description = $9, description = $10, content = $11,
                     image = $12, type = $13, version = $14, status = $15, featured = $16, demo_url = $17,
                     github_url = $18, documentation_url = $19, requires_auth = $20, default_license = $21, meta = $22,
-                    api_config = $23, published_at = $24
+                    api_config = $23, tax_category = $24, published_at = $25
                  WHERE id = $1 AND revision = $2"
             )
             .bind(current.id)

@@ -13,6 +13,7 @@ use crate::{
     config::{Config, ConfigError, Profile},
     db::{Db, SchemaState},
     flags::{Registry, RegistryOptions},
+    invoices,
     jobs::admin::{self, JobState},
     orders,
     payments::ledger,
@@ -182,6 +183,7 @@ async fn examine_database(config: &Config, db: &Db, findings: &mut Vec<Finding>)
     }
     findings.push(trail(config, db).await);
     findings.push(books(db).await.map_err(told)?);
+    papers(config, db, findings).await.map_err(told)?;
     let waiting = orders::awaiting_attention(db).await.map_err(told)?;
     if waiting > 0 {
         let text = format!("{} a person's eyes: GET /api/admin/orders?attention=true", counted_need(waiting));
@@ -205,6 +207,26 @@ async fn books(db: &Db) -> Result<Finding, crate::db::DbError> {
     let off = first.off.map_or_else(|| "has no entries".to_owned(), |off| format!("is off by {off}"));
     let text = format!("{} ({}) {off}: its rows were changed by hand; restore a backup", first.id, first.cause);
     Ok(Finding::wrong("ledger", text))
+}
+
+/// Proves that the invoices are whole, and are what the ledger says.
+async fn papers(config: &Config, db: &Db, findings: &mut Vec<Finding>) -> Result<(), crate::db::DbError> {
+    let (papers, wrong) = invoices::prove(db).await?;
+    if wrong.is_empty() {
+        let text = format!("{}, without gaps and as the ledger says", counted(papers, "paper", "papers"));
+        findings.push(Finding::fine("invoices", text));
+    }
+    findings.extend(wrong.iter().map(|finding| Finding::wrong("invoices", finding.to_string())));
+    let due = u64::try_from(invoices::waiting(db).await?).unwrap_or(0);
+    if due > 0 {
+        let text = format!("{} due; a running server issues them within seconds", counted(due, "is", "are"));
+        findings.push(Finding::note("invoices", text));
+    }
+    if papers > 0 && (config.seller.address.is_empty() || config.seller.country.is_none()) {
+        let text = "invoices do not say where the seller is; set seller.address and seller.country";
+        findings.push(Finding::note("invoices", text));
+    }
+    Ok(())
 }
 
 async fn dead_jobs(db: &Db, findings: &mut Vec<Finding>) -> Result<(), crate::db::DbError> {

@@ -94,6 +94,7 @@ fn ranges(config: &Config, found: &mut Found<'_>) {
     found.duration("downloads.timeout", downloads.timeout, millis(100)..=minute * 10);
     keys(config, found);
     support(config, found);
+    invoices(config, found);
     found.duration("shutdown.grace", config.shutdown.grace, millis(0)..=hour);
     if !(usage.sample_rate > 0.0 && usage.sample_rate <= 1.0) {
         let what = format!(
@@ -149,6 +150,39 @@ fn support(config: &Config, found: &mut Found<'_>) {
     }
     if support.inbound_secret.len() > 1 && support.inbound_secret.iter().any(|secret| secret.expose().is_empty()) {
         found.add("support.inbound_secret", "holds an empty text; take it out of the list".to_owned());
+    }
+}
+
+/// What is printed is short, and numbers of different papers differ.
+fn invoices(config: &Config, found: &mut Found<'_>) {
+    let Config { seller, invoices, .. } = config;
+    found.duration("invoices.interval", invoices.interval, Duration::from_millis(10)..=Duration::from_hours(1));
+    let prefixes =
+        [("invoices.prefix", &invoices.prefix), ("invoices.credit_note_prefix", &invoices.credit_note_prefix)];
+    for (key, prefix) in prefixes {
+        let plain = prefix.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
+        if !plain || !(1..=10).contains(&prefix.len()) {
+            found.add(key, format!(r#"{prefix:?} is not 1 to 10 of A-Z and 0-9; write for example "INV""#));
+        }
+    }
+    if invoices.prefix == invoices.credit_note_prefix {
+        let what = "is invoices.prefix too; invoices and credit notes are counted apart";
+        found.add("invoices.credit_note_prefix", what.to_owned());
+    }
+    let line = |text: &String| text.chars().count() <= 150 && !text.chars().any(char::is_control);
+    let texts = [
+        ("seller.name", &seller.name),
+        ("seller.vat_id", &seller.vat_id),
+        ("seller.registration", &seller.registration),
+        ("seller.email", &seller.email),
+    ];
+    for (key, _) in texts.into_iter().filter(|(_, text)| !line(text)) {
+        found.add(key, "is no line of 150 characters at most".to_owned());
+    }
+    for (key, lines, most) in [("seller.address", &seller.address, 6), ("invoices.notes", &invoices.notes, 10)] {
+        if lines.len() > most || !lines.iter().all(line) {
+            found.add(key, format!("is more than {most} lines, or one is longer than 150 characters"));
+        }
     }
 }
 

@@ -112,6 +112,12 @@ pub struct Config {
     pub http: Http,
     /// How it sells.
     pub shop: Shop,
+    /// Who sells, on invoices.
+    pub seller: Seller,
+    /// How orders are taxed.
+    pub tax: Tax,
+    /// Invoices and credit notes.
+    pub invoices: Invoices,
     /// The metrics' listener.
     pub metrics: Metrics,
     /// Where the data is.

@@ -12,7 +12,7 @@ use super::{
     values::{self, Bytes, LogFilter},
 };
 use crate::{
-    kernel::{Currency, Network, Secret, SecretKey},
+    kernel::{Country, Currency, Network, Secret, SecretKey},
     text_enum,
 };
 
@@ -92,6 +92,35 @@ text_enum! {
         /// The money goes back.
         Refund = "refund",
     }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Seller {
+    pub name: String,
+    pub address: Vec<String>,
+    #[serde(with = "values::optional")]
+    pub country: Option<Country>,
+    pub vat_id: String,
+    pub registration: String,
+    pub email: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tax {
+    pub prices_include_tax: bool,
+    pub country_required: bool,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Invoices {
+    pub prefix: String,
+    pub credit_note_prefix: String,
+    pub notes: Vec<String>,
+    #[serde(with = "values::duration")]
+    pub interval: Duration,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

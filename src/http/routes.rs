@@ -22,6 +22,7 @@ pub fn routes(app: App) -> Router {
         .merge(api::catalog::routes(&app))
         .merge(api::credentials::routes())
         .merge(api::downloads::routes(&app))
+        .merge(api::invoices::routes(&app))
         .merge(api::keys::routes(&app))
         .merge(api::licenses::routes(&app))
         .merge(api::notifications::routes(&app))

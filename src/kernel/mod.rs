@@ -4,6 +4,7 @@
 
 pub mod checksum;
 pub mod clock;
+pub mod country;
 pub mod id;
 pub mod money;
 pub mod names;
@@ -17,11 +18,12 @@ pub mod trace;
 
 pub use checksum::Checksum;
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use country::{Country, UnknownCountry};
 pub use id::{Id, IdSource, ParseIdError, Prefix};
 pub use money::{Currency, Money};
 pub use names::{
-    CategoryId, CouponId, DeveloperId, DisputeId, LicenseId, OrderId, OrderItemId, PaymentId, PlanId, ProductId,
-    RefundId, SubscriptionId, TenantId, TicketId, TicketMessageId, UserId,
+    CategoryId, CouponId, DeveloperId, DisputeId, InvoiceId, LicenseId, OrderId, OrderItemId, PaymentId, PlanId,
+    ProductId, RefundId, SubscriptionId, TaxRateId, TenantId, TicketId, TicketMessageId, UserId,
 };
 pub use network::{Network, NotANetwork, is_public};
 pub use page::{Page, PageFrom, PageRequest};

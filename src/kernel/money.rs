@@ -202,6 +202,21 @@ pub fn allocate(amount: i64, weights: &[i64]) -> Vec<i64> {
     parts
 }
 
+/// What a refund takes of each of `parts`, in proportion, when `before` of `whole` went back already and `taken` goes now.
+/// Together it takes of their sum exactly that sum's own proportion, however the sum is divided into parts; and refunds of
+/// the whole take each part to its last unit.
+#[must_use]
+pub fn slice(parts: &[i64], whole: i64, before: i64, taken: i64) -> Vec<i64> {
+    let gone = |amount: i64| portion(amount, before.saturating_add(taken), whole) - portion(amount, before, whole);
+    let (mut sum, mut last) = (0_i64, 0);
+    let next = |part: &i64| {
+        sum = sum.saturating_add(*part);
+        let upto = gone(sum);
+        upto - std::mem::replace(&mut last, upto)
+    };
+    parts.iter().map(next).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -237,6 +252,25 @@ mod tests {
     }
 
     proptest::proptest! {
+        #[test]
+        fn slices_sum_to_the_parts(
+            parts in proptest::collection::vec(0..1_000_000_i64, 1..6),
+            cuts in proptest::collection::vec(1..=1_000_i64, 1..6),
+        ) {
+            let whole: i64 = parts.iter().sum();
+            proptest::prop_assume!(whole > 0);
+            let (mut before, mut taken) = (0, vec![0; parts.len()]);
+            for cut in allocate(whole, &cuts) {
+                let slices = slice(&parts, whole, before, cut);
+                proptest::prop_assert_eq!(slices.iter().sum::<i64>(), cut);
+                for (sum, part) in taken.iter_mut().zip(slices) {
+                    *sum += part;
+                }
+                before += cut;
+            }
+            proptest::prop_assert_eq!(taken, parts);
+        }
+
         #[test]
         fn parts_sum_to_the_whole(amount in 0..i64::MAX / 4, weights in proptest::collection::vec(0..1_000_000_i64, 1..20)) {
             let parts = allocate(amount, &weights);

@@ -15,6 +15,8 @@ id_type!(SubscriptionId, Subscription, "sub", "A subscription.");
 id_type!(PaymentId, Payment, "pay", "A payment.");
 id_type!(RefundId, Refund, "rfd", "A refund.");
 id_type!(DisputeId, Dispute, "dsp", "A dispute.");
+id_type!(TaxRateId, TaxRate, "txr", "A rate of tax.");
+id_type!(InvoiceId, Invoice, "inv", "An invoice or a credit note.");
 id_type!(LicenseId, License, "lic", "A licence.");
 id_type!(TicketId, Ticket, "tkt", "A support ticket.");
 id_type!(TicketMessageId, TicketMessage, "msg", "A message of a ticket.");

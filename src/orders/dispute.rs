@@ -5,6 +5,7 @@ use serde_json::json;
 use sqlx::FromRow;
 
 use super::{
+    due::Due,
     event::Handled,
     locked::{self, Locked},
     order::DisputeState,
@@ -126,7 +127,10 @@ pub(super) async fn lost(tx: &mut Tx, provider: ProviderName, news: &DisputeNews
             sqlx::query("UPDATE payments SET refunded = refunded + $2 WHERE id = $1").bind(payment.id).bind(gone)
         )?;
         let sale = order.sale(provider);
-        sale.reversed(format!("dispute_lost:{id}"), from, payment.refunded, gone, tx.now()).book(tx)?;
+        let cause = format!("dispute_lost:{id}");
+        let due = Due { order: order.id, payment: payment.id, cause: &cause, amount: gone };
+        due.credit_note(tx, payment.refunded, "the payment was disputed");
+        sale.reversed(cause, from, payment.refunded, gone, tx.now()).book(tx)?;
         // Whatever the rule for partial refunds is.
         refund::take_from_order(tx, &mut order, gone, Entitlements::Revoked).await?;
     }

@@ -8,7 +8,7 @@ use super::order::{DisputeState, PaymentState};
 use crate::{
     accounts::Email,
     audit::Actor,
-    catalog::{BillingCycle, LicenseType, Limits},
+    catalog::{BillingCycle, LicenseType, Limits, tax::Percent},
     db::{DbError, Tx},
     execute, fetch_optional,
     jobs::Failure,
@@ -39,6 +39,8 @@ pub(super) struct LockedItem {
     pub(super) unit_amount: i64,
     pub(super) item_discount: i64,
     pub(super) item_tax: i64,
+    pub(super) tax_included: i64,
+    pub(super) tax_rate: i64,
     pub(super) commission_bps: i64,
     /// Whether the vendor keeps something elsewhere for its licences.
     pub(super) followed: bool,
@@ -50,14 +52,16 @@ pub(super) struct LockedItem {
 struct ItemRow(
     [Uuid; 4],
     (BillingCycle, Option<i64>, LicenseType, String),
-    /// Quantity, unit amount, discount, tax, commission, and whether the vendor keeps something for its licences.
-    [i64; 6],
+    /// Quantity, unit amount, discount, tax, what of it is in the price, its rate, commission, and whether the vendor keeps
+    /// something for its licences.
+    [i64; 8],
 );
 
 impl From<ItemRow> for LockedItem {
     fn from(row: ItemRow) -> Self {
         let ItemRow([item, product, plan, developer], (billing_cycle, trial_days, license_type, limits), numbers) = row;
-        let [quantity, unit_amount, item_discount, item_tax, commission_bps, followed] = numbers;
+        let [quantity, unit_amount, item_discount, item_tax, tax_included, tax_rate, commission_bps, followed] =
+            numbers;
         Self {
             item_id: OrderItemId::from_uuid(item),
             product_id: ProductId::from_uuid(product),
@@ -71,6 +75,8 @@ impl From<ItemRow> for LockedItem {
             unit_amount,
             item_discount,
             item_tax,
+            tax_included,
+            tax_rate,
             commission_bps,
             followed: followed != 0,
         }
@@ -85,7 +91,7 @@ macro_rules! locked_columns {
          (SELECT json_group_array(json_array(
                      json_array(hex(i.id), hex(i.product_id), hex(i.plan_id), hex(i.developer_id)),
                      json_array(i.billing_cycle, i.trial_days, i.license_type, i.limits),
-                     json_array(i.quantity, i.unit_amount, i.discount, i.tax, i.commission_bps,
+                     json_array(i.quantity, i.unit_amount, i.discount, i.tax, i.tax_included, i.tax_rate, i.commission_bps,
                          EXISTS (SELECT 1 FROM credential_hooks h WHERE h.product_id = i.product_id))) ORDER BY i.position)
           FROM order_items i WHERE i.order_id = orders.id) AS items"
     };
@@ -95,7 +101,7 @@ macro_rules! locked_columns {
          (SELECT json_agg(json_build_array(
                      json_build_array(i.id, i.product_id, i.plan_id, i.developer_id),
                      json_build_array(i.billing_cycle, i.trial_days, i.license_type, i.limits),
-                     json_build_array(i.quantity, i.unit_amount, i.discount, i.tax, i.commission_bps,
+                     json_build_array(i.quantity, i.unit_amount, i.discount, i.tax, i.tax_included, i.tax_rate, i.commission_bps,
                          EXISTS (SELECT 1 FROM credential_hooks h WHERE h.product_id = i.product_id)::int))
                      ORDER BY i.position)
           FROM order_items i WHERE i.order_id = orders.id) AS items"
@@ -109,7 +115,7 @@ impl LockedItem {
         serde_json::from_str(&self.limits).map_err(Failure::dead)
     }
 
-    pub(super) const fn sale_line(&self) -> SaleLine {
+    pub(super) fn sale_line(&self) -> SaleLine {
         SaleLine {
             developer: self.developer_id,
             gross: self.unit_amount * self.quantity,
@@ -117,6 +123,7 @@ impl LockedItem {
             tax: self.item_tax,
             commission_bps: self.commission_bps,
         }
+        .without(self.tax_included, Percent::from_millionths(self.tax_rate))
     }
 }
 

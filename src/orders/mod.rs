@@ -5,10 +5,12 @@
 //! that people see is derived from it.
 
 mod attach;
+mod billing;
 mod cancel;
 mod capture;
 mod charge;
 mod dispute;
+mod due;
 mod event;
 mod expire;
 mod fees;
@@ -29,6 +31,7 @@ mod timeline;
 
 pub use crate::kernel::OrderId;
 pub use attach::attach_purchases;
+pub use billing::{Address, Billed, Billing};
 pub use cancel::{CancelError, cancel};
 pub use capture::{CapturePayment, capture_refused};
 pub use charge::{LearnCharge, learned, uncharged};

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
-    Policy,
+    Billed, Billing, Policy,
     order::{DisputeState, FulfilmentState, Order, PaymentState},
     settle, timeline,
 };
@@ -29,6 +29,8 @@ static ORDERS: AppendTable = AppendTable::new(
         ("subtotal", Column::Int),
         ("discount", Column::Int),
         ("tax", Column::Int),
+        ("tax_included", Column::Int),
+        ("tax_treatment", Column::Text),
         ("total", Column::Int),
         ("coupon_id", Column::Uuid),
         ("provider", Column::Text),
@@ -60,6 +62,9 @@ static ITEMS: AppendTable = AppendTable::new(
         ("unit_amount", Column::Int),
         ("discount", Column::Int),
         ("tax", Column::Int),
+        ("tax_included", Column::Int),
+        ("tax_rate", Column::Int),
+        ("tax_name", Column::Text),
         ("total", Column::Int),
         ("commission_bps", Column::Int),
     ],
@@ -84,6 +89,9 @@ pub struct NewOrder {
     /// Whom to deliver to, for those without an account.
     #[serde(default)]
     pub email: Option<String>,
+    /// Whom to bill, and where they are: what the tax depends on.
+    #[serde(default)]
+    pub billing: Option<Billing>,
 }
 
 /// Who buys.
@@ -145,6 +153,8 @@ pub struct Opening<'a> {
     pub provider: ProviderName,
     /// The shop's rules.
     pub policy: &'a Policy,
+    /// Whom to bill, if it was said.
+    pub billing: Option<&'a Billed>,
 }
 
 /// Why an order is not opened.
@@ -165,6 +175,9 @@ pub enum OpenError {
     /// The provider counts more coarsely than the currency.
     #[error("{0} cannot charge exactly {1}")]
     Amount(ProviderName, Money),
+    /// Without a country no tax can be reckoned.
+    #[error("say where you are: the tax depends on it")]
+    CountryNeeded,
     /// A trial that was had before.
     #[error("the trial of this product was used already")]
     TrialUsed,
@@ -198,6 +211,9 @@ pub fn check(quote: &Quote, provider: &dyn Provider) -> Result<(), OpenError> {
 /// Opens an order. One that costs nothing is paid at once.
 pub async fn open(tx: &mut Tx, opening: &Opening<'_>) -> Result<Order, OpenError> {
     let (buyer, quote) = (opening.buyer, opening.quote);
+    if opening.policy.tax.country_required && opening.billing.is_none() && quote.total > 0 {
+        return Err(OpenError::CountryNeeded);
+    }
     let tenant = match buyer {
         Buyer::Account { tenant, .. } => *tenant,
         Buyer::Guest(email) => accounts::guest_tenant(tx, email).await?,
@@ -207,6 +223,9 @@ pub async fn open(tx: &mut Tx, opening: &Opening<'_>) -> Result<Order, OpenError
     }
     let order = new_order(tx, tenant, opening);
     append(tx, &order, quote);
+    if let Some(billed) = opening.billing {
+        billed.keep(tx, order.id);
+    }
     if let Some(coupon) = quote.coupon
         && !catalog::redeem_coupon(tx, coupon, order.id, tenant).await?
     {
@@ -234,6 +253,8 @@ fn new_order(tx: &Tx, tenant: TenantId, opening: &Opening<'_>) -> Order {
         subtotal: quote.subtotal,
         discount: quote.discount,
         tax: quote.tax,
+        tax_included: quote.tax_included,
+        tax_treatment: quote.tax_treatment,
         total: quote.total,
         refunded: 0,
         provider: opening.provider,
@@ -258,6 +279,8 @@ fn append(tx: &mut Tx, order: &Order, quote: &Quote) {
             .int(order.subtotal)
             .int(order.discount)
             .int(order.tax)
+            .int(order.tax_included)
+            .text(order.tax_treatment.as_str())
             .int(order.total)
             .uuid(quote.coupon.map(Id::uuid))
             .text(order.provider.as_str())
@@ -294,6 +317,9 @@ fn append_item(tx: &mut Tx, order: OrderId, position: usize, line: &Line) {
             .int(line.unit_amount)
             .int(line.discount)
             .int(line.tax)
+            .int(line.tax_included)
+            .int(line.tax_rate.millionths())
+            .text(line.tax_name.as_str())
             .int(line.total)
             .int(line.commission_bps);
     });

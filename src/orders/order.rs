@@ -4,7 +4,7 @@ use serde::Serialize;
 use sqlx::FromRow;
 
 use crate::{
-    catalog::{BillingCycle, LicenseType},
+    catalog::{BillingCycle, LicenseType, tax::TaxTreatment},
     db::{Db, DbError},
     fetch_all, fetch_optional,
     kernel::{
@@ -97,6 +97,8 @@ pub struct Order {
     pub subtotal: i64,
     pub discount: i64,
     pub tax: i64,
+    pub tax_included: i64,
+    pub tax_treatment: TaxTreatment,
     pub total: i64,
     pub refunded: i64,
     pub provider: ProviderName,
@@ -150,6 +152,10 @@ pub struct Item {
     pub unit_amount: i64,
     pub discount: i64,
     pub tax: i64,
+    pub tax_included: i64,
+    /// In millionths.
+    pub tax_rate: i64,
+    pub tax_name: String,
     pub total: i64,
 }
 
@@ -193,7 +199,8 @@ pub async fn find_any(db: &Db, id: OrderId) -> Result<Option<Order>, DbError> {
     fetch_optional!(
         db,
         sqlx::query_as(
-            "SELECT id, tenant_id, user_id, email, currency, subtotal, discount, tax, total, refunded, provider,
+            "SELECT id, tenant_id, user_id, email, currency, subtotal, discount, tax, tax_included,
+                    tax_treatment, total, refunded, provider,
                     payment_state, fulfilment_state, dispute_state, attention, created_at, expires_at, paid_at,
                     fulfilled_at
              FROM orders WHERE id = $1"
@@ -208,7 +215,7 @@ pub async fn items(db: &Db, order: OrderId) -> Result<Vec<Item>, DbError> {
         db,
         sqlx::query_as(
             "SELECT id, product_id, plan_id, developer_id, title, plan_name, billing_cycle, license_type, quantity,
-                    unit_amount, discount, tax, total
+                    unit_amount, discount, tax, tax_included, tax_rate, tax_name, total
              FROM order_items WHERE order_id = $1 ORDER BY position"
         )
         .bind(order)

@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
+use crate::catalog::tax::TaxRules;
+
 /// The shop's rules; `[shop]` in the configuration.
 #[derive(Debug, Clone, Copy)]
 pub struct Policy {
     /// The platform's share where a vendor has no rate of its own, in hundredths of a percent.
     pub commission_bps: i64,
+    /// How orders are taxed.
+    pub tax: TaxRules,
     /// How long a vendor's share is held.
     pub payout_hold: Duration,
     /// How long an order waits for its payment.

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::{
     LearnCharge, Policy,
+    due::Due,
     event::Handled,
     locked::{self, ACTOR, Locked, locked_columns},
     order::{Order, PaymentState},
@@ -139,7 +140,9 @@ async fn book(
     policy: &Policy,
 ) -> Result<(), Failure> {
     let (sale, now) = (order.sale(provider), tx.now());
-    sale.settled(format!("payment:{payment}"), now + policy.payout_hold).book(tx)?;
+    let cause = format!("payment:{payment}");
+    Due { order: order.id, payment, cause: &cause, amount: order.total }.invoice(tx);
+    sale.settled(cause, now + policy.payout_hold).book(tx)?;
     if let Some(fee) = paid.fee {
         sale.fee(format!("fee:{payment}"), fee, now).book(tx)?;
     }
@@ -274,12 +277,15 @@ pub(super) async fn settle_free(
     quote: &Quote,
     policy: &Policy,
 ) -> Result<(), super::OpenError> {
-    let line = |line: &crate::catalog::Line| SaleLine {
-        developer: line.developer,
-        gross: line.unit_amount * line.quantity,
-        discount: line.discount,
-        tax: line.tax,
-        commission_bps: line.commission_bps,
+    let line = |line: &crate::catalog::Line| {
+        SaleLine {
+            developer: line.developer,
+            gross: line.unit_amount * line.quantity,
+            discount: line.discount,
+            tax: line.tax,
+            commission_bps: line.commission_bps,
+        }
+        .without(line.tax_included, line.tax_rate)
     };
     let lines = quote.lines.iter().map(line).collect();
     let sale = Sale { order: order.id, provider: order.provider, currency: order.currency, lines };

@@ -95,6 +95,14 @@ pub const METRICS: &[Metric] = &[
     count("mintreu_orders_reconciled_total", "Orders that became paid because the provider was asked, by provider."),
     count("mintreu_orders_flagged_total", "Orders marked for a person to look at."),
     seconds("mintreu_orders_fulfilment_seconds", "From an order's payment to its licences."),
+    // Invoices.
+    count("mintreu_invoices_issued_total", "Invoices and credit notes issued, by kind."),
+    alarm("mintreu_invoices_failures_total", "Tries to issue invoices that failed; what is due waits."),
+    gauge(
+        "mintreu_invoices_due_age_seconds",
+        Unit::Seconds,
+        "How long what is due longest has waited for its invoice.",
+    ),
     // Licences.
     count("mintreu_license_validations_total", "Answered questions about licences, by code."),
     count("mintreu_license_lookups_total", "Licences looked up, by where they were found."),

@@ -19,7 +19,7 @@ fn wanted(product: &str, plan: Option<&str>, quantity: i64) -> Wanted {
 }
 
 const fn request(items: &[Wanted]) -> QuoteRequest<'_> {
-    QuoteRequest { items, currency: Currency::USD, coupon: None, tenant: None, commission_bps: 1500 }
+    QuoteRequest { items, currency: Currency::USD, coupon: None, tenant: None, commission_bps: 1500, tax: None }
 }
 
 async fn priced(db: &Db, request: QuoteRequest<'_>) -> Quote {

@@ -18,7 +18,8 @@ on_both!(a_product_deleted_after_it_was_priced_is_not_sold_and_nothing_is_left, 
     let (gone, stays) = (till.sell("gone", Sells::default()).await, till.sell("stays", Sells::default()).await);
     let buyer = till.buyer("a@example.com").await;
     let (items, tenant) = ([gone], buyer.tenant());
-    let request = QuoteRequest { items: &items, currency: Currency::USD, coupon: None, tenant, commission_bps: 1_500 };
+    let request =
+        QuoteRequest { items: &items, currency: Currency::USD, coupon: None, tenant, commission_bps: 1_500, tax: None };
     let quote = catalog::quote(&till.db, request).await.expect("a price");
     till.db
         .write(async |tx| {

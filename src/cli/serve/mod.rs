@@ -1,6 +1,7 @@
 //! `mintreu serve`: opens everything, runs until told to stop, and leaves nothing half done.
 
 mod files;
+mod invoicing;
 mod keys;
 mod lock;
 mod providers;

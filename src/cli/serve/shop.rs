@@ -1,5 +1,6 @@
 //! The shop as it is configured.
 
+use super::invoicing;
 use crate::{
     app::Shop,
     config::{Config, LatePayment, PartialRefund},
@@ -14,6 +15,7 @@ pub(super) fn shop(config: &Config) -> Shop {
         currency: shop.currency,
         policy: Policy {
             commission_bps: shop.commission_bps,
+            tax: invoicing::tax_rules(config),
             payout_hold: shop.payout_hold,
             order_expiry: shop.order_expiry,
             partial_refund_revokes: shop.partial_refund == PartialRefund::Revoke,

@@ -5,7 +5,7 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 use tokio::{runtime::Handle, sync::watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{Failure, providers};
+use super::{Failure, invoicing, providers};
 use crate::{
     accounts::Housekeeping,
     actors::{Service, System, accounts, credentials, downloads, licensing, notifications, payments, support},
@@ -15,6 +15,7 @@ use crate::{
     credentials::SweepCredentials,
     downloads::VerifySource,
     flags::{Registry, Switch},
+    invoices::Desk,
     jobs::{self, Consumer, Job, QueueOptions, Schedule, Worker, WorkerOptions, retention::Retention},
     licenses::IssueLicenses,
     notifications::Notice,
@@ -202,7 +203,15 @@ fn services(app: &App, config: &Config) -> Vec<Service> {
             Ok::<_, Infallible>(())
         }
     });
-    vec![usage, flags, audit, upkeep, licenses, key_uses, log]
+    let (db, options) = (app.db.clone(), invoicing::desk(config));
+    let invoices = Service::new("invoices", move |stop| {
+        let desk = Desk::new(db.clone(), options.clone());
+        async move {
+            desk.run(stop).await;
+            Ok::<_, Infallible>(())
+        }
+    });
+    vec![usage, flags, audit, upkeep, licenses, key_uses, log, invoices]
 }
 
 /// What operators call this machine.

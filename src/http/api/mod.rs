@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod catalog;
 pub mod credentials;
 pub mod downloads;
+pub mod invoices;
 pub mod keys;
 pub mod licenses;
 pub mod notifications;

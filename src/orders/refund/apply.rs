@@ -14,6 +14,7 @@ use crate::{
     notifications::Notice,
     orders::{
         Policy,
+        due::Due,
         locked::{self, Locked},
         order::PaymentState,
         subscriptions, timeline,
@@ -29,6 +30,7 @@ use crate::{
 struct Waiting {
     refund_id: RefundId,
     amount: i64,
+    reason: String,
     payment_id: PaymentId,
     provider: ProviderName,
     paid: i64,
@@ -51,7 +53,7 @@ pub(in crate::orders) async fn apply_waiting(
         let next: Option<Waiting> = fetch_optional!(
             tx,
             sqlx::query_as(
-                "SELECT r.id AS refund_id, r.amount, p.id AS payment_id, p.provider, p.amount AS paid, p.currency,
+                "SELECT r.id AS refund_id, r.amount, r.reason, p.id AS payment_id, p.provider, p.amount AS paid, p.currency,
                         p.refunded, p.unmatched, p.subscription_id, s.order_item_id
                  FROM refunds r JOIN payments p ON p.provider = r.provider AND p.charge_ref = r.charge_ref
                       LEFT JOIN subscriptions s ON s.id = p.subscription_id
@@ -94,6 +96,8 @@ async fn apply(tx: &mut Tx, order: &mut Locked, refund: &Waiting, policy: &Polic
     }
     take_from_payment(tx, refund.payment_id, refund.amount).await?;
     let sale = order.sale_of(refund.provider, refund.subscription_id.zip(refund.order_item_id));
+    let due = Due { order: order.id, payment: refund.payment_id, cause: &cause, amount: refund.amount };
+    due.credit_note(tx, refund.refunded, &refund.reason);
     sale.reversed(cause, clearing, refund.refunded, refund.amount, now).book(tx)?;
     match refund.order_item_id {
         Some(item) if refund.subscription_id.is_some() => {

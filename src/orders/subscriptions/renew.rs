@@ -10,7 +10,7 @@ use crate::{
     jobs::Failure,
     kernel::{Money, PaymentId},
     licenses,
-    orders::{LearnCharge, Policy, event::Handled, fulfil, locked, timeline},
+    orders::{LearnCharge, Policy, due::Due, event::Handled, fulfil, locked, timeline},
     payments::{ProviderName, Renewed},
 };
 
@@ -39,7 +39,9 @@ pub(in crate::orders) async fn renewed(
         return Ok(Handled::WrongAmount);
     }
     let now = tx.now();
-    sale.settled(format!("payment:{payment}"), now + policy.payout_hold).book(tx)?;
+    let cause = format!("payment:{payment}");
+    Due { order: order.id, payment, cause: &cause, amount: news.amount }.invoice(tx);
+    sale.settled(cause, now + policy.payout_hold).book(tx)?;
     // Events may come late: an older period never shortens what a newer one gave.
     execute!(
         tx,

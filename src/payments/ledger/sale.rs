@@ -6,9 +6,10 @@
 
 use super::{Account, LedgerEntry, Posting};
 use crate::{
+    catalog::tax::Percent,
     kernel::{
         Currency, DeveloperId, OrderId, Time,
-        money::{allocate, portion, share},
+        money::{allocate, portion, share, slice},
     },
     payments::ProviderName,
 };
@@ -29,6 +30,18 @@ pub struct SaleLine {
 }
 
 impl SaleLine {
+    /// The same line, whose price and discount contain tax at `rate`: the seller gets the price without it, and a vendor's
+    /// share is of that. What was paid for the line contains `included`.
+    #[must_use]
+    pub fn without(self, included: i64, rate: Percent) -> Self {
+        if included == 0 {
+            return self;
+        }
+        let net = self.gross - self.discount - included;
+        let gross = if self.discount == 0 { net } else { (self.gross - rate.within(self.gross)).max(net) };
+        Self { gross, discount: gross - net, tax: self.tax + included, ..self }
+    }
+
     fn vendor_share(&self) -> i64 {
         self.gross - share(self.gross, self.commission_bps)
     }
@@ -74,14 +87,15 @@ impl Sale {
     pub fn reversed(&self, cause: String, from: Account, before: i64, refunded: i64, now: Time) -> Posting {
         let (total, after) = (self.total(), before + refunded);
         let part = |amount: i64| portion(amount, after, total) - portion(amount, before, total);
-        let mut entries = vec![LedgerEntry::new(from, -refunded)];
-        let mut commission = refunded;
+        // Of the whole tax at once: what a credit note says of each rate sums to it.
+        let tax: i64 = slice(&[self.lines.iter().map(|line| line.tax).sum()], total, before, refunded).iter().sum();
+        let mut entries = vec![LedgerEntry::new(from, -refunded), LedgerEntry::new(Account::Tax, tax)];
+        let mut commission = refunded - tax;
         for line in &self.lines {
-            let (vendor, tax, discount) = (part(line.vendor_share()), part(line.tax), part(line.discount));
+            let (vendor, discount) = (part(line.vendor_share()), part(line.discount));
             entries.push(payable(line.developer, vendor, now));
-            entries.push(LedgerEntry::new(Account::Tax, tax));
             entries.push(LedgerEntry::new(Account::Coupons, -discount));
-            commission -= vendor + tax - discount;
+            commission -= vendor - discount;
         }
         // The rest is the platform's: it takes what rounding leaves.
         entries.push(LedgerEntry::new(Account::Commission, commission));

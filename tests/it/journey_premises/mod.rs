@@ -1,6 +1,7 @@
 //! A shop with something of everything in it, and somebody of every kind: what routes are tried on.
 
 mod downloads;
+mod invoices;
 mod keys;
 pub(crate) mod mail;
 mod support;
@@ -140,6 +141,7 @@ impl Premises {
             support::furnish(self).await,
             mail::furnish(self).await,
             keys::furnish(&self.db, &license).await,
+            invoices::furnish(self).await,
         ];
         self.things.extend(more.concat());
     }

@@ -4,6 +4,7 @@
 mod accounts;
 mod catalogue;
 mod downloads;
+mod invoices;
 mod keys;
 mod licenses;
 mod mail;
@@ -115,6 +116,7 @@ pub(crate) fn routes() -> Vec<Route> {
         downloads::routes(),
         support::routes(),
         mail::routes(),
+        invoices::routes(),
         keys::routes(),
         catalogue::routes(),
         operators::routes(),

@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use mintreu::{
     accounts::{Email, Role},
-    catalog::{self, BillingCycle, Quote, QuoteRequest, Wanted},
+    catalog::{
+        self, BillingCycle, Quote, QuoteRequest, Wanted,
+        tax::{TaxRules, Taxation},
+    },
     db::{Db, DbError},
     execute, fetch_all, fetch_one,
     jobs::Failure,
@@ -12,7 +15,7 @@ use mintreu::{
         Clock, CouponId, Currency, DeveloperId, OrderId, PlanId, ProductId, SystemClock, seal::Keyring, seal::Random,
     },
     licenses::{KeyMaker, LicenseView},
-    orders::{self, Buyer, Handled, OpenError, Opening, Order, Policy},
+    orders::{self, Billed, Buyer, Handled, OpenError, Opening, Order, Policy},
     payments::{Event, Paid, ProviderName, Refunded, ledger},
 };
 
@@ -49,6 +52,7 @@ impl Till {
         let keyring = Keyring::new([[7; 32]], Random::os()).expect("a key");
         let policy = Policy {
             commission_bps: 1_500,
+            tax: TaxRules::default(),
             payout_hold: Duration::from_hours(14 * 24),
             order_expiry: Duration::from_hours(24),
             partial_refund_revokes: false,
@@ -110,14 +114,31 @@ impl Till {
         currency: Currency,
         coupon: Option<&str>,
     ) -> Result<Order, OpenError> {
-        let tenant = buyer.tenant();
-        let request = QuoteRequest { items, currency, coupon, tenant, commission_bps: self.policy.commission_bps };
-        self.open_order(buyer, &catalog::quote(&self.db, request).await?).await
+        self.order_billed(buyer, items, (currency, coupon), None).await
+    }
+
+    /// Opens an order at the catalogue's prices, taxed by the policy's rules.
+    pub(crate) async fn order_billed(
+        &self,
+        buyer: &Buyer,
+        items: &[Wanted],
+        (currency, coupon): (Currency, Option<&str>),
+        billed: Option<&Billed>,
+    ) -> Result<Order, OpenError> {
+        let tax = Some(Taxation { rules: &self.policy.tax, place: billed.map(Billed::place) });
+        let (tenant, commission_bps) = (buyer.tenant(), self.policy.commission_bps);
+        let request = QuoteRequest { items, currency, coupon, tenant, commission_bps, tax };
+        let quote = catalog::quote(&self.db, request).await?;
+        self.open_billed(buyer, &quote, billed).await
     }
 
     /// Opens an order at the prices of a quote.
     pub(crate) async fn open_order(&self, buyer: &Buyer, quote: &Quote) -> Result<Order, OpenError> {
-        let opening = Opening { buyer, quote, provider: ProviderName::Stripe, policy: &self.policy };
+        self.open_billed(buyer, quote, None).await
+    }
+
+    async fn open_billed(&self, buyer: &Buyer, quote: &Quote, billing: Option<&Billed>) -> Result<Order, OpenError> {
+        let opening = Opening { buyer, quote, provider: ProviderName::Stripe, policy: &self.policy, billing };
         self.db.write(async |tx| orders::open(tx, &opening).await).await
     }
 

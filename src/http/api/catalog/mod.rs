@@ -9,6 +9,7 @@ mod managed;
 mod plans;
 mod products;
 mod refusals;
+mod tax_rates;
 mod transfer;
 
 use axum::{
@@ -48,6 +49,9 @@ pub fn routes(_app: &App) -> Router<App> {
         .route("/api/admin/plans/{id}", get(plans::show).patch(plans::change).delete(plans::remove))
         .route("/api/admin/coupons", get(coupons::list).post(coupons::create))
         .route("/api/admin/coupons/{id}", get(coupons::show).patch(coupons::change).delete(coupons::remove))
+        .route("/api/admin/tax-rates", get(tax_rates::list).post(tax_rates::create))
+        .route("/api/admin/tax-rates/{id}", get(tax_rates::show).patch(tax_rates::change).delete(tax_rates::remove))
+        .route("/api/admin/tax-rates/import", post(tax_rates::import).layer(DefaultBodyLimit::max(IMPORT_LIMIT)))
         .route("/api/admin/catalog/export", get(transfer::export))
         .route("/api/admin/catalog/import", post(transfer::import).layer(DefaultBodyLimit::max(IMPORT_LIMIT)))
 }

@@ -38,7 +38,7 @@ pub(super) async fn export(
 #[derive(Debug, Deserialize)]
 pub(super) struct ImportQuery {
     #[serde(default)]
-    dry_run: bool,
+    pub(super) dry_run: bool,
 }
 
 /// `POST /api/admin/catalog/import?dry_run=true`: JSON or CSV, by its content type.
@@ -51,16 +51,19 @@ pub(super) async fn import(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let body = body.map_err(|rejection| unread(&rejection))?;
-    let media = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let format = match media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
-        "application/json" => Format::Json,
-        "text/csv" => Format::Csv,
-        _ => {
-            return Err(Problem::new(Kind::UnsupportedMediaType)
-                .detail("`Content-Type: application/json` or `text/csv` must say what the file is"));
-        }
-    };
+    let format = format_of(&headers)?;
     let mode = if query.dry_run { ImportMode::DryRun } else { ImportMode::Keep };
     let imported = catalog::import(&app.db, format, &body, mode, &by(&admin, &context)).await?;
     Ok(Json(imported).into_response())
+}
+
+/// What a file is, by its content type.
+pub(super) fn format_of(headers: &HeaderMap) -> Result<Format, Problem> {
+    let media = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    match media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
+        "application/json" => Ok(Format::Json),
+        "text/csv" => Ok(Format::Csv),
+        _ => Err(Problem::new(Kind::UnsupportedMediaType)
+            .detail("`Content-Type: application/json` or `text/csv` must say what the file is")),
+    }
 }

@@ -14,12 +14,12 @@ use super::view::{OrderHead, QuoteView};
 use crate::{
     accounts::{Email, Scope},
     app::App,
-    catalog::{self, Quote, QuoteError, QuoteRequest},
+    catalog::{self, Quote, QuoteError, QuoteRequest, tax::Taxation},
     db::DbError,
     flags::{self, CHECKOUT_GUEST, CHECKOUT_PAYPAL},
     http::{Caller, Context, IdempotencyKey, Json, Keyed, Kind, Limiter, Problem, address_key},
     kernel::TenantId,
-    orders::{self, Buyer, NewOrder, OpenError, Opening},
+    orders::{self, Billed, Buyer, NewOrder, OpenError, Opening},
     payments::{Provider, ProviderName},
 };
 
@@ -49,9 +49,11 @@ impl GuestLimit {
 pub(super) async fn quote(
     State(app): State<App>,
     caller: Option<Caller>,
+    context: Context,
     Json(new): Json<NewOrder>,
 ) -> Result<impl IntoResponse, Problem> {
-    let quote = price(&app, &new, caller.map(|caller| caller.tenant)).await?;
+    let billed = billed(&new, &context)?;
+    let quote = price(&app, &new, caller.map(|caller| caller.tenant), billed.as_ref()).await?;
     Ok(Json(QuoteView::of(&quote)))
 }
 
@@ -73,12 +75,14 @@ pub(super) async fn create(
     if let Some(answer) = keyed.recall(&app).await? {
         return Ok(answer);
     }
-    let quote = match price(&app, &new, buyer.tenant()).await {
+    let billed = billed(&new, &context)?;
+    let quote = match price(&app, &new, buyer.tenant(), billed.as_ref()).await {
         Ok(quote) => quote,
         Err(problem) => return keyed.refused(&app, problem).await,
     };
     let provider = provider(&app, &quote, new.provider)?;
-    let opening = Opening { buyer: &buyer, quote: &quote, provider, policy: &app.shop.policy };
+    let opening =
+        Opening { buyer: &buyer, quote: &quote, provider, policy: &app.shop.policy, billing: billed.as_ref() };
     let mut response = keyed
         .once(&app, async |tx| {
             let order = orders::open(tx, &opening).await?;
@@ -114,13 +118,19 @@ fn buyer(
     Ok(Buyer::Guest(email))
 }
 
-async fn price(app: &App, new: &NewOrder, tenant: Option<TenantId>) -> Result<Quote, Problem> {
+/// Whom to bill, if it is said.
+fn billed(new: &NewOrder, context: &Context) -> Result<Option<Billed>, Problem> {
+    Ok(new.billing.clone().map(|billing| billing.check(context.peer())).transpose()?)
+}
+
+async fn price(app: &App, new: &NewOrder, tenant: Option<TenantId>, billed: Option<&Billed>) -> Result<Quote, Problem> {
     let request = QuoteRequest {
         items: &new.items,
         currency: new.currency.unwrap_or(app.shop.currency),
         coupon: new.coupon.as_deref(),
         tenant,
         commission_bps: app.shop.policy.commission_bps,
+        tax: Some(Taxation { rules: &app.shop.policy.tax, place: billed.map(Billed::place) }),
     };
     catalog::quote(&app.db, request).await.map_err(|error| OpenError::Quote(error).into())
 }
@@ -159,6 +169,7 @@ impl From<OpenError> for Problem {
                     problem.error(format!("#/items/{index}"), what.to_string())
                 })
             }
+            OpenError::CountryNeeded => at("#/billing/country"),
             OpenError::Quote(QuoteError::Coupon(_)) => at("#/coupon"),
             OpenError::NoSubscriptions(_) => at("#/provider"),
             OpenError::Currency(_) => at("#/currency"),

@@ -4,7 +4,10 @@ use serde::Serialize;
 
 use crate::{
     app::App,
-    catalog::{BillingCycle, LicenseType, Line, Quote},
+    catalog::{
+        BillingCycle, LicenseType, Line, Quote,
+        tax::{Percent, TaxTreatment},
+    },
     http::Problem,
     kernel::{Money, OrderId, OrderItemId, PaymentId, PlanId, ProductId, RefundId, SubscriptionId, Time},
     licenses::{self, LicenseView},
@@ -12,12 +15,14 @@ use crate::{
     payments::ProviderName,
 };
 
-/// What everything costs: `total = subtotal − discount + tax`.
+/// What everything costs: `total = subtotal − discount + tax`. Where prices contain their tax it is in `tax_included`.
 #[derive(Debug, Serialize)]
 pub(super) struct Totals {
     subtotal: Money,
     discount: Money,
     tax: Money,
+    tax_included: Money,
+    tax_treatment: TaxTreatment,
     total: Money,
 }
 
@@ -44,6 +49,9 @@ pub(super) struct ItemView {
     unit_price: Money,
     discount: Money,
     tax: Money,
+    tax_included: Money,
+    tax_name: String,
+    tax_percent: Percent,
     total: Money,
 }
 
@@ -62,12 +70,17 @@ impl QuoteView {
             unit_price: money(line.unit_amount),
             discount: money(line.discount),
             tax: money(line.tax),
+            tax_included: money(line.tax_included),
+            tax_name: line.tax_name.clone(),
+            tax_percent: line.tax_rate,
             total: money(line.total),
         };
         let totals = Totals {
             subtotal: money(quote.subtotal),
             discount: money(quote.discount),
             tax: money(quote.tax),
+            tax_included: money(quote.tax_included),
+            tax_treatment: quote.tax_treatment,
             total: money(quote.total),
         };
         Self { items: quote.lines.iter().map(item).collect(), totals }
@@ -110,6 +123,8 @@ impl OrderHead {
                 subtotal: money(order.subtotal),
                 discount: money(order.discount),
                 tax: money(order.tax),
+                tax_included: money(order.tax_included),
+                tax_treatment: order.tax_treatment,
                 total: money(order.total),
             },
             refunded: money(order.refunded),
@@ -184,6 +199,9 @@ impl OrderView {
             unit_price: money(item.unit_amount),
             discount: money(item.discount),
             tax: money(item.tax),
+            tax_included: money(item.tax_included),
+            tax_name: item.tax_name,
+            tax_percent: Percent::from_millionths(item.tax_rate),
             total: money(item.total),
         };
         let payment = |payment: orders::PaymentRow| PaymentView {
