@@ -132,7 +132,7 @@ fn an_unknown_key_or_section_is_told_with_those_there_are() {
     );
     let [line] = &refused("[smtp]\nrelay = 'x'", &[])[..] else { panic!("one problem") };
     assert!(
-        line.starts_with("mintreu.toml:2: smtp.relay: there is no such key; the sections are audit, database"),
+        line.starts_with("mintreu.toml:2: smtp.relay: there is no such key; the sections are api_keys, audit"),
         "{line}"
     );
     assert_eq!(refused("\"a\\nb\" = 1", &[]).len(), 1);
