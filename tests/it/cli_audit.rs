@@ -7,22 +7,28 @@ use crate::{
     support::TestDb,
 };
 
-/// A shop whose trail holds an order's entries and a switch's, all sealed; the server has stopped.
+/// A shop whose trail holds the entries of an order, its licence, its invoice and a switch, all sealed; the server has
+/// stopped.
 async fn shop_with_a_trail(db: &TestDb) -> (Shop, String) {
     let shop = Shop::on(db);
     let mut server = shop.serve().await;
     let order = shop.open().await;
     shop.pay(&order).await;
     shop.until_order_is(&order, "fulfilled").await;
+    sealed(&shop, 5).await;
     shop.run(&["flags", "kill", "support", "--reason", "a holiday"]);
-    until("all entries are sealed", async || {
-        let trail = shop.json(&["audit", "verify"]);
-        if trail["unsealed"] == 0 && trail["verified"] == 5 { Ok(()) } else { Err(trail) }
-    })
-    .await;
+    sealed(&shop, 6).await;
     server.terminate();
     assert!(server.wait().success());
     (shop, order)
+}
+
+async fn sealed(shop: &Shop, entries: u64) {
+    until("all entries are sealed", async || {
+        let trail = shop.json(&["audit", "verify"]);
+        if trail["unsealed"] == 0 && trail["verified"] == entries { Ok(()) } else { Err(trail) }
+    })
+    .await;
 }
 
 /// What an intruder does, who writes to the database but has not the key.
@@ -41,7 +47,7 @@ on_both!(the_trail_is_listed_and_exported_and_proved, |db| async move {
     let page = shop.json(&["audit", "list", "--limit", "1"]);
     assert_eq!((&page["has_more"], &page["data"][0]["action"]), (&json!(true), &json!("switch.killed")));
     let next = page["next_cursor"].as_str().expect("a cursor");
-    assert_eq!(shop.json(&["audit", "list", "--after", next])["data"].as_array().map(Vec::len), Some(4));
+    assert_eq!(shop.json(&["audit", "list", "--after", next])["data"].as_array().map(Vec::len), Some(5));
     let table = shop.run(&["audit", "list"]);
     assert!(table.starts_with("TIME") && table.contains("a holiday"), "{table}");
     assert_eq!(shop.run(&["audit", "list", "--action", "nothing.like.this"]), "no entries\n");
@@ -49,7 +55,7 @@ on_both!(the_trail_is_listed_and_exported_and_proved, |db| async move {
     let printed = shop.run(&["audit", "export"]);
     let lines: Vec<Value> = printed.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     let sequences: Vec<_> = lines.iter().filter_map(|line| line["sequence"].as_i64()).collect();
-    assert_eq!(sequences, [1, 2, 3, 4, 5]);
+    assert_eq!(sequences, [1, 2, 3, 4, 5, 6]);
     let head = &lines.last().expect("a head")["head"];
     let published = format!("{}:{}", head["sequence"], head["mac"].as_str().expect("a hash"));
     shop.run(&["audit", "export", "--output", "trail.jsonl"]);
@@ -58,9 +64,9 @@ on_both!(the_trail_is_listed_and_exported_and_proved, |db| async move {
     let refused = shop.refused(&["audit", "export", "--output", "no/such/directory/trail.jsonl"], 1);
     assert!(refused.stderr.contains("no/such/directory/trail.jsonl"), "{refused:?}");
 
-    assert!(shop.run(&["audit", "verify"]).starts_with("whole: 5 entries verified"));
+    assert!(shop.run(&["audit", "verify"]).starts_with("whole: 6 entries verified"));
     shop.run(&["audit", "verify", "--head", &published]);
-    let forged = published.replace("5:", "4:");
+    let forged = published.replace("6:", "5:");
     shop.refused(&["audit", "verify", "--head", &forged], 3);
 });
 
@@ -87,8 +93,8 @@ on_both!(a_trail_that_was_cut_with_its_head_is_found_by_a_head_kept_elsewhere, |
     let (shop, _) = shop_with_a_trail(&db).await;
     let head = shop.json(&["audit", "verify"])["head"].clone();
     let published = format!("{}:{}", head["sequence"], head["mac"].as_str().expect("a hash"));
-    tamper(&shop, "UPDATE audit_head SET seq = 4, mac = (SELECT mac FROM audit_entries WHERE seq = 4)").await;
-    tamper(&shop, "DELETE FROM audit_entries WHERE seq = 5").await;
+    tamper(&shop, "UPDATE audit_head SET seq = 5, mac = (SELECT mac FROM audit_entries WHERE seq = 5)").await;
+    tamper(&shop, "DELETE FROM audit_entries WHERE seq = 6").await;
     shop.run(&["audit", "verify"]);
     assert!(shop.refused(&["audit", "verify", "--head", &published], 3).stdout.contains("cut"));
 });

@@ -189,7 +189,9 @@ async fn commit(mut core: OwnedMutexGuard<Core>) -> OwnedMutexGuard<Core> {
         .map(|(index, (table, rows))| {
             let mut statement = table.statement(Dialect::Sqlite, index + 1);
             if let Some(proof) = table.proof(Dialect::Sqlite, index + 1, "") {
-                statement.to_mut().push_str(&format!("; SELECT {proof}"));
+                let statement = statement.to_mut();
+                statement.push_str("; SELECT ");
+                statement.push_str(&proof);
             }
             (statement, rows)
         })

@@ -56,6 +56,7 @@ fn every_message_is_used_and_nothing_is_left_unfilled() {
         include_str!("../account_letters.rs"),
         include_str!("../order_letters.rs"),
         include_str!("../license_letters.rs"),
+        include_str!("../credential_letters.rs"),
         include_str!("../source_letters.rs"),
         include_str!("../ticket_letters.rs"),
         include_str!("../letter.rs"),

@@ -3,7 +3,7 @@
 use mintreu::{
     catalog::{LicenseType, Limits},
     db::{Db, DbError},
-    execute,
+    execute, fetch_one,
     kernel::{
         DeveloperId, OrderId, OrderItemId, PlanId, ProductId, Time,
         seal::{Keyring, Random},
@@ -153,7 +153,10 @@ impl Sold {
 
     /// Issues its licences. How many, unless it has them.
     pub(crate) async fn try_issue(&self, db: &Db) -> Result<usize, IssueError> {
-        let (keys, entitlements) = (key_maker(), [self.entitlement.clone()]);
+        let hooks = "SELECT COUNT(*) FROM credential_hooks WHERE product_id = $1";
+        let hooks: i64 = fetch_one!(db, sqlx::query_scalar(hooks).bind(self.entitlement.product))?;
+        let entitlement = Entitlement { followed: hooks > 0, ..self.entitlement.clone() };
+        let (keys, entitlements) = (key_maker(), [entitlement]);
         db.write(async |tx| licenses::issue(tx, &keys, &entitlements).await).await
     }
 
