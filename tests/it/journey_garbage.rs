@@ -109,6 +109,10 @@ on_both!(garbage_in_paths_is_nothing_that_there_is, |db| async move {
     let mut requests = Vec::new();
     for route in with_parameter {
         for value in values {
+            if value == "%2e%2e" && !route.path.ends_with('}') {
+                // Where more follows the client itself goes up a step, and asks for something else.
+                continue;
+            }
             let path = premises.path_with(route, Some(value));
             let request = premises.ask(route.method.clone(), &path).header("if-match", "\"1\"");
             let request = match premises.body(route) {
