@@ -275,10 +275,10 @@ on_both!(vendors_see_what_is_theirs_and_operators_everything, |db| async move {
     }
     let revoke = |from: &str| format!("/api/{from}/keys/{id}/revoke");
     let because = json!({ "reason": "found in a public repository" });
-    scene.told(&scene.stranger, Method::POST, &revoke("vendor"), because.clone(), 404).await;
+    scene.told(&scene.stranger, Method::POST, &revoke("developer"), because.clone(), 404).await;
     scene.told(&scene.vendor, Method::POST, &revoke("admin"), because.clone(), 403).await;
     scene.told(&scene.operator, Method::POST, &revoke("admin"), json!({ "reason": " " }), 422).await;
-    let revoked = scene.told(&scene.vendor, Method::POST, &revoke("vendor"), because.clone(), 200).await;
+    let revoked = scene.told(&scene.vendor, Method::POST, &revoke("developer"), because.clone(), 200).await;
     assert_eq!(revoked["revoked_reason"], because["reason"]);
     scene.told(&scene.operator, Method::POST, &revoke("admin"), because, 409).await;
     scene.until_good_is(&secret, false).await;
