@@ -11,7 +11,6 @@ use crate::{
 
 const FILTERS: &[&str] =
     &["limit", "after", "before", "kind", "number", "order", "email", "country", "currency", "from", "until", "sort"];
-const PAGE: &[&str] = &["limit", "after", "before"];
 
 /// All of them.
 pub(crate) fn routes() -> Vec<Route> {
@@ -29,11 +28,10 @@ pub(crate) fn routes() -> Vec<Route> {
         },
     });
     vec![
-        get("/api/invoices", Who::Account("orders:read"), PAGE),
+        get("/api/invoices", Who::Account("orders:read"), &["limit", "after", "before", "order", "token"]),
         get("/api/invoices/{invoice}", Who::Guest, &["token"]),
-        get("/api/orders/{order}/invoices", Who::Guest, &["token"]),
         get("/api/admin/invoices", Who::Operator, FILTERS),
-        get("/api/admin/invoices/export", Who::Operator, FILTERS),
+        get("/api/admin/invoices/export", Who::Operator, &FILTERS[3..]),
         get("/api/admin/invoices/{invoice}", Who::Operator, &[]),
         get("/api/admin/tax-rates", Who::Operator, &["limit", "after", "before", "country"]),
         send(Method::POST, "/api/admin/tax-rates", Who::Operator, Takes::Json(rate.clone())),
