@@ -94,12 +94,32 @@ fn tail(page: &PageRequest<InvoiceId>, sort: Order) -> (String, Option<InvoiceId
     (format!(" AND ($1 IS NULL OR id {sign} $1) ORDER BY id {order} LIMIT $2"), cursor)
 }
 
-/// A tenant's papers, the newest first.
-pub async fn list(db: &Db, tenant: TenantId, page: PageRequest<InvoiceId>) -> Result<Page<InvoiceRow>, DbError> {
+/// Whose papers are listed: of a tenant, of an order, or of a tenant's order; of neither, nobody's.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Whose {
+    /// Of this tenant.
+    pub tenant: Option<TenantId>,
+    /// Of this order.
+    pub order: Option<OrderId>,
+}
+
+/// Somebody's papers, the newest first.
+pub async fn list(db: &Db, whose: Whose, page: PageRequest<InvoiceId>) -> Result<Page<InvoiceRow>, DbError> {
     let (tail, cursor) = tail(&page, Order::Newest);
-    let text = format!(concat!("SELECT ", columns!(), " FROM invoices WHERE tenant_id = $3{}"), tail);
-    let rows =
-        fetch_all!(db, sqlx::query_as(AssertSqlSafe(text.as_str())).bind(cursor).bind(page.fetch()).bind(tenant))?;
+    // Two texts, so that each is answered from its index.
+    let which = match whose.tenant {
+        Some(_) => "tenant_id = $3 AND ($4 IS NULL OR order_id = $4)",
+        None => "order_id = $4 AND $3 IS NULL",
+    };
+    let text = format!(concat!("SELECT ", columns!(), " FROM invoices WHERE {}{}"), which, tail);
+    let rows = fetch_all!(
+        db,
+        sqlx::query_as(AssertSqlSafe(text.as_str()))
+            .bind(cursor)
+            .bind(page.fetch())
+            .bind(whose.tenant)
+            .bind(whose.order)
+    )?;
     Ok(Page::of(rows, &page, |row: &InvoiceRow| row.id))
 }
 

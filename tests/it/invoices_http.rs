@@ -68,7 +68,7 @@ on_both!(a_buyer_sees_the_tax_and_gets_the_invoice, |test: TestDb| async move {
     })
     .await;
     let id = list["data"][0]["id"].as_str().expect("an identifier").to_owned();
-    assert_eq!(get(&shop, &format!("/api/orders/{order}/invoices"), buyer).await["data"], list["data"]);
+    assert_eq!(get(&shop, &format!("/api/invoices?order={order}"), buyer).await["data"], list["data"]);
 
     let paper = get(&shop, &format!("/api/invoices/{id}"), buyer).await;
     assert_eq!(paper["invoice"]["tax"], json!({ "amount": 380, "currency": "USD" }));
@@ -130,7 +130,7 @@ on_both!(a_guest_gets_the_invoice_with_the_orders_token, |test: TestDb| async mo
     };
     let ((order, token), (_, other)) = (open().await, open().await);
     shop.pay(&order).await;
-    let path = format!("/api/orders/{order}/invoices?token={token}");
+    let path = format!("/api/invoices?order={order}&token={token}");
     let id = until("the invoice is there", async || {
         let list = json_of(ask(&shop, Method::GET, &path, None, None).await, 200).await;
         list["data"][0]["id"].as_str().map(str::to_owned).ok_or(list)
@@ -144,8 +144,12 @@ on_both!(a_guest_gets_the_invoice_with_the_orders_token, |test: TestDb| async mo
             problem(refused, 404, "not-found").await;
         }
     }
-    let refused = ask(&shop, Method::GET, &format!("/api/orders/{order}/invoices?token={other}"), None, None).await;
+    let refused = ask(&shop, Method::GET, &format!("/api/invoices?order={order}&token={other}"), None, None).await;
     problem(refused, 404, "not-found").await;
+    let refused = ask(&shop, Method::GET, &format!("/api/invoices?token={token}"), None, None).await;
+    problem(refused, 401, "unauthorized").await;
+    let somebody = format!("/api/invoices?order={order}");
+    assert_eq!(get(&shop, &somebody, shop.buyer().await).await["data"], json!([]), "it is not theirs");
 });
 
 on_both!(what_is_billed_is_looked_at, |test: TestDb| async move {

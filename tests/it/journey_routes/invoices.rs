@@ -21,9 +21,8 @@ pub(super) fn routes() -> Vec<Route> {
         },
     });
     vec![
-        get("/api/invoices", Who::Account("orders:read"), PAGE),
+        get("/api/invoices", Who::Account("orders:read"), &["limit", "after", "before", "order", "token"]),
         get("/api/invoices/{invoice}", Who::Guest, &["token"]),
-        get("/api/orders/{order}/invoices", Who::Guest, &["token"]),
         get("/api/admin/invoices", Who::Operator, FILTERS),
         get("/api/admin/invoices/export", Who::Operator, &FILTERS[3..]),
         get("/api/admin/invoices/{invoice}", Who::Operator, &[]),

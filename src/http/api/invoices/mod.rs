@@ -13,7 +13,6 @@ pub fn routes(_app: &App) -> Router<App> {
     Router::new()
         .route("/api/invoices", get(own::list))
         .route("/api/invoices/{invoice}", get(own::show))
-        .route("/api/orders/{order}/invoices", get(own::of_order))
         .route("/api/admin/invoices", get(admin::list))
         .route("/api/admin/invoices/export", get(admin::export))
         .route("/api/admin/invoices/{invoice}", get(admin::show))

@@ -1,18 +1,17 @@
-//! `GET /api/invoices`, `GET /api/invoices/{invoice}[.html|.pdf]`, `GET /api/orders/{order}/invoices`
+//! `GET /api/invoices`, `GET /api/invoices/{invoice}[.html|.pdf]`
 
 use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
 use serde::Deserialize;
-use serde_json::json;
 
 use super::view::{ListedView, Named};
 use crate::{
     accounts::Scope,
     app::App,
     http::{Caller, Json, Kind, PageQuery, Path, Problem, Query},
-    invoices,
+    invoices::{self, Whose},
     kernel::{InvoiceId, OrderId, TenantId},
     orders,
 };
@@ -23,14 +22,32 @@ pub(super) struct GuestQuery {
     token: Option<String>,
 }
 
-/// `GET /api/invoices`: the caller's, the newest first.
+/// Which invoices are listed.
+#[derive(Debug, Deserialize)]
+pub(super) struct Filter {
+    order: Option<OrderId>,
+}
+
+/// `GET /api/invoices`: the caller's, the newest first; of one order alone if it is named. A guest names it, and adds its
+/// token.
 pub(super) async fn list(
     State(app): State<App>,
-    caller: Caller,
+    caller: Option<Caller>,
+    Query(filter): Query<Filter>,
+    Query(guest): Query<GuestQuery>,
     Query(page): Query<PageQuery<InvoiceId>>,
 ) -> Result<impl IntoResponse, Problem> {
-    caller.require(Scope::OrdersRead)?;
-    let page = invoices::list(&app.db, caller.tenant, page.request()?).await?;
+    let whose = match (Who::of(caller.as_ref(), &guest)?, filter.order) {
+        (Who::Tenant(tenant), order) => Whose { tenant: Some(tenant), order },
+        (Who::Guest(token), Some(order)) if orders::is_guest_token(&app.keys, order, token) => {
+            Whose { tenant: None, order: Some(order) }
+        }
+        (Who::Guest(_), Some(_)) => return Err(Problem::new(Kind::NotFound).detail("there is no such order")),
+        (Who::Guest(_), None) => {
+            return Err(Problem::new(Kind::Unauthorized).detail("sign in, or name the `order` of the `token`"));
+        }
+    };
+    let page = invoices::list(&app.db, whose, page.request()?).await?;
     Ok(Json(page.map(ListedView::of)))
 }
 
@@ -45,21 +62,6 @@ pub(super) async fn show(
     let invoice = invoices::find(&app.db, named.id).await?;
     let theirs = invoice.filter(|invoice| who.may_see(&app, invoice.row.order_id, invoice.row.tenant_id));
     named.answer(theirs.ok_or_else(missing)?).await
-}
-
-/// `GET /api/orders/{order}/invoices`: an order's, the oldest first.
-pub(super) async fn of_order(
-    State(app): State<App>,
-    caller: Option<Caller>,
-    Path(id): Path<OrderId>,
-    Query(guest): Query<GuestQuery>,
-) -> Result<impl IntoResponse, Problem> {
-    let who = Who::of(caller.as_ref(), &guest)?;
-    let order = orders::find_any(&app.db, id).await?;
-    let theirs = order.filter(|order| who.may_see(&app, order.id, order.tenant_id));
-    theirs.ok_or_else(|| Problem::new(Kind::NotFound).detail("there is no such order"))?;
-    let papers = invoices::of_order(&app.db, id).await?;
-    Ok(Json(json!({ "data": papers.into_iter().map(ListedView::of).collect::<Vec<_>>() })))
 }
 
 /// Who asks.
