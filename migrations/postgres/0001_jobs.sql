@@ -31,7 +31,7 @@ CREATE INDEX jobs_parked ON jobs (group_key, priority, id) WHERE state = 'availa
 CREATE INDEX jobs_due ON jobs (run_at) WHERE state IN ('scheduled', 'retryable');
 CREATE INDEX jobs_running ON jobs (worker_id) WHERE state = 'running';
 CREATE UNIQUE INDEX jobs_group_runs_once ON jobs (group_key) WHERE state = 'running' AND group_key IS NOT NULL;
-CREATE INDEX jobs_finished ON jobs (state, finished_at) WHERE state IN ('completed', 'cancelled', 'discarded');
+CREATE INDEX jobs_dead ON jobs (queue, id) WHERE state = 'discarded';
 
 -- Unique keys of jobs that have not ended.
 CREATE TABLE job_keys (

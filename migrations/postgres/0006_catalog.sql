@@ -30,15 +30,6 @@ CREATE TABLE categories (
 );
 CREATE INDEX categories_children ON categories (parent_id, position);
 
-CREATE TABLE product_types (type TEXT NOT NULL PRIMARY KEY);
-INSERT INTO product_types (type) VALUES ('download'), ('package'), ('license'), ('api'), ('saas');
-CREATE TABLE product_statuses (status TEXT NOT NULL PRIMARY KEY);
-INSERT INTO product_statuses (status) VALUES ('draft'), ('published'), ('archived');
-CREATE TABLE license_types (type TEXT NOT NULL PRIMARY KEY);
-INSERT INTO license_types (type) VALUES ('regular'), ('extended'), ('developer');
-CREATE TABLE billing_cycles (cycle TEXT NOT NULL PRIMARY KEY);
-INSERT INTO billing_cycles (cycle) VALUES ('one_time'), ('monthly'), ('yearly'), ('trial');
-
 CREATE TABLE products (
     id UUID NOT NULL PRIMARY KEY,
     developer_id UUID NOT NULL REFERENCES developers (id),
@@ -50,9 +41,9 @@ CREATE TABLE products (
     description TEXT NOT NULL,
     content TEXT NOT NULL,
     image TEXT,
-    type TEXT NOT NULL REFERENCES product_types (type),
+    type TEXT NOT NULL CHECK (type IN ('download', 'package', 'license', 'api', 'saas')),
     version TEXT NOT NULL,
-    status TEXT NOT NULL REFERENCES product_statuses (status),
+    status TEXT NOT NULL CHECK (status IN ('draft', 'published', 'archived')),
     featured BOOLEAN NOT NULL,
     downloads BIGINT NOT NULL DEFAULT 0,
     rating_sum BIGINT NOT NULL DEFAULT 0,
@@ -61,7 +52,7 @@ CREATE TABLE products (
     github_url TEXT,
     documentation_url TEXT,
     requires_auth BOOLEAN NOT NULL,
-    default_license TEXT NOT NULL REFERENCES license_types (type),
+    default_license TEXT NOT NULL CHECK (default_license IN ('regular', 'extended', 'developer')),
     -- JSON objects.
     meta TEXT NOT NULL,
     api_config TEXT NOT NULL,
@@ -89,10 +80,10 @@ CREATE TABLE plans (
     product_id UUID NOT NULL REFERENCES products (id),
     slug TEXT NOT NULL,
     name TEXT NOT NULL,
-    billing_cycle TEXT NOT NULL REFERENCES billing_cycles (cycle),
+    billing_cycle TEXT NOT NULL CHECK (billing_cycle IN ('one_time', 'monthly', 'yearly', 'trial')),
     -- How long a trial lasts.
     trial_days BIGINT CHECK (trial_days > 0),
-    license_type TEXT NOT NULL REFERENCES license_types (type),
+    license_type TEXT NOT NULL CHECK (license_type IN ('regular', 'extended', 'developer')),
     -- JSON: a list of texts, and an object {activations, uses, domains, ips, api_calls}, each a number or absent for no limit.
     features TEXT NOT NULL,
     limits TEXT NOT NULL,

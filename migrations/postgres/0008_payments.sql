@@ -14,9 +14,6 @@ CREATE TABLE webhook_inbox (
     UNIQUE (provider, event_id)
 );
 
-CREATE TABLE payment_states (state TEXT NOT NULL PRIMARY KEY);
-INSERT INTO payment_states (state) VALUES ('open'), ('succeeded'), ('failed'), ('cancelled');
-
 -- Sessions that were opened with a provider, and the money that came of them.
 CREATE TABLE payments (
     id UUID NOT NULL PRIMARY KEY,
@@ -29,7 +26,7 @@ CREATE TABLE payments (
     charge_ref TEXT,
     -- Where the buyer pays.
     url TEXT,
-    state TEXT NOT NULL REFERENCES payment_states (state),
+    state TEXT NOT NULL CHECK (state IN ('open', 'succeeded', 'failed', 'cancelled')),
     amount BIGINT NOT NULL CHECK (amount >= 0),
     currency TEXT NOT NULL CHECK (length(currency) = 3),
     refunded BIGINT NOT NULL DEFAULT 0,
@@ -49,9 +46,6 @@ CREATE INDEX payments_of_charge ON payments (provider, charge_ref) WHERE charge_
 
 CREATE INDEX payments_without_fee ON payments (settled_at) WHERE fee IS NULL AND state = 'succeeded';
 
-CREATE TABLE refund_states (state TEXT NOT NULL PRIMARY KEY);
-INSERT INTO refund_states (state) VALUES ('requested'), ('pending'), ('succeeded'), ('failed');
-
 CREATE TABLE refunds (
     id UUID NOT NULL PRIMARY KEY,
     order_id UUID NOT NULL REFERENCES orders (id),
@@ -62,7 +56,7 @@ CREATE TABLE refunds (
     charge_ref TEXT,
     amount BIGINT NOT NULL CHECK (amount > 0),
     currency TEXT NOT NULL CHECK (length(currency) = 3),
-    state TEXT NOT NULL REFERENCES refund_states (state),
+    state TEXT NOT NULL CHECK (state IN ('requested', 'pending', 'succeeded', 'failed')),
     reason TEXT NOT NULL,
     created_at TIMESTAMPTZ NOT NULL,
     -- When it was taken from the order and the ledger.
@@ -70,9 +64,6 @@ CREATE TABLE refunds (
     UNIQUE (provider, provider_ref)
 );
 CREATE INDEX refunds_of_order ON refunds (order_id);
-
-CREATE TABLE dispute_states (state TEXT NOT NULL PRIMARY KEY);
-INSERT INTO dispute_states (state) VALUES ('open'), ('won'), ('lost');
 
 CREATE TABLE disputes (
     id UUID NOT NULL PRIMARY KEY,
@@ -82,7 +73,7 @@ CREATE TABLE disputes (
     provider_ref TEXT NOT NULL,
     amount BIGINT NOT NULL CHECK (amount > 0),
     currency TEXT NOT NULL CHECK (length(currency) = 3),
-    state TEXT NOT NULL REFERENCES dispute_states (state),
+    state TEXT NOT NULL CHECK (state IN ('open', 'won', 'lost')),
     reason TEXT NOT NULL,
     opened_at TIMESTAMPTZ NOT NULL,
     closed_at TIMESTAMPTZ,
@@ -97,24 +88,24 @@ CREATE TABLE ledger_transactions (
     kind TEXT NOT NULL,
     -- What it books, so that nothing is booked twice, e.g. `refund:rfd_…`.
     cause TEXT NOT NULL UNIQUE,
-    order_id UUID REFERENCES orders (id),
+    order_id UUID,
     created_at TIMESTAMPTZ NOT NULL
 );
 CREATE INDEX ledger_transactions_of_order ON ledger_transactions (order_id);
 
 CREATE TABLE ledger_entries (
-    id UUID NOT NULL PRIMARY KEY,
-    transaction_id UUID NOT NULL REFERENCES ledger_transactions (id),
+    id UUID NOT NULL,
+    transaction_id UUID NOT NULL,
     account TEXT NOT NULL,
     -- Whose payable it is.
-    developer_id UUID REFERENCES developers (id),
+    developer_id UUID,
     amount BIGINT NOT NULL CHECK (amount <> 0),
     currency TEXT NOT NULL CHECK (length(currency) = 3),
     -- When a vendor's share can be paid out.
     available_at TIMESTAMPTZ,
-    created_at TIMESTAMPTZ NOT NULL
+    created_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (transaction_id, id)
 );
-CREATE INDEX ledger_entries_of_transaction ON ledger_entries (transaction_id);
 CREATE INDEX ledger_entries_balance ON ledger_entries (account, developer_id, currency);
 CREATE FUNCTION refuse_ledger_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

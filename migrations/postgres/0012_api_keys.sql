@@ -59,15 +59,12 @@ CREATE TABLE credential_hooks (
     CHECK ((old_secret_sealed IS NULL) = (old_until IS NULL))
 );
 
-CREATE TABLE credential_states (state TEXT NOT NULL PRIMARY KEY);
-INSERT INTO credential_states (state) VALUES ('provisioning'), ('active'), ('revoking'), ('revoked');
-
 -- What a vendor's hook gave for a licence.
 CREATE TABLE api_credentials (
     id UUID NOT NULL PRIMARY KEY,
     license_id UUID NOT NULL UNIQUE REFERENCES licenses (id),
     product_id UUID NOT NULL REFERENCES products (id),
-    state TEXT NOT NULL REFERENCES credential_states (state),
+    state TEXT NOT NULL CHECK (state IN ('provisioning', 'active', 'revoking', 'revoked')),
     -- Grows when it is provisioned anew after it was revoked; rotations of this epoch, as many as are wanted and done.
     epoch BIGINT NOT NULL,
     wanted_rotation BIGINT NOT NULL DEFAULT 0,

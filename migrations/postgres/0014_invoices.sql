@@ -53,15 +53,14 @@ CREATE TABLE invoices_due (
     kind TEXT NOT NULL CHECK (kind IN ('invoice', 'credit_note')),
     -- What the ledger books it under.
     cause TEXT NOT NULL UNIQUE,
-    order_id UUID NOT NULL REFERENCES orders (id) DEFERRABLE INITIALLY DEFERRED,
-    payment_id UUID NOT NULL REFERENCES payments (id),
+    order_id UUID NOT NULL,
+    payment_id UUID NOT NULL,
     amount BIGINT NOT NULL CHECK (amount > 0),
     -- How much of the payment had gone back before.
     before BIGINT NOT NULL CHECK (before >= 0),
     reason TEXT NOT NULL,
     created_at TIMESTAMPTZ NOT NULL
 );
-CREATE INDEX invoices_due_of_kind ON invoices_due (kind, id);
 
 -- The last number that each series has given.
 CREATE TABLE invoice_series (

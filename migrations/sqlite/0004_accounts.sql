@@ -1,6 +1,4 @@
 -- People, what proves who they are, and the tenants that own what they buy.
-CREATE TABLE user_roles (role TEXT NOT NULL PRIMARY KEY) STRICT;
-INSERT INTO user_roles (role) VALUES ('customer'), ('developer'), ('affiliate'), ('admin');
 
 CREATE TABLE users (
     id BLOB NOT NULL PRIMARY KEY,
@@ -9,7 +7,7 @@ CREATE TABLE users (
     name TEXT NOT NULL,
     -- Argon2id in PHC form; none for an account that has no password yet, as every one whose address is not proven.
     password_hash TEXT,
-    role TEXT NOT NULL REFERENCES user_roles (role),
+    role TEXT NOT NULL CHECK (role IN ('customer', 'developer', 'affiliate', 'admin')),
     email_verified_at INTEGER,
     disabled_at INTEGER,
     -- Sealed. In force once enabled.
@@ -22,13 +20,10 @@ CREATE TABLE users (
     updated_at INTEGER NOT NULL
 ) STRICT;
 
-CREATE TABLE tenant_kinds (kind TEXT NOT NULL PRIMARY KEY) STRICT;
-INSERT INTO tenant_kinds (kind) VALUES ('personal'), ('organisation'), ('guest');
-
 -- Everything bought belongs to a tenant. A guest's has no owner until its address is proven.
 CREATE TABLE tenants (
     id BLOB NOT NULL PRIMARY KEY,
-    kind TEXT NOT NULL REFERENCES tenant_kinds (kind),
+    kind TEXT NOT NULL CHECK (kind IN ('personal', 'organisation', 'guest')),
     owner_id BLOB REFERENCES users (id),
     name TEXT NOT NULL,
     guest_email TEXT,
@@ -79,14 +74,11 @@ CREATE TABLE recovery_codes (
     PRIMARY KEY (user_id, code_hash)
 ) STRICT;
 
-CREATE TABLE mail_proof_purposes (purpose TEXT NOT NULL PRIMARY KEY) STRICT;
-INSERT INTO mail_proof_purposes (purpose) VALUES ('verify_email'), ('reset_password'), ('claim_purchases');
-
 -- What a link in a mail proves: that its reader reads this address. The link's token is made from the id when the mail
 -- is written, so nothing here opens anything.
 CREATE TABLE mail_proofs (
     id BLOB NOT NULL PRIMARY KEY,
-    purpose TEXT NOT NULL REFERENCES mail_proof_purposes (purpose),
+    purpose TEXT NOT NULL CHECK (purpose IN ('verify_email', 'reset_password', 'claim_purchases')),
     user_id BLOB REFERENCES users (id),
     tenant_id BLOB REFERENCES tenants (id),
     email TEXT NOT NULL,

@@ -32,15 +32,6 @@ CREATE TABLE categories (
 ) STRICT;
 CREATE INDEX categories_children ON categories (parent_id, position);
 
-CREATE TABLE product_types (type TEXT NOT NULL PRIMARY KEY) STRICT;
-INSERT INTO product_types (type) VALUES ('download'), ('package'), ('license'), ('api'), ('saas');
-CREATE TABLE product_statuses (status TEXT NOT NULL PRIMARY KEY) STRICT;
-INSERT INTO product_statuses (status) VALUES ('draft'), ('published'), ('archived');
-CREATE TABLE license_types (type TEXT NOT NULL PRIMARY KEY) STRICT;
-INSERT INTO license_types (type) VALUES ('regular'), ('extended'), ('developer');
-CREATE TABLE billing_cycles (cycle TEXT NOT NULL PRIMARY KEY) STRICT;
-INSERT INTO billing_cycles (cycle) VALUES ('one_time'), ('monthly'), ('yearly'), ('trial');
-
 CREATE TABLE products (
     id BLOB NOT NULL PRIMARY KEY,
     developer_id BLOB NOT NULL REFERENCES developers (id),
@@ -52,9 +43,9 @@ CREATE TABLE products (
     description TEXT NOT NULL,
     content TEXT NOT NULL,
     image TEXT,
-    type TEXT NOT NULL REFERENCES product_types (type),
+    type TEXT NOT NULL CHECK (type IN ('download', 'package', 'license', 'api', 'saas')),
     version TEXT NOT NULL,
-    status TEXT NOT NULL REFERENCES product_statuses (status),
+    status TEXT NOT NULL CHECK (status IN ('draft', 'published', 'archived')),
     featured INTEGER NOT NULL CHECK (featured IN (0, 1)),
     downloads INTEGER NOT NULL DEFAULT 0,
     rating_sum INTEGER NOT NULL DEFAULT 0,
@@ -63,7 +54,7 @@ CREATE TABLE products (
     github_url TEXT,
     documentation_url TEXT,
     requires_auth INTEGER NOT NULL CHECK (requires_auth IN (0, 1)),
-    default_license TEXT NOT NULL REFERENCES license_types (type),
+    default_license TEXT NOT NULL CHECK (default_license IN ('regular', 'extended', 'developer')),
     -- JSON objects.
     meta TEXT NOT NULL,
     api_config TEXT NOT NULL,
@@ -108,10 +99,10 @@ CREATE TABLE plans (
     product_id BLOB NOT NULL REFERENCES products (id),
     slug TEXT NOT NULL,
     name TEXT NOT NULL,
-    billing_cycle TEXT NOT NULL REFERENCES billing_cycles (cycle),
+    billing_cycle TEXT NOT NULL CHECK (billing_cycle IN ('one_time', 'monthly', 'yearly', 'trial')),
     -- How long a trial lasts.
     trial_days INTEGER CHECK (trial_days > 0),
-    license_type TEXT NOT NULL REFERENCES license_types (type),
+    license_type TEXT NOT NULL CHECK (license_type IN ('regular', 'extended', 'developer')),
     -- JSON: a list of texts, and an object {activations, uses, domains, ips, api_calls}, each a number or absent for no limit.
     features TEXT NOT NULL,
     limits TEXT NOT NULL,

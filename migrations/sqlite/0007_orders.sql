@@ -1,11 +1,4 @@
 -- Orders. What is independent is kept apart; the status that people see is derived from it.
-CREATE TABLE order_payment_states (state TEXT NOT NULL PRIMARY KEY) STRICT;
-INSERT INTO order_payment_states (state) VALUES
-    ('pending'), ('awaiting_payment'), ('paid'), ('partially_refunded'), ('refunded'), ('expired'), ('cancelled');
-CREATE TABLE order_fulfilment_states (state TEXT NOT NULL PRIMARY KEY) STRICT;
-INSERT INTO order_fulfilment_states (state) VALUES ('unfulfilled'), ('fulfilled'), ('revoked');
-CREATE TABLE order_dispute_states (state TEXT NOT NULL PRIMARY KEY) STRICT;
-INSERT INTO order_dispute_states (state) VALUES ('none'), ('open'), ('won'), ('lost');
 
 CREATE TABLE orders (
     id BLOB NOT NULL PRIMARY KEY,
@@ -22,9 +15,10 @@ CREATE TABLE orders (
     refunded INTEGER NOT NULL DEFAULT 0,
     coupon_id BLOB REFERENCES coupons (id),
     provider TEXT NOT NULL,
-    payment_state TEXT NOT NULL REFERENCES order_payment_states (state),
-    fulfilment_state TEXT NOT NULL REFERENCES order_fulfilment_states (state),
-    dispute_state TEXT NOT NULL REFERENCES order_dispute_states (state),
+    payment_state TEXT NOT NULL
+        CHECK (payment_state IN ('pending', 'awaiting_payment', 'paid', 'partially_refunded', 'refunded', 'expired', 'cancelled')),
+    fulfilment_state TEXT NOT NULL CHECK (fulfilment_state IN ('unfulfilled', 'fulfilled', 'revoked')),
+    dispute_state TEXT NOT NULL CHECK (dispute_state IN ('none', 'open', 'won', 'lost')),
     -- Why an operator should look, e.g. a payment of another amount.
     attention TEXT,
     created_at INTEGER NOT NULL,
@@ -48,12 +42,12 @@ CREATE TABLE order_items (
     position INTEGER NOT NULL,
     product_id BLOB NOT NULL REFERENCES products (id),
     plan_id BLOB NOT NULL REFERENCES plans (id),
-    developer_id BLOB NOT NULL REFERENCES developers (id),
+    developer_id BLOB NOT NULL,
     title TEXT NOT NULL,
     plan_name TEXT NOT NULL,
-    billing_cycle TEXT NOT NULL REFERENCES billing_cycles (cycle),
+    billing_cycle TEXT NOT NULL CHECK (billing_cycle IN ('one_time', 'monthly', 'yearly', 'trial')),
     trial_days INTEGER,
-    license_type TEXT NOT NULL REFERENCES license_types (type),
+    license_type TEXT NOT NULL CHECK (license_type IN ('regular', 'extended', 'developer')),
     limits TEXT NOT NULL,
     quantity INTEGER NOT NULL CHECK (quantity > 0),
     unit_amount INTEGER NOT NULL CHECK (unit_amount >= 0),
@@ -67,14 +61,14 @@ CREATE TABLE order_items (
 
 -- The timeline: every change of an order, in order of its ids.
 CREATE TABLE order_events (
-    id BLOB NOT NULL PRIMARY KEY,
-    order_id BLOB NOT NULL REFERENCES orders (id),
+    id BLOB NOT NULL,
+    order_id BLOB NOT NULL,
     event TEXT NOT NULL,
     -- A JSON object.
     detail TEXT NOT NULL,
-    created_at INTEGER NOT NULL
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (order_id, id)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX order_events_of_order ON order_events (order_id, id);
 
 CREATE TABLE coupon_redemptions (
     -- The order's own row is written with the commit.
@@ -85,9 +79,6 @@ CREATE TABLE coupon_redemptions (
 ) STRICT;
 CREATE INDEX coupon_redemptions_by_customer ON coupon_redemptions (coupon_id, tenant_id);
 
-CREATE TABLE subscription_statuses (status TEXT NOT NULL PRIMARY KEY) STRICT;
-INSERT INTO subscription_statuses (status) VALUES ('active'), ('trialing'), ('past_due'), ('cancelled'), ('expired');
-
 CREATE TABLE subscriptions (
     id BLOB NOT NULL PRIMARY KEY,
     tenant_id BLOB NOT NULL REFERENCES tenants (id),
@@ -97,7 +88,7 @@ CREATE TABLE subscriptions (
     provider TEXT NOT NULL,
     -- The provider's own subscription.
     provider_ref TEXT NOT NULL,
-    status TEXT NOT NULL REFERENCES subscription_statuses (status),
+    status TEXT NOT NULL CHECK (status IN ('active', 'trialing', 'past_due', 'cancelled', 'expired')),
     -- What one period costs, in minor units.
     amount INTEGER NOT NULL CHECK (amount >= 0),
     currency TEXT NOT NULL CHECK (length(currency) = 3),

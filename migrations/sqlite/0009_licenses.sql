@@ -1,21 +1,18 @@
 -- Licences, what was activated under them, and what happened to them.
-CREATE TABLE license_statuses (status TEXT NOT NULL PRIMARY KEY) STRICT;
-INSERT INTO license_statuses (status) VALUES
-    ('pending'), ('active'), ('suspended'), ('expired'), ('cancelled'), ('revoked');
 
 CREATE TABLE licenses (
     id BLOB NOT NULL PRIMARY KEY,
-    tenant_id BLOB NOT NULL REFERENCES tenants (id),
-    user_id BLOB REFERENCES users (id),
+    tenant_id BLOB NOT NULL,
+    user_id BLOB,
     order_id BLOB NOT NULL REFERENCES orders (id),
-    order_item_id BLOB NOT NULL REFERENCES order_items (id),
+    order_item_id BLOB NOT NULL,
     -- Which of the item's quantity, from 1.
     seat INTEGER NOT NULL CHECK (seat > 0),
-    product_id BLOB NOT NULL REFERENCES products (id),
-    plan_id BLOB NOT NULL REFERENCES plans (id),
-    developer_id BLOB NOT NULL REFERENCES developers (id),
-    type TEXT NOT NULL REFERENCES license_types (type),
-    status TEXT NOT NULL REFERENCES license_statuses (status),
+    product_id BLOB NOT NULL,
+    plan_id BLOB NOT NULL,
+    developer_id BLOB NOT NULL,
+    type TEXT NOT NULL CHECK (type IN ('regular', 'extended', 'developer')),
+    status TEXT NOT NULL CHECK (status IN ('pending', 'active', 'suspended', 'expired', 'cancelled', 'revoked')),
     -- The key, sealed for its owner; its keyed hash, by which it is found; its last characters, for people.
     key_sealed TEXT NOT NULL,
     key_hash TEXT NOT NULL UNIQUE,
@@ -66,14 +63,14 @@ CREATE UNIQUE INDEX license_activations_fingerprint ON license_activations (lice
     WHERE fingerprint IS NOT NULL AND deactivated_at IS NULL;
 
 CREATE TABLE license_log (
-    id BLOB NOT NULL PRIMARY KEY,
-    license_id BLOB NOT NULL REFERENCES licenses (id),
+    id BLOB NOT NULL,
+    license_id BLOB NOT NULL,
     action TEXT NOT NULL,
     -- A JSON object.
     detail TEXT NOT NULL,
-    created_at INTEGER NOT NULL
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (license_id, id)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX license_log_of_license ON license_log (license_id, id);
 
 -- What caches must forget, in the order in which it became true.
 CREATE TABLE license_changes (
@@ -85,5 +82,3 @@ CREATE TABLE license_changes (
     transaction_id INTEGER NOT NULL DEFAULT 0,
     created_at INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX license_changes_by_transaction ON license_changes (transaction_id);
-CREATE INDEX license_changes_age ON license_changes (created_at);

@@ -1,13 +1,9 @@
 -- Where products' files come from, who may fetch them, and who did.
-CREATE TABLE source_providers (provider TEXT NOT NULL PRIMARY KEY) STRICT;
-INSERT INTO source_providers (provider) VALUES ('local'), ('s3'), ('url'), ('github'), ('gitlab'), ('gitea');
-CREATE TABLE source_states (state TEXT NOT NULL PRIMARY KEY) STRICT;
-INSERT INTO source_states (state) VALUES ('uploading'), ('unverified'), ('ok'), ('broken');
 
 CREATE TABLE product_sources (
     id BLOB NOT NULL PRIMARY KEY,
     product_id BLOB NOT NULL REFERENCES products (id),
-    provider TEXT NOT NULL REFERENCES source_providers (provider),
+    provider TEXT NOT NULL CHECK (provider IN ('local', 's3', 'url', 'github', 'gitlab', 'gitea')),
     name TEXT NOT NULL,
     description TEXT NOT NULL,
     -- A file's name in the storage, or an address. Buyers never see it.
@@ -27,7 +23,7 @@ CREATE TABLE product_sources (
     metadata TEXT NOT NULL,
     is_primary INTEGER NOT NULL CHECK (is_primary IN (0, 1)),
     is_active INTEGER NOT NULL CHECK (is_active IN (0, 1)),
-    state TEXT NOT NULL REFERENCES source_states (state),
+    state TEXT NOT NULL CHECK (state IN ('uploading', 'unverified', 'ok', 'broken')),
     -- Why it is broken.
     problem TEXT,
     -- What the origin tells its versions apart by, when it was verified last.
@@ -62,10 +58,6 @@ CREATE TABLE download_grants (
 ) STRICT;
 CREATE INDEX download_grants_expiry ON download_grants (expires_at);
 
-CREATE TABLE download_statuses (status TEXT NOT NULL PRIMARY KEY) STRICT;
-INSERT INTO download_statuses (status) VALUES
-    ('started'), ('delivered'), ('aborted'), ('failed'), ('redirected'), ('refused');
-
 -- Every attempt. Appended too.
 CREATE TABLE download_logs (
     id BLOB NOT NULL PRIMARY KEY,
@@ -78,7 +70,7 @@ CREATE TABLE download_logs (
     download_token BLOB,
     ip_address TEXT,
     user_agent TEXT,
-    status TEXT NOT NULL REFERENCES download_statuses (status),
+    status TEXT NOT NULL CHECK (status IN ('started', 'delivered', 'aborted', 'failed', 'redirected', 'refused')),
     -- Why it was refused or failed.
     reason TEXT,
     -- Of the whole file.

@@ -1,11 +1,4 @@
 -- Support: tickets with their clocks and messages, the files and mails that belong to them, canned answers, articles.
-CREATE TABLE ticket_statuses (status TEXT NOT NULL PRIMARY KEY) STRICT;
-INSERT INTO ticket_statuses (status) VALUES ('new'), ('open'), ('pending'), ('on_hold'), ('solved'), ('closed');
-CREATE TABLE ticket_priorities (priority TEXT NOT NULL PRIMARY KEY) STRICT;
-INSERT INTO ticket_priorities (priority) VALUES ('low'), ('normal'), ('high'), ('urgent');
-CREATE TABLE ticket_categories (category TEXT NOT NULL PRIMARY KEY) STRICT;
-INSERT INTO ticket_categories (category) VALUES
-    ('general'), ('account'), ('billing'), ('license'), ('download'), ('technical'), ('feature'), ('abuse');
 
 CREATE TABLE tickets (
     id BLOB NOT NULL PRIMARY KEY,
@@ -19,9 +12,10 @@ CREATE TABLE tickets (
     -- Who sells the product: sees the ticket too.
     developer_id BLOB REFERENCES developers (id),
     subject TEXT NOT NULL,
-    category TEXT NOT NULL REFERENCES ticket_categories (category),
-    priority TEXT NOT NULL REFERENCES ticket_priorities (priority),
-    status TEXT NOT NULL REFERENCES ticket_statuses (status),
+    category TEXT NOT NULL
+        CHECK (category IN ('general', 'account', 'billing', 'license', 'download', 'technical', 'feature', 'abuse')),
+    priority TEXT NOT NULL CHECK (priority IN ('low', 'normal', 'high', 'urgent')),
+    status TEXT NOT NULL CHECK (status IN ('new', 'open', 'pending', 'on_hold', 'solved', 'closed')),
     assignee_id BLOB REFERENCES users (id),
     -- The closed ticket that this one goes on from.
     follow_up_of BLOB REFERENCES tickets (id),
@@ -53,14 +47,11 @@ CREATE INDEX tickets_resolution ON tickets (resolution_due_at)
     WHERE stopped_at IS NULL AND resolution_breached_at IS NULL;
 CREATE INDEX tickets_solved ON tickets (solved_at) WHERE status = 'solved';
 
-CREATE TABLE ticket_author_kinds (kind TEXT NOT NULL PRIMARY KEY) STRICT;
-INSERT INTO ticket_author_kinds (kind) VALUES ('customer'), ('developer'), ('operator');
-
 CREATE TABLE ticket_messages (
     id BLOB NOT NULL PRIMARY KEY,
     ticket_id BLOB NOT NULL REFERENCES tickets (id),
     author_id BLOB NOT NULL REFERENCES users (id),
-    author_kind TEXT NOT NULL REFERENCES ticket_author_kinds (kind),
+    author_kind TEXT NOT NULL CHECK (author_kind IN ('customer', 'developer', 'operator')),
     -- A note among those who answer; the customer never sees it.
     internal INTEGER NOT NULL CHECK (internal IN (0, 1)),
     body TEXT NOT NULL,
@@ -112,9 +103,6 @@ CREATE TABLE canned_answers (
     updated_at INTEGER NOT NULL
 ) STRICT;
 
-CREATE TABLE article_statuses (status TEXT NOT NULL PRIMARY KEY) STRICT;
-INSERT INTO article_statuses (status) VALUES ('draft'), ('published');
-
 CREATE TABLE articles (
     id BLOB NOT NULL PRIMARY KEY,
     slug TEXT NOT NULL UNIQUE,
@@ -122,7 +110,7 @@ CREATE TABLE articles (
     category TEXT NOT NULL,
     -- Markdown.
     body TEXT NOT NULL,
-    status TEXT NOT NULL REFERENCES article_statuses (status),
+    status TEXT NOT NULL CHECK (status IN ('draft', 'published')),
     revision INTEGER NOT NULL,
     published_at INTEGER,
     created_at INTEGER NOT NULL,

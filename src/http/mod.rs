@@ -33,9 +33,7 @@ mod tests;
 use std::{sync::Arc, time::Duration};
 
 use axum::{Router, extract::DefaultBodyLimit, middleware, routing};
-use tokio::sync::Semaphore;
 use tower::ServiceBuilder;
-use tower_http::catch_panic::CatchPanicLayer;
 
 pub use auth::{Admin, Caller, SameOrigin, Vendor};
 pub use context::{Context, RequestId, RequestMarker};
@@ -54,6 +52,8 @@ use crate::{
     kernel::{IdSource, Network},
     telemetry::Metrics,
 };
+use limits::Bounds;
+use observe::Observe;
 
 /// What a request may cost, and how the server is called from outside.
 #[derive(Debug, Clone)]
@@ -95,6 +95,7 @@ struct Edge {
     ids: IdSource,
     counters: observe::Counters,
     proxies: Vec<Network>,
+    head_limit: usize,
 }
 
 /// The front door, before the application's routes are put behind it.
@@ -113,30 +114,26 @@ impl Front {
         let https = public_url.starts_with("https://");
         let proxies = options.trusted_proxies.clone();
         let counters = observe::Counters::default();
-        Self { options, edge: Arc::new(Edge { public_url, https, ids, counters, proxies }), readiness }
+        let head_limit = options.head_limit;
+        Self { options, edge: Arc::new(Edge { public_url, https, ids, counters, proxies, head_limit }), readiness }
     }
 
     /// Everything that the public listener serves: `app` behind all layers, the probes and the problems' pages.
     ///
     /// `app` has its state already and no fallback.
     pub fn router(&self, app: Router) -> Router {
-        let FrontOptions { body_limit, head_limit, request_timeout, max_in_flight, .. } = self.options;
-        let places = Arc::new(Semaphore::new(max_in_flight));
-        // In one piece: every layer that is put on by itself is one more service to clone and box for each request.
+        let FrontOptions { body_limit, request_timeout, max_in_flight, .. } = self.options;
+        // Two layers that call what is inside where it stands: with a function each (`middleware::from_fn`) every request
+        // would clone and box the rest five times.
         let application = ServiceBuilder::new()
-            .layer(middleware::from_fn_with_state(places, limits::shed))
-            .layer(middleware::from_fn_with_state(request_timeout, limits::deadline))
+            .layer(Bounds::new(max_in_flight, request_timeout))
             .layer(DefaultBodyLimit::max(body_limit));
-        let everything = ServiceBuilder::new()
-            .layer(middleware::from_fn_with_state(self.edge.clone(), observe::observe))
-            .layer(CatchPanicLayer::custom(limits::panicked))
-            .layer(middleware::from_fn_with_state(head_limit, limits::head));
         app.layer(application)
             .merge(probes::public(&self.readiness))
             .merge(docs::pages())
             .fallback(not_found)
             .method_not_allowed_fallback(method_not_allowed)
-            .layer(everything)
+            .layer(Observe(self.edge.clone()))
     }
 
     /// Everything that the operators' listener serves: `/metrics`, and the probes with the reasons of failures.
@@ -150,7 +147,7 @@ impl Front {
             .route("/metrics", routing::get(scrape))
             .fallback(not_found)
             .method_not_allowed_fallback(method_not_allowed)
-            .layer(CatchPanicLayer::custom(limits::panicked))
+            .layer(middleware::from_fn(limits::catch_panics))
     }
 }
 

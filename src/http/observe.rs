@@ -4,24 +4,27 @@
 
 use std::{
     collections::HashMap,
+    convert::Infallible,
     sync::Arc,
+    task::{self, Poll},
     time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwap;
 use axum::{
-    extract::{MatchedPath, Request, State},
+    extract::{MatchedPath, Request},
     http::{HeaderName, HeaderValue, Method, StatusCode, header},
-    middleware::Next,
-    response::Response,
+    response::{IntoResponse, Response},
 };
+use futures::future::BoxFuture;
 use metrics::{Counter, Histogram};
+use tower::{Layer, Service};
 use tracing::Instrument;
 
 use super::{
     Edge,
     context::{Context, Peer, X_REQUEST_ID},
-    forwarded,
+    forwarded, limits,
     problem::{Occurrence, Problem},
 };
 use crate::kernel::trace;
@@ -31,28 +34,71 @@ const UNMATCHED: &str = "unmatched";
 /// What logs of the widely used proxies call a client that left before its answer.
 const CLIENT_LEFT: &str = "499";
 
-pub(super) async fn observe(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) -> Response {
-    let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
-    let peer = peer.map(|peer| forwarded::client(peer, request.headers(), &edge.proxies));
-    let context = Context::of(request.headers(), peer, &edge.ids);
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let uri = request.uri().clone();
-    let span = tracing::info_span!(
-        target: "mintreu::http",
-        "request",
-        request_id = context.request_id(),
-        trace_id = context.trace().id(),
-    );
-    let exchange = Exchange::begin(Arc::clone(&edge), method_label(request.method()), route);
-    request.extensions_mut().insert(context.clone());
-    let mut response = trace::scope(Some(context.trace()), next.run(request).instrument(span.clone())).await;
-    Problem::stamp(
-        &mut response,
-        Occurrence { public_url: &edge.public_url, instance: uri.path(), request_id: context.request_id() },
-    );
-    finish_headers(&mut response, &context, &edge);
-    span.in_scope(|| exchange.end(response.status()));
-    response
+/// The outermost layer.
+#[derive(Debug, Clone)]
+pub(super) struct Observe(pub(super) Arc<Edge>);
+
+impl<S> Layer<S> for Observe {
+    type Service = Observed<S>;
+
+    fn layer(&self, inner: S) -> Observed<S> {
+        Observed { edge: Arc::clone(&self.0), inner }
+    }
+}
+
+/// What [`Observe`] makes of a service.
+#[derive(Debug, Clone)]
+pub(super) struct Observed<S> {
+    edge: Arc<Edge>,
+    inner: S,
+}
+
+impl<S> Service<Request> for Observed<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, context: &mut task::Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        let edge = Arc::clone(&self.edge);
+        let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
+        let peer = peer.map(|peer| forwarded::client(peer, request.headers(), &edge.proxies));
+        let context = Context::of(request.headers(), peer, &edge.ids);
+        let route = request.extensions().get::<MatchedPath>().cloned();
+        let uri = request.uri().clone();
+        let span = tracing::info_span!(
+            target: "mintreu::http",
+            "request",
+            request_id = context.request_id(),
+            trace_id = context.trace().id(),
+        );
+        let exchange = Exchange::begin(Arc::clone(&edge), method_label(request.method()), route);
+        request.extensions_mut().insert(context.clone());
+        let answer = limits::head(&request, edge.head_limit).map(|()| self.inner.call(request));
+        Box::pin(async move {
+            let answer = limits::unpanicked(async {
+                match answer {
+                    Ok(answer) => answer.await.unwrap_or_else(|never| match never {}),
+                    Err(problem) => problem.into_response(),
+                }
+            });
+            let mut response = trace::scope(Some(context.trace()), answer.instrument(span.clone())).await;
+            Problem::stamp(
+                &mut response,
+                Occurrence { public_url: &edge.public_url, instance: uri.path(), request_id: context.request_id() },
+            );
+            finish_headers(&mut response, &context, &edge);
+            span.in_scope(|| exchange.end(response.status()));
+            Ok(response)
+        })
+    }
 }
 
 /// Methods are a label: what is not of the known ones is one value.

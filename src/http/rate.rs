@@ -26,6 +26,8 @@ use super::problem::{Kind, Problem};
 #[derive(Debug)]
 pub struct Limiter {
     name: &'static str,
+    /// Its name, quota and window, as clients are told them.
+    policy: HeaderValue,
     quota: NonZeroU32,
     window: Duration,
     buckets: RateLimiter<u64, HashMapStateStore<u64>, DefaultClock, StateInformationMiddleware>,
@@ -49,9 +51,10 @@ impl Limiter {
         let quota = NonZeroU32::new(quota).unwrap_or(NonZeroU32::MIN);
         let each = (window / quota.get()).max(Duration::from_nanos(1));
         let shape = Quota::with_period(each).unwrap_or_else(|| Quota::per_second(quota)).allow_burst(quota);
+        let policy = written(format!("\"{name}\";q={quota};w={}", window.as_secs()));
         let clock = DefaultClock::default();
         let buckets = RateLimiter::hashmap_with_clock(shape, clock.clone()).with_middleware();
-        Self { name, quota, window, buckets, hasher: RandomState::new(), clock, until_sweep: AtomicUsize::new(SWEEP) }
+        Self { name, policy, quota, window, buckets, hasher: RandomState::new(), clock, until_sweep: AtomicUsize::new(SWEEP) }
     }
 
     /// Takes one request of `key`'s, or refuses it with 429.
@@ -66,7 +69,7 @@ impl Limiter {
                     .detail(format!("at most {} in {} s; wait a moment", self.quota, self.window.as_secs()))
                     .retry_after(wait)
                     .member("violated-policies", json!([self.name]))
-                    .headers(self.allowance(0, wait).headers()))
+                    .headers(HeaderMap::from_iter(self.allowance(0, wait).headers())))
             }
         }
     }
@@ -103,37 +106,41 @@ impl Limiter {
         let each = self.window / self.quota.get();
         // Until the bucket is full again.
         let full = wait.max(each * (self.quota.get() - remaining.min(self.quota.get())));
-        Allowance { name: self.name, quota: self.quota.get(), window: self.window, remaining, reset: full }
+        Allowance { policy: self.policy.clone(), name: self.name, quota: self.quota.get(), remaining, reset: full }
     }
 }
 
 /// What is left of a limit; put it into the answer, where it becomes the headers that tell clients.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Allowance {
+    policy: HeaderValue,
     name: &'static str,
     quota: u32,
-    window: Duration,
     remaining: u32,
     reset: Duration,
 }
 
 impl Allowance {
     /// `RateLimit-Policy` and `RateLimit` (IETF draft), and `X-RateLimit-*` as is the habit.
-    fn headers(&self) -> HeaderMap {
+    fn headers(self) -> [(HeaderName, HeaderValue); 5] {
         let seconds = self.reset.as_secs() + u64::from(self.reset.subsec_nanos() > 0);
         let reset = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs() + seconds;
-        let fields = [
-            ("ratelimit-policy", format!("\"{}\";q={};w={}", self.name, self.quota, self.window.as_secs())),
-            ("ratelimit", format!("\"{}\";r={};t={seconds}", self.name, self.remaining)),
-            ("x-ratelimit-limit", self.quota.to_string()),
-            ("x-ratelimit-remaining", self.remaining.to_string()),
-            ("x-ratelimit-reset", reset.to_string()),
-        ];
-        fields
-            .into_iter()
-            .filter_map(|(name, value)| Some((HeaderName::from_static(name), HeaderValue::from_str(&value).ok()?)))
-            .collect()
+        [
+            (HeaderName::from_static("ratelimit-policy"), self.policy),
+            (
+                HeaderName::from_static("ratelimit"),
+                written(format!("\"{}\";r={};t={seconds}", self.name, self.remaining)),
+            ),
+            (HeaderName::from_static("x-ratelimit-limit"), self.quota.into()),
+            (HeaderName::from_static("x-ratelimit-remaining"), self.remaining.into()),
+            (HeaderName::from_static("x-ratelimit-reset"), reset.into()),
+        ]
     }
+}
+
+/// A header of our own words and numbers.
+fn written(text: String) -> HeaderValue {
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""))
 }
 
 impl IntoResponseParts for Allowance {
@@ -169,7 +176,7 @@ mod tests {
     fn so_many_go_through_and_the_next_is_refused_with_all_headers() {
         let limiter = Limiter::new("login", 3, Duration::from_mins(3));
         for remaining in [2, 1, 0] {
-            let headers = limiter.check("ada").expect("allowed").headers();
+            let headers = HeaderMap::from_iter(limiter.check("ada").expect("allowed").headers());
             assert_eq!(text(&headers, "ratelimit-policy"), "\"login\";q=3;w=180");
             assert!(text(&headers, "ratelimit").starts_with(&format!("\"login\";r={remaining};t=")));
             assert_eq!(text(&headers, "x-ratelimit-limit"), "3");

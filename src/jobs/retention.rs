@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::admin::JobState;
+use super::{JobId, admin::JobState};
 use crate::{
     db::{Db, DbError, Tx},
     execute,
@@ -60,16 +60,17 @@ async fn purge_events(tx: &mut Tx, older_than: Time) -> Result<u64, DbError> {
     )
 }
 
+/// What ended before a time began before it, so its identifier is less than that time's first.
 async fn purge_batch(tx: &mut Tx, state: JobState, older_than: Time) -> Result<u64, DbError> {
     execute!(
         tx,
         sqlx::query(
-            "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE state = $1
-                AND state IN ('completed', 'cancelled', 'discarded') AND finished_at < $2
-                ORDER BY finished_at LIMIT $3)"
+            "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE id < $4 AND state = $1 AND finished_at < $2
+                ORDER BY id LIMIT $3)"
         )
         .bind(state.as_str())
         .bind(older_than)
         .bind(PURGE_BATCH)
+        .bind(JobId::earliest(older_than))
     )
 }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sqlx::{Database, Decode, Encode, Type, encode::IsNull, error::BoxDynError};
 use uuid::Uuid;
 
-use super::Clock;
+use super::{Clock, Time};
 
 /// What an identifier names: one marker type per table that has public identifiers.
 pub trait Prefix: 'static {
@@ -46,6 +46,13 @@ impl<P> Id<P> {
     #[must_use]
     pub const fn from_uuid(uuid: Uuid) -> Self {
         Self(uuid, PhantomData)
+    }
+
+    /// The least identifier that can be made at `at` or later: what is less was made before.
+    #[must_use]
+    pub fn earliest(at: Time) -> Self {
+        let millis = u128::try_from(at.as_millis()).unwrap_or(0) & ((1 << 48) - 1);
+        Self::from_uuid(Uuid::from_u128(millis << 80 | 0x7 << 76 | 0b10 << 62))
     }
 
     /// The UUID as stored in the database.
@@ -269,7 +276,7 @@ impl fmt::Debug for IdSource {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::{ManualClock, Time};
+    use crate::kernel::ManualClock;
     use std::time::Duration;
 
     enum Thing {}
@@ -318,6 +325,18 @@ mod tests {
             assert!(next > last);
             last = next;
         }
+    }
+
+    #[test]
+    fn the_earliest_of_a_time_stands_between_what_was_made_before_and_since() {
+        let clock = Arc::new(ManualClock::new(Time::from_micros(1_800_000_000_123_000)));
+        let ids = IdSource::seeded(clock.clone(), 7);
+        let before: ThingId = ids.next();
+        clock.advance(Duration::from_millis(1));
+        let since: ThingId = ids.next();
+        let border = ThingId::earliest(clock.now());
+        assert!(before < border && border < since);
+        assert_eq!(border.uuid().get_version_num(), 7);
     }
 
     proptest::proptest! {

@@ -100,5 +100,13 @@ pub async fn remind(tx: &mut Tx, days: i64) -> Result<i64, DbError> {
 /// Deletes old rows of `license_changes`. How many.
 pub async fn purge_changes(tx: &mut Tx) -> Result<u64, DbError> {
     let before = tx.now() - CHANGES_KEPT;
-    execute!(tx, sqlx::query("DELETE FROM license_changes WHERE created_at < $1").bind(before))
+    // They are numbered in the order of time, so what is too old is what stands before the first that is not.
+    execute!(
+        tx,
+        sqlx::query(
+            "DELETE FROM license_changes WHERE seq < COALESCE(
+                (SELECT seq FROM license_changes WHERE created_at >= $1 ORDER BY seq LIMIT 1), 9223372036854775807)"
+        )
+        .bind(before)
+    )
 }
