@@ -53,8 +53,14 @@ impl PostgresDb {
             .await
             .map_err(failed)?;
         // Transactions look rows up by key. A plan is kept as long as its connection, and one that was made while a table
-        // was small would go on reading all of it when it is large, be it by its index.
-        let by_key = [("enable_seqscan", "off"), ("enable_hashjoin", "off"), ("enable_mergejoin", "off")];
+        // was small would go on reading all of it when it is large, be it by its index. Looked up by key, a row is found the
+        // same way whatever the key is, so that a plan for each value would only cost its making.
+        let by_key = [
+            ("enable_seqscan", "off"),
+            ("enable_hashjoin", "off"),
+            ("enable_mergejoin", "off"),
+            ("plan_cache_mode", "force_generic_plan"),
+        ];
         let connect = connect.options(by_key);
         Ok(Self { readers, writers: Writers::new(connect, writing, options.patience) })
     }
