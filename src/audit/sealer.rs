@@ -223,10 +223,11 @@ impl From<DbError> for Unkept {
 const PLACE_SQLITE: &str = "UPDATE audit_entries SET seq = v.seq, mac = v.mac, key_id = $2
      FROM (SELECT unhex(value->>0) AS id, value->>1 AS seq, value->>2 AS mac FROM json_each($1)) AS v
      WHERE audit_entries.id = v.id AND audit_entries.seq IS NULL";
+// Not `seq IS NULL`: the index of what is unsealed would be read for every one of the places, instead of them by their key.
 const PLACE_POSTGRES: &str = "UPDATE audit_entries SET seq = v.seq, mac = v.mac, key_id = $2
      FROM (SELECT (r->>0)::uuid AS id, (r->>1)::bigint AS seq, r->>2 AS mac
            FROM jsonb_array_elements($1::jsonb) AS r) AS v
-     WHERE audit_entries.id = v.id AND audit_entries.seq IS NULL";
+     WHERE audit_entries.id = v.id AND COALESCE(audit_entries.seq, 0) = 0";
 
 /// The places given, as a JSON array of `[id, seq, mac]`.
 #[derive(Default)]

@@ -165,10 +165,10 @@ impl AppendTable {
 }
 
 /// The rows gathered so far, by table.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Appends(Vec<Batch>);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Batch {
     table: &'static AppendTable,
     /// The rows' JSON arrays, separated by commas.
@@ -178,6 +178,11 @@ struct Batch {
 impl Appends {
     pub(super) const fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Whether there are rows, and all of them are new ones: nothing that exists is changed.
+    pub(super) fn only_add(&self) -> bool {
+        !self.is_empty() && self.0.iter().all(|batch| !matches!(batch.table.how, How::Update { .. }))
     }
 
     fn rows_of(&mut self, table: &'static AppendTable) -> &mut String {

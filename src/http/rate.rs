@@ -54,7 +54,16 @@ impl Limiter {
         let policy = written(format!("\"{name}\";q={quota};w={}", window.as_secs()));
         let clock = DefaultClock::default();
         let buckets = RateLimiter::hashmap_with_clock(shape, clock.clone()).with_middleware();
-        Self { name, policy, quota, window, buckets, hasher: RandomState::new(), clock, until_sweep: AtomicUsize::new(SWEEP) }
+        Self {
+            name,
+            policy,
+            quota,
+            window,
+            buckets,
+            hasher: RandomState::new(),
+            clock,
+            until_sweep: AtomicUsize::new(SWEEP),
+        }
     }
 
     /// Takes one request of `key`'s, or refuses it with 429.

@@ -1,5 +1,6 @@
 //! PostgreSQL: connections that read, connections that write, and messages between processes.
 
+mod batch;
 mod writers;
 
 use std::{fmt::Write, str::FromStr, time::Duration};
@@ -35,6 +36,9 @@ impl PostgresDb {
             .statement_cache_capacity(512)
             // A process that stalls in a transaction must not keep its locks for ever.
             .options([("idle_in_transaction_session_timeout", "30s"), ("timezone", "UTC"), ("jit", "off")])
+            // A plan is kept as long as its connection: one that was made while a table was small would go on reading all of
+            // it when it is large.
+            .options([("enable_seqscan", "off")])
             .disable_statement_logging();
         let writing = (options.max_connections * 3 / 4).max(1);
         let readers = PgPoolOptions::new()
@@ -52,15 +56,10 @@ impl PostgresDb {
             .connect_with(connect.clone())
             .await
             .map_err(failed)?;
-        // Transactions look rows up by key. A plan is kept as long as its connection, and one that was made while a table
-        // was small would go on reading all of it when it is large, be it by its index. Looked up by key, a row is found the
-        // same way whatever the key is, so that a plan for each value would only cost its making.
-        let by_key = [
-            ("enable_seqscan", "off"),
-            ("enable_hashjoin", "off"),
-            ("enable_mergejoin", "off"),
-            ("plan_cache_mode", "force_generic_plan"),
-        ];
+        // Transactions look rows up by key: nothing is joined by reading all of it, be it by its index, and a row is found the
+        // same way whatever its key is, so that a plan for each value would only cost its making.
+        let by_key =
+            [("enable_hashjoin", "off"), ("enable_mergejoin", "off"), ("plan_cache_mode", "force_generic_plan")];
         let connect = connect.options(by_key);
         Ok(Self { readers, writers: Writers::new(connect, writing, options.patience) })
     }
@@ -117,7 +116,7 @@ fn is_cut(error: &sqlx::Error) -> bool {
 }
 
 /// Writes all appended rows in one statement, one round trip whatever the number of tables.
-async fn flush(conn: &mut PgConnection, appends: &mut Appends) -> Result<(), DbError> {
+async fn flush(conn: &mut PgConnection, mut appends: Appends) -> Result<(), DbError> {
     let batches = appends.take();
     let named = |index: usize| format!("append_{index}");
     let proofs: Vec<_> = batches

@@ -23,7 +23,11 @@ use tokio::{
     time::timeout,
 };
 
-use super::{TRUSTED_IDLE, flush, is_cut};
+use super::{
+    TRUSTED_IDLE,
+    batch::{self, Waiting},
+    flush, is_cut,
+};
 use crate::db::{DbError, append::Appends};
 
 /// A bounded number of connections, one transaction on each at a time; clones share them.
@@ -33,13 +37,15 @@ pub(super) struct Writers {
 }
 
 #[derive(Debug)]
-struct Shared {
+pub(super) struct Shared {
     connect: PgConnectOptions,
     /// Those that are not in a transaction, the last used one last.
     idle: Mutex<Vec<Idle>>,
     places: Arc<Semaphore>,
     size: u32,
     patience: Duration,
+    /// Transactions that only add rows.
+    pub(super) waiting: Waiting,
 }
 
 #[derive(Debug)]
@@ -51,20 +57,21 @@ struct Idle {
 impl Writers {
     pub(super) fn new(connect: PgConnectOptions, size: u32, patience: Duration) -> Self {
         let places = Arc::new(Semaphore::new(size as usize));
-        Self { shared: Arc::new(Shared { connect, idle: Mutex::default(), places, size, patience }) }
+        Self {
+            shared: Arc::new(Shared {
+                connect,
+                idle: Mutex::default(),
+                places,
+                size,
+                patience,
+                waiting: Waiting::default(),
+            }),
+        }
     }
 
     /// A connection for a transaction. Nothing is sent yet.
     pub(super) async fn begin(&self) -> Result<PostgresTx, DbError> {
-        let place = timeout(self.shared.patience, Arc::clone(&self.shared.places).acquire_owned())
-            .await
-            .map_err(|_| DbError::from(sqlx::Error::PoolTimedOut))?
-            .map_err(|_| DbError::from(sqlx::Error::PoolClosed))?;
-        let conn = match self.shared.take_alive().await? {
-            Some(conn) => conn,
-            None => self.shared.connect().await?,
-        };
-        Ok(PostgresTx { conn: TxConn { conn, begun: false, home: Arc::clone(&self.shared) }, _place: place })
+        self.shared.begin().await
     }
 
     /// Closes all, after what is in a transaction; one that takes longer than a caller would wait is closed when it ends.
@@ -81,6 +88,26 @@ impl Writers {
 }
 
 impl Shared {
+    async fn begin(self: &Arc<Self>) -> Result<PostgresTx, DbError> {
+        let place = timeout(self.patience, Arc::clone(&self.places).acquire_owned())
+            .await
+            .map_err(|_| DbError::from(sqlx::Error::PoolTimedOut))?
+            .map_err(|_| DbError::from(sqlx::Error::PoolClosed))?;
+        let conn = match self.take_alive().await? {
+            Some(conn) => conn,
+            None => self.connect().await?,
+        };
+        Ok(PostgresTx { conn: TxConn { conn, begun: false, home: Arc::clone(self) }, _place: place })
+    }
+
+    /// Writes rows as a transaction by themselves.
+    pub(super) async fn write(self: &Arc<Self>, rows: Appends) -> Result<(), DbError> {
+        let mut tx = self.begin().await?;
+        flush(&mut tx.conn.conn, rows).await?;
+        tx.rest();
+        Ok(())
+    }
+
     fn take(&self) -> Option<Idle> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
@@ -123,28 +150,37 @@ impl PostgresTx {
         &mut self.conn
     }
 
-    pub(in crate::db) async fn commit(self, mut appends: Appends) -> Result<(), DbError> {
-        let TxConn { mut conn, begun, home } = self.conn;
+    pub(in crate::db) async fn commit(mut self, appends: Appends) -> Result<(), DbError> {
+        if !self.conn.begun && appends.only_add() {
+            let shared = Arc::clone(&self.conn.home);
+            self.rest();
+            return batch::write(shared, appends).await;
+        }
         if !appends.is_empty() {
             // Alone it is a transaction of its own: one statement, one round trip.
-            flush(&mut conn, &mut appends).await?;
+            flush(&mut self.conn.conn, appends).await?;
         }
-        if begun {
+        if self.conn.begun {
             // COMMIT of a transaction in which a statement failed rolls back and reports success; the SELECT before it
             // fails then, in the same message.
-            sqlx::raw_sql("SELECT; COMMIT").execute(&mut conn).await?;
+            sqlx::raw_sql("SELECT; COMMIT").execute(&mut self.conn.conn).await?;
         }
-        home.give_back(conn);
+        self.rest();
         Ok(())
     }
 
-    pub(in crate::db) async fn rollback(self) -> Result<(), DbError> {
-        let TxConn { mut conn, begun, home } = self.conn;
-        if begun {
-            sqlx::raw_sql("ROLLBACK").execute(&mut conn).await?;
+    pub(in crate::db) async fn rollback(mut self) -> Result<(), DbError> {
+        if self.conn.begun {
+            sqlx::raw_sql("ROLLBACK").execute(&mut self.conn.conn).await?;
         }
-        home.give_back(conn);
+        self.rest();
         Ok(())
+    }
+
+    /// Gives the connection back, in order.
+    fn rest(self) {
+        let TxConn { conn, home, .. } = self.conn;
+        home.give_back(conn);
     }
 }
 
