@@ -53,6 +53,7 @@ mod journey_killed;
 mod journey_killed_paying;
 mod journey_letters;
 mod journey_money_trouble;
+mod journey_news;
 mod journey_order;
 mod journey_postgres;
 mod journey_premises;

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unused_imports, reason = "not every helper has a journey yet")]
 
+mod nginx;
 mod paypal;
 mod people;
 mod postgres;
@@ -26,6 +27,7 @@ use mintreu::{
 use tempfile::TempDir;
 
 pub(crate) use self::{
+    nginx::Nginx,
     paypal::{Forged, PAYPAL_CLIENT, PAYPAL_WEBHOOK, PaypalServer},
     people::{Person, sign_in},
     postgres::PostgresDb,
