@@ -80,6 +80,7 @@ mod licenses_compatible;
 mod licenses_http;
 mod licenses_life;
 mod licenses_places;
+mod mail_doors;
 mod mail_http;
 mod mail_post;
 mod mail_scene;
