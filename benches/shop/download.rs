@@ -63,7 +63,8 @@ pub(crate) async fn run(scene: &Scene, report: &Report<'_>) {
     let size = size();
     let settings = [("MINTREU__DOWNLOADS__LINK_USES", "1000")];
     let shop =
-        Shop::open_with(scene, FETCHERS, &settings, async |db, goods| offer(db, goods, "local", FILE, size).await).await;
+        Shop::open_with(scene, FETCHERS, &settings, async |db, goods| offer(db, goods, "local", FILE, size).await)
+            .await;
     let files = shop.place(FILE, size);
     orders::sell(&shop, 1).await;
     let (mut connection, mut ours) = (Connection::open(&shop.address).await, Vec::new());

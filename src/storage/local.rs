@@ -152,7 +152,8 @@ async fn piece_after((next, left): (Next, u64)) -> Option<(Result<Bytes, Storage
         Ok((_, piece)) if piece.is_empty() => Some((Err(shorter()), (Next::End, 0))),
         Ok((file, piece)) => {
             let left = left.saturating_sub(piece.len() as u64);
-            let next = if left == 0 { Next::End } else { Next::Reading(spawn_blocking(move || read_piece(file, left))) };
+            let next =
+                if left == 0 { Next::End } else { Next::Reading(spawn_blocking(move || read_piece(file, left))) };
             Some((Ok(Bytes::from(piece)), (next, left)))
         }
         Err(error) => Some((Err(unavailable(&error)), (Next::End, 0))),

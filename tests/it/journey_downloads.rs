@@ -69,7 +69,8 @@ on_both!(what_a_vendor_uploads_is_bought_downloaded_and_gone_with_the_money, |db
     let files = format!("/api/developer/products/{product}/files?file_name=lamp.zip&version=2.1.0&name=Linux");
     assert_eq!(put(&scene, &vendor, &files, b"PK\x03\x04 lamp").await.status(), 201);
     until("it is announced to nobody", async || {
-        let left = scene.number("SELECT COUNT(*) FROM jobs WHERE queue = 'notifications' AND state <> 'completed'").await;
+        let left =
+            scene.number("SELECT COUNT(*) FROM jobs WHERE queue = 'notifications' AND state <> 'completed'").await;
         if left == 0 { Ok(()) } else { Err(left) }
     })
     .await;
@@ -202,7 +203,10 @@ on_both!(a_proxy_in_front_sends_the_file_and_the_link_still_counts, |db| async m
     // Interrupted and gone on with: not another use. What the client has is not sent.
     let request = scene.shop.client.get(nginx.url(&link)).header("cookie", &buyer.cookie);
     let rest = request.header("range", "bytes=5-").header("if-range", &tag).send().await.expect("an answer");
-    assert_eq!((rest.status().as_u16(), &rest.headers()["content-range"]), (206, &"bytes 5-8/9".parse().expect("a value")));
+    assert_eq!(
+        (rest.status().as_u16(), &rest.headers()["content-range"]),
+        (206, &"bytes 5-8/9".parse().expect("a value"))
+    );
     assert_eq!(rest.bytes().await.expect("bytes"), b"lamp".as_slice());
     assert_eq!(get("if-none-match", tag.to_str().expect("text")).await.status(), 304);
     problem(get("accept", "application/json").await, 410, "gone").await;

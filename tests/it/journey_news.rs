@@ -48,8 +48,7 @@ fn letters(scene: &Scene, to: &str, subject: &str) -> Vec<String> {
 on_both!(whoever_bought_a_product_is_told_of_its_new_file_once, |db| async move {
     let scene = Scene::on(&db).await;
     let admin = scene.person("admin@example.com", Role::Admin).await;
-    let (buyer, refunded) =
-        (scene.shop.buyer().await.clone(), scene.person("gone@example.com", Role::Customer).await);
+    let (buyer, refunded) = (scene.shop.buyer().await.clone(), scene.person("gone@example.com", Role::Customer).await);
     let kept = buy(&scene, &buyer.cookie).await;
     scene.shop.until_order_is(&kept, "fulfilled").await;
     let returned = scene.posted("/api/orders", &refunded.cookie, &new_order(), 201).await;
@@ -145,9 +144,10 @@ on_both!(whoever_disputes_is_told_how_it_stands_each_time_it_changes, |db| async
         scene.shop.until_order_is(&order, "fulfilled").await;
         let view = scene.shop.order(&order).await;
         let session = view["payments"][0]["reference"].as_str().expect("a session").to_owned();
-        for (action, status, words) in
-            [("open", "disputed", "It will decide"), (outcome, if outcome == "win" { "fulfilled" } else { "disputed" }, word)]
-        {
+        for (action, status, words) in [
+            ("open", "disputed", "It will decide"),
+            (outcome, if outcome == "win" { "fulfilled" } else { "disputed" }, word),
+        ] {
             // Thrice, as providers do.
             let dispute = json!({ "action": action, "copies": 3 });
             let answer = scene.post(&format!("/sandbox/sessions/{session}/dispute"), "", &dispute).await;

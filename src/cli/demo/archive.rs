@@ -88,8 +88,10 @@ mod tests {
             let path = entry.path().expect("a path").display().to_string();
             found.push((path, content, entry.header().mode().expect("a mode")));
         }
-        let expected =
-            FILES.iter().map(|file| (format!("box/{}", file.name), file.content.to_owned(), file.mode())).collect::<Vec<_>>();
+        let expected = FILES
+            .iter()
+            .map(|file| (format!("box/{}", file.name), file.content.to_owned(), file.mode()))
+            .collect::<Vec<_>>();
         assert_eq!(found, expected);
     }
 }

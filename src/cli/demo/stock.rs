@@ -19,8 +19,7 @@ const ENDPOINTS: [(&str, &str, &str, &str); 2] = [
 ];
 
 /// Rates of tax: country, percent.
-const RATES: [(&str, &str); 6] =
-    [("AT", "20"), ("DE", "19"), ("ES", "21"), ("FR", "20"), ("GB", "20"), ("IT", "22")];
+const RATES: [(&str, &str); 6] = [("AT", "20"), ("DE", "19"), ("ES", "21"), ("FR", "20"), ("GB", "20"), ("IT", "22")];
 
 /// Articles: slug, title, category, body.
 const ARTICLES: [(&str, &str, &str, &str); 3] = [
@@ -131,9 +130,7 @@ async fn add_endpoints(operator: &mut Client) -> Result<usize, Failure> {
 }
 
 async fn add_rates(operator: &mut Client) -> Result<usize, Failure> {
-    let rate = |(country, percent): &(&str, &str)| {
-        json!({ "country": country, "name": "VAT", "percent": percent, "valid_from": "2020-01-01" })
-    };
+    let rate = |(country, percent): &(&str, &str)| json!({ "country": country, "name": "VAT", "percent": percent, "valid_from": "2020-01-01" });
     let rates: Vec<Value> = RATES.iter().map(rate).collect();
     let done = operator.post("/api/admin/tax-rates/import", &Value::from(rates)).await?;
     let created = done["rates"]["created"].as_u64().unwrap_or_default();

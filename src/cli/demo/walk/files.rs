@@ -23,10 +23,10 @@ pub(super) async fn download(walk: &mut Walk<'_>, files: &[Stocked]) -> Result<(
             return Err(missing(&format!("{} with the SHA-256 {}, not {sha256}", file.file_name, file.sha256)));
         }
         let size = bytes.len();
-        walk.teller.timed(&format!("GET {}…", path.get(..23).unwrap_or(&path)), format!(
-            "{:<22} {size:>6} B  SHA-256 as uploaded",
-            file.file_name
-        ));
+        walk.teller.timed(
+            &format!("GET {}…", path.get(..23).unwrap_or(&path)),
+            format!("{:<22} {size:>6} B  SHA-256 as uploaded", file.file_name),
+        );
     }
     // Whoever has the link and not the account gets nothing.
     let link = walk.buyer.post(&format!("/api/products/{}/download", files[0].slug), &json!({})).await?;
@@ -36,6 +36,9 @@ pub(super) async fn download(walk: &mut Walk<'_>, files: &[Stocked]) -> Result<(
     }
     let uses = link["max_uses"].as_i64().unwrap_or_default();
     let until = text(&link["expires_at"])?;
-    walk.teller.timed("the same by a stranger", format!("refused; hers is good for {uses} downloads until {}", &until[11..19]));
+    walk.teller.timed(
+        "the same by a stranger",
+        format!("refused; hers is good for {uses} downloads until {}", &until[11..19]),
+    );
     Ok(())
 }

@@ -6,10 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Walk, amount, list, missing, money, text};
 use crate::{
-    cli::{
-        Failure,
-        demo::stock::Stocked,
-    },
+    cli::{Failure, demo::stock::Stocked},
     kernel::Time,
 };
 

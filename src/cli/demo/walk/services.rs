@@ -15,7 +15,8 @@ pub(super) async fn subscribe(walk: &mut Walk<'_>) -> Result<Value, Failure> {
         return Err(missing(&format!("an active subscription: {subscription}")));
     }
     let (id, until) = (text(&subscription["id"])?, text(&subscription["period_end"])?);
-    walk.teller.timed("GET /api/subscriptions", format!("{id}  active, renews on {}", until.get(..10).unwrap_or(until)));
+    walk.teller
+        .timed("GET /api/subscriptions", format!("{id}  active, renews on {}", until.get(..10).unwrap_or(until)));
     Ok(order)
 }
 
