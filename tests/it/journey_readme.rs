@@ -87,6 +87,9 @@ async fn the_file_the_api_and_the_help_are_had_as_it_is_written() {
         return;
     }
     let mintreu = Mintreu::new();
+    // Links to files begin with it.
+    let url = mintreu.url("");
+    let mintreu = mintreu.env("MINTREU__HTTP__PUBLIC_URL", url);
     let shop = open_shop(&mintreu).await;
     let told = shop.stdout();
     let operator = told.lines().find(|line| line.trim_start().starts_with("operator ")).expect("the operator");
