@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Walk, list, missing, purchase, short, text};
 use crate::cli::{Failure, demo::stock::API};
 
-/// A SaaS plan by the month. Gives the order.
+/// A plan of a service that is paid by the month. Gives the order.
 pub(super) async fn subscribe(walk: &mut Walk<'_>) -> Result<Value, Failure> {
     walk.teller.step("Subscribe");
     let order = purchase::buy(walk, "quietcheck", "starter").await?;
