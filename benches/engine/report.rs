@@ -39,7 +39,8 @@ impl<'a> Report<'a> {
     }
 }
 
-fn median(values: &mut [f64]) -> f64 {
+/// The middle one.
+pub(crate) fn median(values: &mut [f64]) -> f64 {
     values.sort_unstable_by(f64::total_cmp);
     values[values.len() / 2]
 }

@@ -5,6 +5,9 @@ use tokio::{
     net::TcpStream,
 };
 
+/// How much of a large answer is read at a time.
+const LARGE: usize = 256 << 10;
+
 /// A connection that is kept open.
 pub(crate) struct Connection {
     stream: TcpStream,
@@ -37,6 +40,31 @@ impl Connection {
 
     /// Sends a whole request and waits for its answer.
     pub(crate) async fn send(&mut self, request: &[u8]) -> Answer {
+        let (status, start, length) = self.head(request).await;
+        while self.buffer.len() < start + length {
+            let read = self.stream.read_buf(&mut self.buffer).await.expect("an answer");
+            assert!(read > 0, "the server hung up");
+        }
+        Answer { status, body: self.buffer[start..start + length].to_vec() }
+    }
+
+    /// Sends a whole request and throws its answer away as it comes; its status and length.
+    pub(crate) async fn drain(&mut self, request: &[u8]) -> (u16, usize) {
+        let (status, start, length) = self.head(request).await;
+        let mut left = length - (self.buffer.len() - start);
+        self.buffer.clear();
+        self.buffer.reserve(LARGE);
+        while left > 0 {
+            self.buffer.clear();
+            let read = (&mut self.stream).take(left as u64).read_buf(&mut self.buffer).await.expect("an answer");
+            assert!(read > 0, "the server hung up");
+            left -= read;
+        }
+        (status, length)
+    }
+
+    /// Sends a request; its answer's status, where its body starts in the buffer, and how long that is.
+    async fn head(&mut self, request: &[u8]) -> (u16, usize, usize) {
         self.stream.write_all(request).await.expect("it is sent");
         self.buffer.clear();
         loop {
@@ -50,16 +78,17 @@ impl Connection {
                 .filter_map(|line| line.split_once(':'))
                 .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
                 .map_or(0, |(_, value)| value.trim().parse::<usize>().expect("a length"));
-            while self.buffer.len() < end + 4 + length {
-                let read = self.stream.read_buf(&mut self.buffer).await.expect("an answer");
-                assert!(read > 0, "the server hung up");
-            }
-            return Answer { status, body: self.buffer[end + 4..end + 4 + length].to_vec() };
+            return (status, end + 4, length);
         }
     }
 }
 
 /// `GET path`, to be sent again and again.
 pub(crate) fn get(path: &str) -> Vec<u8> {
-    format!("GET {path} HTTP/1.1\r\nhost: bench\r\n\r\n").into_bytes()
+    get_with(path, "")
+}
+
+/// The same with these further header lines, each ended by CRLF.
+pub(crate) fn get_with(path: &str, headers: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\nhost: bench\r\n{headers}\r\n").into_bytes()
 }

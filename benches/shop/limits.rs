@@ -10,7 +10,7 @@ use axum::{
     Router,
     body::Bytes,
     extract::State,
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, StatusCode, header},
     routing::{get, post},
     serve::ListenerExt,
 };
@@ -50,6 +50,11 @@ impl Limit {
         Self::start("hello", "", None).await
     }
 
+    /// Sends whoever asks elsewhere.
+    pub(crate) async fn redirect() -> Self {
+        Self::start("redirect", "", None).await
+    }
+
     /// Verifies a webhook's signature and writes one row durably: through one connection that commits for all who wait,
     /// on SQLite; on sixteen connections, on PostgreSQL.
     pub(crate) async fn row(postgres: Option<&str>) -> Self {
@@ -79,6 +84,7 @@ pub(crate) async fn serve(arguments: &[String]) {
     let [kind, address, place] = arguments else { panic!("--limit KIND ADDRESS PLACE") };
     let app = match kind.as_str() {
         "hello" => Router::new().route("/hello", get(|| async { "hello" })),
+        "redirect" => Router::new().route("/redirect", get(elsewhere)),
         "sqlite" => Router::new().route("/webhook", post(sqlite_row)).with_state(writer(place).await),
         "postgres" => Router::new().route("/webhook", post(postgres_row)).with_state(pool(place).await),
         other => panic!("no limit is called {other}"),
@@ -86,6 +92,10 @@ pub(crate) async fn serve(arguments: &[String]) {
     let listener = TcpListener::bind(address).await.expect("a listener");
     let listener = listener.tap_io(|stream| stream.set_nodelay(true).expect("a socket"));
     axum::serve(listener, app).await.expect("it serves");
+}
+
+async fn elsewhere() -> (StatusCode, [(header::HeaderName, &'static str); 1]) {
+    (StatusCode::FOUND, [(header::LOCATION, "https://bucket.example.com/file?signature=0123456789abcdef")])
 }
 
 fn verified(headers: &HeaderMap, body: &[u8]) -> bool {

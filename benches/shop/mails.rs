@@ -20,7 +20,7 @@ pub(crate) fn run(report: &Report<'_>) {
     let mut rates = Vec::new();
     for _ in 0..ROUNDS {
         let (began, mut written) = (Instant::now(), 0_usize);
-        while began.elapsed() < ROUND {
+        while began.elapsed() < *ROUND {
             for (words, language) in letters.iter().zip(languages()) {
                 let letter = head.letter(language, "ada@example.com", &**words).expect("written");
                 written += usize::from(!std::hint::black_box(letter).html.is_empty());

@@ -75,7 +75,7 @@ async fn fulfilled(shop: &Shop) -> i64 {
 }
 
 /// One line of the server's metrics; nothing was counted yet if there is none.
-async fn metric(shop: &Shop, name: &str) -> f64 {
+pub(crate) async fn metric(shop: &Shop, name: &str) -> f64 {
     let mut connection = Connection::open(&shop.metrics).await;
     let answer = connection.send(&crate::http::get("/metrics")).await;
     let text = String::from_utf8(answer.body).expect("text");
@@ -85,7 +85,7 @@ async fn metric(shop: &Shop, name: &str) -> f64 {
 }
 
 /// The statements that the server has sent so far: in transactions, and to read.
-async fn statements(shop: &Shop) -> (f64, f64) {
+pub(crate) async fn statements(shop: &Shop) -> (f64, f64) {
     let of = async |kind: &str| metric(shop, &format!("mintreu_db_statements_total{{kind=\"{kind}\"}}")).await;
     (of("transaction").await, of("read").await)
 }

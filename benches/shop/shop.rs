@@ -1,6 +1,8 @@
 //! The shop that is measured: the real program on a database of its own, with people signed in and something to sell.
 
 use std::{
+    io::Write as _,
+    path::PathBuf,
     process::{Child, Command, Stdio},
     sync::Arc,
     time::Duration,
@@ -36,7 +38,14 @@ pub(crate) struct Shop {
     /// `Cookie` header lines of people who are signed in.
     pub(crate) cookies: Vec<String>,
     child: Child,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
+}
+
+/// How much memory a process has now, and had at most, in MB.
+#[derive(Clone, Copy)]
+pub(crate) struct Memory {
+    pub(crate) now: f64,
+    pub(crate) most: f64,
 }
 
 impl Drop for Shop {
@@ -58,6 +67,16 @@ pub(crate) struct Goods {
 impl Shop {
     /// A shop with `people` signed in; `stock` puts what it likes into the database before the server starts.
     pub(crate) async fn open(scene: &Scene, people: usize, stock: impl AsyncFnOnce(&Db, Goods)) -> Self {
+        Self::open_with(scene, people, &[], stock).await
+    }
+
+    /// The same, configured otherwise.
+    pub(crate) async fn open_with(
+        scene: &Scene,
+        people: usize,
+        settings: &[(&str, &str)],
+        stock: impl AsyncFnOnce(&Db, Goods),
+    ) -> Self {
         let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
         let url = scene.url(&dir).await;
         let db = open(&url).await;
@@ -86,6 +105,7 @@ impl Shop {
             .env("MINTREU__TELEMETRY__LOG_FILTER", "error")
             .env("MINTREU__LICENSING__VALIDATIONS_PER_MINUTE_PER_KEY", "0")
             .env("MINTREU__LICENSING__VALIDATIONS_PER_MINUTE_PER_ADDRESS", "0")
+            .envs(settings.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null());
         let child = command.spawn().expect("it starts");
@@ -93,7 +113,32 @@ impl Shop {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         let keyring = Keyring::new([KEY], Random::os()).expect("a key");
-        Self { address, metrics, db, keys: KeyMaker::new(&keyring), cookies, child, _dir: dir }
+        Self { address, metrics, db, keys: KeyMaker::new(&keyring), cookies, child, dir }
+    }
+
+    /// Puts a file of so many bytes where the shop's files are, and gives its directory.
+    pub(crate) fn place(&self, name: &str, size: usize) -> PathBuf {
+        let files = self.dir.path().join("var/files");
+        std::fs::create_dir_all(&files).expect("a directory");
+        let piece: Vec<u8> = (0..1 << 20).map(|at: usize| (at / 251 + at) as u8).collect();
+        let mut file = std::fs::File::create(files.join(name)).expect("a file");
+        let mut left = size;
+        while left > 0 {
+            let wanted = left.min(piece.len());
+            file.write_all(&piece[..wanted]).expect("it is written");
+            left -= wanted;
+        }
+        files
+    }
+
+    /// What the server's memory comes to.
+    pub(crate) fn memory(&self) -> Memory {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
+        let of = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("its memory");
+            line.split_whitespace().next().expect("a number").parse::<f64>().expect("a number") / 1_024.0
+        };
+        Memory { now: of("VmRSS:"), most: of("VmHWM:") }
     }
 }
 
@@ -106,6 +151,35 @@ async fn open(url: &str) -> Db {
 pub(crate) fn free_address() -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.local_addr().expect("an address").to_string()
+}
+
+/// A source of the product that is on sale, as if somebody had verified it.
+pub(crate) async fn offer(db: &Db, goods: Goods, provider: &str, place: &str, size: usize) {
+    let (id, now) = (db.ids().next_uuid(), db.now());
+    db.write(async |tx| {
+        execute!(
+            tx,
+            sqlx::query(
+                "INSERT INTO product_sources (id, product_id, provider, name, description, source_url, by_vendor, version,
+                                              file_name, file_size, checksum, content_type, metadata, is_primary,
+                                              is_active, state, last_verified_at, revision, created_at, updated_at)
+                 VALUES ($1, $2, $3, '', '', $4, $5, '1', 'benchmark.bin', $6, $7, 'application/octet-stream', '{}', $8, $8,
+                         'ok', $9, 1, $9, $9)"
+            )
+            .bind(id)
+            .bind(goods.product)
+            .bind(provider)
+            .bind(place)
+            .bind(false)
+            .bind(size as i64)
+            .bind("0".repeat(64))
+            .bind(true)
+            .bind(now)
+        )?;
+        Ok::<_, DbError>(())
+    })
+    .await
+    .expect("it is offered");
 }
 
 async fn sign_in(db: &Db) -> (String, TenantId) {

@@ -204,10 +204,12 @@ impl Downloads {
         let storage = self.storage(source.provider).ok_or(StorageError::NotFound)?;
         let key: ObjectKey = source.source_url.parse().map_err(|_| StorageError::NotFound)?;
         let length = range.end - range.start;
-        if range == (0..source.size) && storage.head(&key).await?.size != source.size {
+        let part = (range != (0..source.size)).then_some(range);
+        let opened = storage.get(&key, part).await?;
+        if opened.size.is_some_and(|size| size != source.size) {
             return Err(StorageError::Unavailable("the file has another length than it had".to_owned()));
         }
-        Ok(exactly(storage.get(&key, Some(range)).await?, 0, length))
+        Ok(exactly(opened.body, 0, length))
     }
 
     async fn elsewhere(&self, source: &Served, range: Range<u64>) -> Result<ByteStream, OriginError> {

@@ -24,6 +24,7 @@ use crate::{
     db::{DbError, Tx},
     execute, fetch_optional,
     kernel::{Checksum, ProductId},
+    notifications::AnnounceFile,
     storage::{ByteStream, ObjectKey, StorageError, read_file},
 };
 
@@ -252,5 +253,6 @@ async fn finish(
     let source = Source::from(row.clone());
     tx.audit(by.entry("source.uploaded", ("source", id.to_string()), None, Some(&source.fields)));
     tx.emit(&SourceVerified { source: id, product })?;
+    tx.enqueue(&AnnounceFile { source: id.uuid(), after: None }).await?;
     Ok(row)
 }

@@ -242,7 +242,7 @@ async fn look_at(storage: &dyn Storage, key: &ObjectKey, row: &SourceRow) -> Res
     if is_same(row, stat.tag.as_ref(), Some(stat.size)) {
         return Ok(Seen::Same);
     }
-    read(storage.get(key, None).await?, stat.tag, u64::MAX).await.map(Seen::Found)
+    read(storage.get(key, None).await?.body, stat.tag, u64::MAX).await.map(Seen::Found)
 }
 
 /// Whether what was verified before need not be read again.

@@ -2,24 +2,25 @@
 
 use std::{
     hash::{BuildHasher, Hasher, RandomState},
-    io::{self, SeekFrom},
+    io::{self, Read as _, Seek as _, SeekFrom},
     ops::Range,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
     time::{Duration, UNIX_EPOCH},
 };
 
-use bytes::BytesMut;
+use bytes::Bytes;
 use futures::{StreamExt, stream};
 use tokio::{
     fs::{self, File},
-    io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt},
+    io::AsyncWriteExt,
+    task::{JoinHandle, spawn_blocking},
 };
 
-use super::{ByteStream, ObjectKey, Presented, Reply, Stat, Storage, StorageError};
+use super::{ByteStream, ObjectKey, Opened, Presented, Reply, Stat, Storage, StorageError};
 
-/// How much is read at a time.
-const PIECE: usize = 256 << 10;
+/// How much is read at a time: as much as is sent at once, so that a file costs few hops to the threads that read.
+const PIECE: u64 = 256 << 10;
 
 /// A directory; it is made when the first file is put into it.
 #[derive(Debug)]
@@ -42,13 +43,6 @@ impl LocalStorage {
     fn path(&self, key: &ObjectKey) -> PathBuf {
         // A key's parts are names without anything that a file system gives a meaning.
         self.root.join(key.as_str())
-    }
-
-    /// Opens the file itself: what a link in its place leads to is none of ours.
-    async fn open(&self, key: &ObjectKey) -> Result<(File, u64), StorageError> {
-        let file = File::open(self.path(key)).await.map_err(|error| unavailable(&error))?;
-        let meta = file.metadata().await.map_err(|error| unavailable(&error))?;
-        if meta.is_file() { Ok((file, meta.len())) } else { Err(StorageError::NotFound) }
     }
 
     /// A file to be written beside where it belongs.
@@ -109,26 +103,73 @@ fn unavailable(error: &io::Error) -> StorageError {
 
 /// A file of this machine, wherever it is.
 pub async fn read_file(path: &Path) -> Result<ByteStream, StorageError> {
-    let file = File::open(path).await.map_err(|error| unavailable(&error))?;
-    let meta = file.metadata().await.map_err(|error| unavailable(&error))?;
-    if meta.is_file() { Ok(pieces(file, meta.len())) } else { Err(StorageError::NotFound) }
+    Ok(open(path.to_owned(), None).await?.body)
 }
 
-fn pieces(file: File, length: u64) -> ByteStream {
-    stream::unfold((file, length), |(mut file, left)| async move {
-        if left == 0 {
-            return None;
+/// Opens a file and reads its first piece, in one hop: most files that are asked for are small.
+async fn open(path: PathBuf, range: Option<Range<u64>>) -> Result<Opened, StorageError> {
+    let opening = spawn_blocking(move || {
+        // The file itself: what a directory in its place holds is none of ours.
+        let mut file = std::fs::File::open(path).map_err(|error| unavailable(&error))?;
+        let meta = file.metadata().map_err(|error| unavailable(&error))?;
+        if !meta.is_file() {
+            return Err(StorageError::NotFound);
         }
-        let wanted = usize::try_from(left).unwrap_or(PIECE).min(PIECE);
-        let mut piece = BytesMut::with_capacity(wanted);
-        let read = (&mut file).take(wanted as u64).read_buf(&mut piece).await;
-        match read {
-            Ok(0) => Some((Err(StorageError::Unavailable("the file is shorter than it was".to_owned())), (file, 0))),
-            Ok(read) => Some((Ok(piece.freeze()), (file, left - read as u64))),
-            Err(error) => Some((Err(unavailable(&error)), (file, 0))),
+        let size = meta.len();
+        let range = range.unwrap_or(0..size);
+        if range.start > range.end || range.end > size {
+            return Err(shorter());
         }
-    })
-    .boxed()
+        if range.start > 0 {
+            file.seek(SeekFrom::Start(range.start)).map_err(|error| unavailable(&error))?;
+        }
+        let left = range.end - range.start;
+        let piece = if left == 0 { None } else { Some(read_piece(file, left)) };
+        Ok((size, left, piece))
+    });
+    let (size, left, piece) = opening.await.map_err(|error| StorageError::Unavailable(error.to_string()))??;
+    let next = piece.map_or(Next::End, Next::Read);
+    Ok(Opened { size: Some(size), body: stream::unfold((next, left), piece_after).boxed() })
+}
+
+type Piece = io::Result<(std::fs::File, Vec<u8>)>;
+
+/// The next piece of a file.
+enum Next {
+    Read(Piece),
+    /// On its way from the disk, while the one before it is on its way to the client.
+    Reading(JoinHandle<Piece>),
+    End,
+}
+
+async fn piece_after((next, left): (Next, u64)) -> Option<(Result<Bytes, StorageError>, (Next, u64))> {
+    let piece = match next {
+        Next::Read(piece) => piece,
+        Next::Reading(piece) => piece.await.unwrap_or_else(|error| Err(io::Error::other(error))),
+        Next::End => return None,
+    };
+    match piece {
+        Ok((_, piece)) if piece.is_empty() => Some((Err(shorter()), (Next::End, 0))),
+        Ok((file, piece)) => {
+            let left = left.saturating_sub(piece.len() as u64);
+            let next =
+                if left == 0 { Next::End } else { Next::Reading(spawn_blocking(move || read_piece(file, left))) };
+            Some((Ok(Bytes::from(piece)), (next, left)))
+        }
+        Err(error) => Some((Err(unavailable(&error)), (Next::End, 0))),
+    }
+}
+
+/// Reads the next piece into memory that nobody has to clear first.
+fn read_piece(mut file: std::fs::File, left: u64) -> Piece {
+    let wanted = left.min(PIECE);
+    let mut piece = Vec::with_capacity(usize::try_from(wanted).unwrap_or_default());
+    (&mut file).take(wanted).read_to_end(&mut piece)?;
+    Ok((file, piece))
+}
+
+fn shorter() -> StorageError {
+    StorageError::Unavailable("the file is shorter than it was".to_owned())
 }
 
 impl Storage for LocalStorage {
@@ -136,18 +177,8 @@ impl Storage for LocalStorage {
         Box::pin(self.write(key, content))
     }
 
-    fn get<'a>(&'a self, key: &'a ObjectKey, range: Option<Range<u64>>) -> Reply<'a, ByteStream> {
-        Box::pin(async move {
-            let (mut file, size) = self.open(key).await?;
-            let range = range.unwrap_or(0..size);
-            if range.start > range.end || range.end > size {
-                return Err(StorageError::Unavailable("the file is shorter than it was".to_owned()));
-            }
-            if range.start > 0 {
-                file.seek(SeekFrom::Start(range.start)).await.map_err(|error| unavailable(&error))?;
-            }
-            Ok(pieces(file, range.end - range.start))
-        })
+    fn get<'a>(&'a self, key: &'a ObjectKey, range: Option<Range<u64>>) -> Reply<'a, Opened> {
+        Box::pin(open(self.path(key), range))
     }
 
     fn head<'a>(&'a self, key: &'a ObjectKey) -> Reply<'a, Stat> {
@@ -189,7 +220,6 @@ async fn tidy(root: &Path, path: &Path) {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
     use futures::TryStreamExt;
 
     use super::*;
@@ -199,7 +229,7 @@ mod tests {
     }
 
     async fn read(storage: &LocalStorage, key: &ObjectKey, range: Option<Range<u64>>) -> Result<String, StorageError> {
-        let pieces: Vec<Bytes> = storage.get(key, range).await?.try_collect().await?;
+        let pieces: Vec<Bytes> = storage.get(key, range).await?.body.try_collect().await?;
         Ok(String::from_utf8(pieces.concat()).expect("text"))
     }
 
@@ -221,6 +251,30 @@ mod tests {
         storage.delete(&key).await.expect("removed already");
         assert_eq!(read(&storage, &key, None).await, Err(StorageError::NotFound));
         assert!(!directory.path().join("a").exists(), "its directory is gone too");
+    }
+
+    #[tokio::test]
+    async fn a_long_file_comes_in_pieces_that_make_it_whole_again() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (storage, key) = (LocalStorage::new(directory.path()), "a/b".parse().expect("a key"));
+        let size = usize::try_from(3 * PIECE).expect("a size") + 7;
+        let whole: Vec<u8> = (0..size).map(|at| u8::try_from((at / 251 + at) % 256).expect("a byte")).collect();
+        let sent = Bytes::from(whole.clone());
+        storage.put(&key, stream::once(async { Ok(sent) }).boxed()).await.expect("stored");
+        for range in [0..size, 1..size, size - 9..size, 5..size - 5] {
+            let part = Some(range.start as u64..range.end as u64);
+            let opened = storage.get(&key, part).await.expect("opened");
+            assert_eq!(opened.size, Some(size as u64));
+            let pieces: Vec<Bytes> = opened.body.try_collect().await.expect("read");
+            assert!(pieces.iter().all(|piece| piece.len() as u64 <= PIECE));
+            assert!(pieces.concat() == whole[range.clone()], "{range:?}");
+        }
+        // Cut while it is read: what is missing is told.
+        let opened = storage.get(&key, None).await.expect("opened");
+        let file = std::fs::OpenOptions::new().write(true).open(directory.path().join("a/b")).expect("the file");
+        file.set_len(PIECE + 1).expect("cut");
+        let read: Result<Vec<Bytes>, _> = opened.body.try_collect().await;
+        assert!(matches!(read, Err(StorageError::Unavailable(_))), "{read:?}");
     }
 
     #[tokio::test]

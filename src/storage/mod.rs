@@ -59,13 +59,27 @@ pub struct Presented {
     pub content_type: String,
 }
 
+/// A file that is being read.
+pub struct Opened {
+    /// The length of all of it, if the storage says so.
+    pub size: Option<u64>,
+    /// What was asked for of it.
+    pub body: ByteStream,
+}
+
+impl fmt::Debug for Opened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opened").field("size", &self.size).finish_non_exhaustive()
+    }
+}
+
 /// A store of files.
 pub trait Storage: Send + Sync + fmt::Debug {
     /// Stores a file; it is there once all of it is. Gives its length.
     fn put<'a>(&'a self, key: &'a ObjectKey, content: ByteStream) -> Reply<'a, u64>;
 
     /// Reads a file, or the bytes of a range that lies within it.
-    fn get<'a>(&'a self, key: &'a ObjectKey, range: Option<Range<u64>>) -> Reply<'a, ByteStream>;
+    fn get<'a>(&'a self, key: &'a ObjectKey, range: Option<Range<u64>>) -> Reply<'a, Opened>;
 
     /// Looks at a file without reading it.
     fn head<'a>(&'a self, key: &'a ObjectKey) -> Reply<'a, Stat>;
@@ -120,7 +134,7 @@ impl Stores {
         for storage in self.all() {
             match storage.get(key, None).await {
                 Err(StorageError::NotFound) => {}
-                found => return found,
+                found => return found.map(|opened| opened.body),
             }
         }
         Err(StorageError::NotFound)

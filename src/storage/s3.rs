@@ -21,7 +21,7 @@ use aws_smithy_http_client::{
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, stream};
 
-use super::{ByteStream, ObjectKey, Presented, Reply, Stat, Storage, StorageError};
+use super::{ByteStream, ObjectKey, Opened, Presented, Reply, Stat, Storage, StorageError};
 use crate::kernel::Secret;
 
 /// How a bucket is reached.
@@ -172,11 +172,11 @@ impl Storage for S3Storage {
         Box::pin(self.write(key, content))
     }
 
-    fn get<'a>(&'a self, key: &'a ObjectKey, range: Option<Range<u64>>) -> Reply<'a, ByteStream> {
+    fn get<'a>(&'a self, key: &'a ObjectKey, range: Option<Range<u64>>) -> Reply<'a, Opened> {
         Box::pin(async move {
             let wanted = range.as_ref().map(|range| range.end.saturating_sub(range.start));
             let get = match range {
-                Some(range) if range.is_empty() => return Ok(stream::empty().boxed()),
+                Some(range) if range.is_empty() => return Ok(Opened { size: None, body: stream::empty().boxed() }),
                 Some(range) => self.object(key).range(format!("bytes={}-{}", range.start, range.end - 1)),
                 None => self.object(key),
             };
@@ -185,7 +185,12 @@ impl Storage for S3Storage {
             if wanted.is_some() && length != wanted {
                 return Err(StorageError::Unavailable("the file is shorter than it was".to_owned()));
             }
-            Ok(pieces(answer.body, self.patience))
+            // Of a part it says after the slash how long all of it is (RFC 9110, 14.4).
+            let size = match wanted {
+                None => length,
+                Some(_) => answer.content_range.and_then(|told| told.rsplit_once('/')?.1.parse().ok()),
+            };
+            Ok(Opened { size, body: pieces(answer.body, self.patience) })
         })
     }
 

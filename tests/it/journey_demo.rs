@@ -9,7 +9,25 @@ use crate::{
 };
 
 /// What the walk passes, in its order.
-const STEPS: [&str; 7] = ["Sign up", "Browse", "Check out", "Pay", "Receive", "Use it", "Account for it"];
+const STEPS: [&str; 14] = [
+    "Open the shop",
+    "Sign up",
+    "Browse",
+    "Check out",
+    "Pay",
+    "Receive",
+    "Use it",
+    "Download",
+    "Subscribe",
+    "Call an API",
+    "Ask for help",
+    "Invoices",
+    "Mails to her",
+    "Account for it",
+];
+/// How many orders a walk makes, and how many licences they give.
+const ORDERS: i64 = 3;
+const LICENSES: i64 = 5;
 
 on_both!(the_demonstration_sells_a_licence_each_time_and_leaves_a_sound_shop, |db| async move {
     let shop = Shop::of(Mintreu::new(), &db.url());
@@ -21,25 +39,47 @@ on_both!(the_demonstration_sells_a_licence_each_time_and_leaves_a_sound_shop, |d
             from += told[from..].find(&heading).unwrap_or_else(|| panic!("no {heading:?} in its place in {told}"));
         }
         for words in
-            ["valid: true, VALID", "the same order: its Idempotency-Key was known", "every transaction balances"]
+            ["valid: true, VALID", "the same order: its Idempotency-Key was known", "every one balances", "whole: "]
         {
             assert!(told.contains(words), "{words:?} in {told}");
         }
+        assert_eq!(told.matches("SHA-256 as uploaded").count(), 3, "{told}");
+        assert_eq!(told.matches("PUT …/products/{id}/files").count(), if run == 1 { 3 } else { 0 }, "{told}");
+        let mails: Vec<_> = told.lines().filter_map(|line| line.trim_start().strip_prefix("var/mail/")).collect();
+        assert!(mails.len() >= 5, "{told}");
+        for mail in mails {
+            let name = mail.split_whitespace().next().expect("a name");
+            assert!(shop.mintreu.directory().join("var/mail").join(name).is_file(), "{mail}");
+        }
         let order = told.split("POST /api/orders").nth(1).and_then(|rest| rest.split_whitespace().next());
-        let order = order.and_then(|word| word.strip_suffix(':')).expect("an order");
+        let order = order.expect("an order");
         let key = told.split_whitespace().find(|word| word.starts_with("MINTREU-")).expect("a key");
         let shown = shop.json(&["licenses", "show", key]);
         let shown = shown.get("license").unwrap_or(&shown);
         assert_eq!(shown["order"], order, "{shown}");
         for (query, each) in [
-            ("SELECT COUNT(*) FROM orders WHERE payment_state = 'paid' AND fulfilment_state = 'fulfilled'", 1),
-            ("SELECT COUNT(*) FROM licenses WHERE status = 'active'", 1),
-            ("SELECT COUNT(*) FROM ledger_transactions WHERE kind = 'sale'", 1),
+            ("SELECT COUNT(*) FROM orders WHERE payment_state = 'paid' AND fulfilment_state = 'fulfilled'", ORDERS),
+            ("SELECT COUNT(*) FROM licenses WHERE status = 'active'", LICENSES),
+            ("SELECT COUNT(*) FROM ledger_transactions WHERE kind = 'sale'", ORDERS),
+            ("SELECT COUNT(*) FROM invoices", ORDERS),
+            ("SELECT COUNT(*) FROM subscriptions WHERE status = 'active'", 2),
+            ("SELECT COUNT(*) FROM api_keys", 1),
+            ("SELECT COUNT(*) FROM tickets WHERE status = 'solved'", 1),
+            ("SELECT COUNT(*) FROM download_logs WHERE status = 'delivered'", 3),
             ("SELECT COUNT(*) FROM users WHERE role = 'customer' AND email_verified_at IS NOT NULL", 1),
         ] {
             assert_eq!(shop.number(query).await, each * run, "{query}");
         }
-        assert_eq!(shop.number("SELECT COUNT(*) FROM users WHERE role = 'admin'").await, 1);
+        for (query, once) in [
+            ("SELECT COUNT(*) FROM users WHERE role = 'admin'", 1),
+            ("SELECT COUNT(*) FROM product_sources WHERE state = 'ok'", 3),
+            ("SELECT COUNT(*) FROM articles", 3),
+            ("SELECT COUNT(*) FROM canned_answers", 1),
+            ("SELECT COUNT(*) FROM tax_rates", 6),
+            ("SELECT COUNT(*) FROM access_tokens WHERE revoked_at IS NULL", 0),
+        ] {
+            assert_eq!(shop.number(query).await, once, "{query}");
+        }
         let findings = shop.json(&["doctor"]);
         let wrong: Vec<_> = list(&findings).iter().filter(|finding| finding["weight"] == "wrong").collect();
         assert!(wrong.is_empty(), "{findings}");

@@ -9,7 +9,7 @@ use crate::{
     accounts_scene::Scene,
     downloads_s3::Store,
     journey_shop::{PRODUCT, new_order, problem, until},
-    support::{Mintreu, Person},
+    support::{Mintreu, Nginx, Person},
 };
 
 const START: &str = "/api/products/sandbox-license/download";
@@ -68,6 +68,12 @@ on_both!(what_a_vendor_uploads_is_bought_downloaded_and_gone_with_the_money, |db
     let product = product(&scene, &vendor).await;
     let files = format!("/api/developer/products/{product}/files?file_name=lamp.zip&version=2.1.0&name=Linux");
     assert_eq!(put(&scene, &vendor, &files, b"PK\x03\x04 lamp").await.status(), 201);
+    until("it is announced to nobody", async || {
+        let left =
+            scene.number("SELECT COUNT(*) FROM jobs WHERE queue = 'notifications' AND state <> 'completed'").await;
+        if left == 0 { Ok(()) } else { Err(left) }
+    })
+    .await;
 
     let order = buy(&scene).await;
     let mail = scene.mail(&buyer.email, 1).await;
@@ -156,4 +162,57 @@ on_both!(a_store_that_is_away_is_told_and_nothing_counts_as_delivered, |db| asyn
     assert_eq!(offered["data"].as_array().map(Vec::len), Some(1), "and is not offered: {offered}");
     assert_eq!(log(&scene, &admin).await, ["failed", "failed", "failed"]);
     assert_eq!(scene.number("SELECT downloads FROM products WHERE slug = 'sandbox-license'").await, 0);
+});
+
+on_both!(a_proxy_in_front_sends_the_file_and_the_link_still_counts, |db| async move {
+    let settings = [("MINTREU__DOWNLOADS__ACCEL_REDIRECT", "/internal/"), ("MINTREU__DOWNLOADS__LINK_USES", "2")];
+    let mintreu = settings.into_iter().fold(Mintreu::new(), |mintreu, (name, value)| mintreu.env(name, value));
+    let scene = Scene::of(mintreu, &db).await;
+    let (vendor, buyer) = (vendor(&scene).await, scene.shop.buyer().await.clone());
+    let admin = scene.person("admin@example.com", Role::Admin).await;
+    let product = product(&scene, &vendor).await;
+    let files = format!("/api/developer/products/{product}/files?file_name=lamp.zip&version=2.1.0");
+    assert_eq!(put(&scene, &vendor, &files, b"PK\x03\x04 lamp").await.status(), 201);
+    buy(&scene).await;
+    let link = link(&scene, &buyer).await;
+
+    // To the proxy: where the file is, and none of it.
+    let told = scene.get(&link, &buyer.cookie).await;
+    assert_eq!(told.status(), 200);
+    let place = told.headers()["x-accel-redirect"].to_str().expect("text").to_owned();
+    assert!(place.starts_with("/internal/sources/src_"), "{place}");
+    let tag = told.headers()["etag"].clone();
+    assert!(told.bytes().await.expect("a body").is_empty());
+    let program = scene.shop.mintreu.url("");
+    let stored = scene.shop.mintreu.directory().join("var/files");
+    let Some(nginx) = Nginx::before(program.trim_start_matches("http://"), &stored).await else { return };
+    let get = async |name: &'static str, value: &str| {
+        let request = scene.shop.client.get(nginx.url(&link)).header("cookie", &buyer.cookie);
+        request.header(name, value).send().await.expect("an answer")
+    };
+
+    // Through it: the file, called and guarded as ever.
+    let whole = get("accept", "*/*").await;
+    assert_eq!((whole.status().as_u16(), whole.headers().get("x-accel-redirect")), (200, None));
+    assert_eq!(whole.headers()["etag"], tag);
+    assert_eq!(whole.headers()["content-disposition"], "attachment; filename=\"lamp.zip\"");
+    assert!(whole.headers()["content-security-policy"].to_str().expect("text").starts_with("sandbox"));
+    assert_eq!(whole.headers()["x-content-type-options"], "nosniff");
+    assert_eq!(whole.headers().get_all("accept-ranges").iter().count(), 1);
+    assert_eq!(whole.bytes().await.expect("bytes"), b"PK\x03\x04 lamp".as_slice());
+    // Interrupted and gone on with: not another use. What the client has is not sent.
+    let request = scene.shop.client.get(nginx.url(&link)).header("cookie", &buyer.cookie);
+    let rest = request.header("range", "bytes=5-").header("if-range", &tag).send().await.expect("an answer");
+    assert_eq!(
+        (rest.status().as_u16(), &rest.headers()["content-range"]),
+        (206, &"bytes 5-8/9".parse().expect("a value"))
+    );
+    assert_eq!(rest.bytes().await.expect("bytes"), b"lamp".as_slice());
+    assert_eq!(get("if-none-match", tag.to_str().expect("text")).await.status(), 304);
+    problem(get("accept", "application/json").await, 410, "gone").await;
+    // What the proxy keeps to itself is nobody's.
+    let direct = scene.shop.client.get(nginx.url(&place)).send().await.expect("an answer");
+    assert_eq!(direct.status(), 404);
+    assert_eq!(log(&scene, &admin).await, ["redirected", "redirected", "redirected", "refused"]);
+    assert_eq!(scene.number("SELECT downloads FROM products WHERE slug = 'sandbox-license'").await, 2);
 });

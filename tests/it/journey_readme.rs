@@ -66,15 +66,50 @@ async fn the_way_of_a_purchase_is_walked_as_it_is_written() {
     let mintreu = Mintreu::new();
     let _shop = open_shop(&mintreu).await;
     let walk = block("### The way of a purchase");
-    assert!(walk.lines().count() <= 24, "it fits on a screen");
-    assert!(walk.lines().all(|line| line.chars().count() <= 120), "each line fits");
+    fits(walk);
     let walked = shell(&mintreu, walk);
     let (told, complained) = (text(&walked.stdout), text(&walked.stderr));
     assert!(walked.status.success(), "{told}\n{complained}");
     let mut lines = told.lines().rev();
     assert_eq!((lines.next(), lines.next()), (Some("true"), Some("\"VALID\"")), "{told}\n{complained}");
-    assert!(told.contains("Fieldnote"), "{told}");
+    assert!(told.contains("Tidyname"), "{told}");
     assert!(!told.contains("/docs/problems/"), "{told}");
+}
+
+fn fits(block: &str) {
+    assert!(block.lines().count() <= 24, "it fits on a screen");
+    assert!(block.lines().all(|line| line.chars().count() <= 120), "each line fits");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_file_the_api_and_the_help_are_had_as_it_is_written() {
+    if !has_programs() {
+        return;
+    }
+    let mintreu = Mintreu::new();
+    // Links to files begin with it.
+    let url = mintreu.url("");
+    let mintreu = mintreu.env("MINTREU__HTTP__PUBLIC_URL", url);
+    let shop = open_shop(&mintreu).await;
+    let told = shop.stdout();
+    let operator = told.lines().find(|line| line.trim_start().starts_with("operator ")).expect("the operator");
+    let password = operator.split_whitespace().last().expect("a password");
+    let further = block("### The file, an API, help");
+    fits(further);
+    // One terminal, one script after the other.
+    let script = format!("password={password}\n{}{further}", block("### The way of a purchase"));
+    let walked = shell(&mintreu, &script);
+    let (told, complained) = (text(&walked.stdout), text(&walked.stderr));
+    assert!(walked.status.success(), "{told}\n{complained}");
+    let (_, further) = told.split_once("\"VALID\"\ntrue\n").expect("the first script's end");
+    let mut lines = further.lines();
+    for expected in ["tidyname.tar.gz: OK", "\"paid\"", "\"admin\"", "[\"OK\",1]", "\"pending\""] {
+        assert_eq!(lines.next(), Some(expected), "{told}\n{complained}");
+    }
+    assert!(lines.next().is_some_and(|line| line.starts_with("var/mail/")), "{told}\n{complained}");
+    let archive = fs::read(mintreu.directory().join("tidyname.tar.gz")).expect("the file");
+    assert!(archive.starts_with(&[0x1f, 0x8b]), "gzip");
+    assert!(fs::read(mintreu.directory().join("invoice.pdf")).expect("the invoice").starts_with(b"%PDF-"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

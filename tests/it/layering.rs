@@ -90,6 +90,9 @@ const LIBRARIES: &[(&str, Home)] = &[
     ("csv", Home::Only(&["catalog", "invoices"])),
     ("ed25519_dalek", Home::Only(&["licenses"])),
     ("mail_parser", Home::Only(&["support"])),
+    ("flate2", Home::Only(&["cli"])),
+    ("tar", Home::Only(&["cli"])),
+    ("zip", Home::Only(&["cli"])),
     ("quick_cache", Home::Only(&["licenses", "api_keys"])),
     ("sqlx", Home::NotIn(&["http", "actors", "cli", "main", "config", "telemetry"])),
 ];

@@ -13,30 +13,51 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// A directory of mails.
 pub(super) struct Mailbox(PathBuf);
 
+/// A mail that came.
+pub(super) struct Mail {
+    /// The file.
+    pub(super) path: PathBuf,
+    /// All of it, as it is read.
+    pub(super) text: String,
+}
+
+impl Mail {
+    /// What it is about.
+    pub(super) fn subject(&self) -> &str {
+        self.text.lines().find_map(|line| line.strip_prefix("Subject: ")).unwrap_or("(no subject)").trim()
+    }
+}
+
 impl Mailbox {
     pub(super) fn at(directory: &Path) -> Self {
         Self(directory.to_owned())
     }
 
-    /// Waits for the mail to `address` that holds `mark`, and gives its text.
-    pub(super) async fn wait_for(&self, address: &str, mark: &str) -> Result<String, Failure> {
+    /// Waits for the mail to `address` that holds `mark`.
+    pub(super) async fn wait_for(&self, address: &str, mark: &str) -> Result<Mail, Failure> {
         let began = Instant::now();
         while began.elapsed() < PATIENCE {
-            if let Some(text) = self.find(address, mark) {
-                return Ok(text);
+            if let Some(mail) = self.to(address).into_iter().find(|mail| mail.text.contains(mark)) {
+                return Ok(mail);
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
         Err(Failure::failed(format!("no mail to {address} about {mark:?} came within {} s", PATIENCE.as_secs())))
     }
 
-    fn find(&self, address: &str, mark: &str) -> Option<String> {
-        let files = std::fs::read_dir(&self.0).ok()?;
-        files.filter_map(Result::ok).find_map(|file| {
-            let raw = std::fs::read_to_string(file.path()).ok()?;
-            let text = unfold(&raw);
-            (text.contains(address) && text.contains(mark)).then_some(text)
-        })
+    /// All mails to an address, the first first: their names begin with a time.
+    pub(super) fn to(&self, address: &str) -> Vec<Mail> {
+        let mut paths: Vec<PathBuf> = match std::fs::read_dir(&self.0) {
+            Ok(files) => files.filter_map(Result::ok).map(|file| file.path()).collect(),
+            Err(_) => Vec::new(),
+        };
+        paths.sort();
+        let read = |path: PathBuf| {
+            let text = unfold(&std::fs::read_to_string(&path).ok()?);
+            let is_theirs = text.lines().any(|line| line.starts_with("To: ") && line.contains(address));
+            is_theirs.then_some(Mail { path, text })
+        };
+        paths.into_iter().filter_map(read).collect()
     }
 }
 

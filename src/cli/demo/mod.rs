@@ -1,23 +1,25 @@
-//! `mintreu demo`: an empty directory becomes a shop with goods on its shelves, in which somebody signs up and buys a
-//! licence before your eyes; then it stays open.
+//! `mintreu demo`: an empty directory becomes a shop with goods on its shelves, in which somebody signs up, buys, downloads,
+//! calls an API and is helped before your eyes; then it stays open.
 
-mod buyer;
+mod archive;
+mod client;
+mod goods;
 mod mailbox;
+mod operator;
+mod stock;
+mod tell;
 mod walk;
 
 use std::process::ExitCode;
 
+use self::{mailbox::Mailbox, operator::OPERATOR, tell::Teller, walk::Left};
 use super::{Failure, open, serve};
 use crate::{
-    accounts::{self, AccountError, By, Email, Name, NewAccount, NewPassword, Role},
     app::App,
-    audit::Actor,
     catalog::seed,
     config::{Config, MailKind, Profile},
+    db::SchemaState,
 };
-
-/// Who runs the demonstration shop.
-const OPERATOR: &str = "operator@demo.example";
 
 /// Starts the server, fills the shop, walks through a purchase, and goes on serving unless told to leave.
 pub(super) async fn run(mut config: Config, leave: bool) -> Result<ExitCode, Failure> {
@@ -29,11 +31,9 @@ pub(super) async fn run(mut config: Config, leave: bool) -> Result<ExitCode, Fai
     let walked = config.clone();
     let next = if leave { serve::Then::Leave } else { serve::Then::Stay };
     let served = serve::run_with(config, next, async move |app| {
-        let goods = seed::believable(&app.db).await.map_err(Failure::failed)?;
-        let operator = operator(app).await?;
-        walk::walk(app, &walked, &goods).await?;
+        let left = Box::pin(show(app, &walked)).await?;
         if !leave {
-            tell_where(app, &walked, operator.as_deref());
+            tell_where(app, &walked, &left);
         }
         Ok(())
     });
@@ -54,36 +54,51 @@ fn refuse_unfit(config: &Config) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The operator's account, made the first time; then its password, which is not known any more later.
-async fn operator(app: &App) -> Result<Option<String>, Failure> {
-    let password = format!("demo-{}", app.db.ids().next_uuid().simple());
-    let email: Email = OPERATOR.parse().map_err(Failure::failed)?;
-    let new = NewAccount {
-        name: "Olga Operator".parse::<Name>().map_err(Failure::failed)?,
-        password: NewPassword::choose(password.clone(), &email).map_err(Failure::failed)?,
-        email,
-        role: Role::Admin,
+/// Fills the shop and walks through it.
+async fn show(app: &App, config: &Config) -> Result<Left, Failure> {
+    let url = format!("http://{}", config.http.listen);
+    let mut teller = Teller::new();
+    tell::line(&format!("Mintreu at {url}"));
+    teller.step("Open the shop");
+    let schema = match app.db.schema_state().await? {
+        SchemaState::Current { version } => format!("at version {version}"),
+        other => open::describe(&other),
     };
-    let by = By::actor(Actor::system("demo"));
-    match accounts::create_account(&app.db, &open::passwords(&app.keys), new, &by).await {
-        Ok(_) => Ok(Some(password)),
-        Err(AccountError::Taken) => Ok(None),
-        Err(error) => Err(Failure::failed(error)),
-    }
+    teller.timed("the schema", format!("{schema}, in {}", config.database.url));
+    let goods = seed::believable(&app.db).await.map_err(Failure::failed)?;
+    let fresh = if goods.imported.products.created > 0 { "new" } else { "there already" };
+    let shelves = format!("{} products in {} categories, {fresh}", goods.products, goods.categories);
+    teller.timed("the catalogue", shelves);
+    let mut operator = operator::sign_in(app, &url).await?;
+    teller.timed("POST /api/login", format!("{OPERATOR}, the operator"));
+    let files = stock::fill(&mut operator, &mut teller).await?;
+    let mailbox = Mailbox::at(&config.mail.file.path);
+    Box::pin(walk::walk(walk::Scene { app, url: &url, operator, mailbox, teller, files })).await
 }
 
-fn tell_where(app: &App, config: &Config, password: Option<&str>) {
+fn tell_where(app: &App, config: &Config, left: &Left) {
     let url = &app.shop.public_url;
-    println!("\nThe shop is open. Look around:");
-    println!("  products     {url}/api/products");
-    println!("  one of them  {url}/api/products/fieldnote");
-    if let Some(listen) = config.metrics.listen {
-        println!("  metrics      http://{listen}/metrics");
-    }
-    println!("  mails        {}", config.mail.file.path.display());
-    match password {
-        Some(password) => println!("  operator     {OPERATOR}  password {password}"),
-        None => println!("  operator     {OPERATOR}  (the password was shown when this shop was first opened)"),
-    }
-    println!("Ctrl-C closes it; what was sold stays sold.");
+    let metrics = config.metrics.listen.map_or_else(|| "off".to_owned(), |listen| format!("http://{listen}/metrics"));
+    let mails = config.mail.file.path.display();
+    let (key, email, password) = (&left.license_key, &left.email, &left.password);
+    let operator = operator::password(app);
+    tell::line(&format!(
+        "
+The shop is open. Look around:
+   products     {url}/api/products
+   one of them  {url}/api/products/tidyname
+   articles     {url}/api/articles
+   metrics      {metrics}
+   mails        {mails}
+   buyer        {email}  password {password}
+   operator     {OPERATOR}  password {operator}
+
+And try, in another terminal:
+   curl -s {url}/api/license/validate -H 'Content-Type: application/json' -d '{{\"license_key\": \"{key}\"}}'
+   curl -s -c jar {url}/api/login -H 'Content-Type: application/json' \\
+        -d '{{\"email\": \"{OPERATOR}\", \"password\": \"{operator}\"}}'
+   curl -s -b jar {url}/api/admin/orders
+   mintreu audit verify; mintreu doctor
+README.md walks the same way with curl. Ctrl-C closes the shop; what was sold stays sold."
+    ));
 }

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unused_imports, reason = "not every helper has a journey yet")]
 
+mod nginx;
 mod paypal;
 mod people;
 mod postgres;
@@ -26,6 +27,7 @@ use mintreu::{
 use tempfile::TempDir;
 
 pub(crate) use self::{
+    nginx::Nginx,
     paypal::{Forged, PAYPAL_CLIENT, PAYPAL_WEBHOOK, PaypalServer},
     people::{Person, sign_in},
     postgres::PostgresDb,
@@ -34,7 +36,7 @@ pub(crate) use self::{
     shop::{
         Effect, NoFail, QUEUE, Shop, ShopOptions, count, create_effects, effects_once, jobs_in, settled, write_effect,
     },
-    smtp::{Mood, Received, SmtpServer},
+    smtp::{Manners, Mood, Received, SmtpServer},
     stripe::{STRIPE_KEY, StripeServer},
     till::{Sells, Till, charge, paid, put_on_sale, refunded},
 };

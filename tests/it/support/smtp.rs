@@ -51,6 +51,15 @@ pub(crate) enum Mood {
     HangAfterContent,
 }
 
+/// What the server asks of those who come, and what it offers them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Manners {
+    /// User and password, without which nothing is taken.
+    pub(crate) login: Option<(&'static str, &'static str)>,
+    /// Whether it offers `STARTTLS`, with a certificate that nobody vouches for.
+    pub(crate) offers_tls: bool,
+}
+
 /// A server that keeps what it takes, until this is dropped.
 #[derive(Debug)]
 pub(crate) struct SmtpServer {
@@ -67,6 +76,11 @@ struct State {
     nobody: BTreeMap<String, String>,
     refused: usize,
     connections: usize,
+    manners: Manners,
+    /// Everything that was said in the clear.
+    heard: Vec<String>,
+    /// How handshakes ended.
+    handshakes: Vec<Result<(), String>>,
 }
 
 impl SmtpServer {
@@ -77,9 +91,18 @@ impl SmtpServer {
 
     /// Starts it at a port that another had.
     pub(crate) async fn start_at(port: u16) -> Self {
+        Self::open(port, Manners::default()).await
+    }
+
+    /// Starts one that is not open to everybody.
+    pub(crate) async fn with(manners: Manners) -> Self {
+        Self::open(0, manners).await
+    }
+
+    async fn open(port: u16, manners: Manners) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", port)).await.expect("a free port");
         let port = listener.local_addr().expect("an address").port();
-        let state = Arc::new(Mutex::new(State::default()));
+        let state = Arc::new(Mutex::new(State { manners, ..State::default() }));
         let shared = Arc::clone(&state);
         let serving = tokio::spawn(async move {
             // Conversations end with the server.
@@ -132,6 +155,16 @@ impl SmtpServer {
         self.state().refused
     }
 
+    /// Everything that was said in the clear.
+    pub(crate) fn heard(&self) -> Vec<String> {
+        self.state().heard.clone()
+    }
+
+    /// How handshakes ended.
+    pub(crate) fn handshakes(&self) -> Vec<Result<(), String>> {
+        self.state().handshakes.clone()
+    }
+
     /// How many connections there were.
     pub(crate) fn connections(&self) -> usize {
         self.state().connections
@@ -159,6 +192,8 @@ async fn converse(stream: TcpStream, state: Arc<Mutex<State>>) -> std::io::Resul
     let (reader, mut writer) = stream.into_split();
     let mut lines = BufReader::new(reader);
     writer.write_all(b"220 test ESMTP\r\n").await?;
+    let manners = state.lock().expect("not poisoned").manners.clone();
+    let mut is_in = manners.login.is_none();
     let (mut from, mut to, mut mood) = (String::new(), Vec::new(), None);
     loop {
         let mut command = String::new();
@@ -167,8 +202,23 @@ async fn converse(stream: TcpStream, state: Arc<Mutex<State>>) -> std::io::Resul
         }
         let command = command.trim_end();
         let upper = command.to_ascii_uppercase();
+        state.lock().expect("not poisoned").heard.push(command.to_owned());
         let answer = if upper.starts_with("EHLO") {
-            line("250-test\r\n250 8BITMIME")
+            let tls = if manners.offers_tls { "250-STARTTLS\r\n" } else { "" };
+            let login = if manners.login.is_some() { "250-AUTH PLAIN LOGIN\r\n" } else { "" };
+            line(&format!("250-test\r\n{tls}{login}250 8BITMIME"))
+        } else if upper == "STARTTLS" && manners.offers_tls {
+            writer.write_all(b"220 go on\r\n").await?;
+            let stream = lines.into_inner().reunite(writer).map_err(std::io::Error::other)?.into_std()?;
+            let ended = tokio::task::spawn_blocking(move || handshake(stream)).await.map_err(std::io::Error::other)?;
+            state.lock().expect("not poisoned").handshakes.push(ended);
+            // Nobody who looks at certificates comes further than this.
+            return Ok(());
+        } else if upper.starts_with("AUTH PLAIN ") {
+            is_in = manners.login.is_some_and(|login| command.split(' ').nth(2) == Some(&plain(login)));
+            line(if is_in { "235 2.7.0 welcome" } else { "535 5.7.8 who are you" })
+        } else if !is_in && upper.starts_with("MAIL FROM:") {
+            line("530 5.7.0 sign in first")
         } else if upper.starts_with("MAIL FROM:") {
             (from, to) = (address(command), Vec::new());
             mood = state.lock().expect("not poisoned").moods.pop_front();
@@ -198,6 +248,30 @@ async fn converse(stream: TcpStream, state: Arc<Mutex<State>>) -> std::io::Resul
             Answer::Hang => pending().await,
         }
     }
+}
+
+/// RFC 4616, 2.
+fn plain((user, password): (&str, &str)) -> String {
+    base64::Engine::encode(&base64::engine::general_purpose::STANDARD, format!("\0{user}\0{password}"))
+}
+
+/// As far as the client goes with a certificate that it cannot trust.
+fn handshake(mut stream: std::net::TcpStream) -> Result<(), String> {
+    stream.set_nonblocking(false).map_err(|error| error.to_string())?;
+    stream.set_read_timeout(Some(std::time::Duration::from_secs(20))).map_err(|error| error.to_string())?;
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).map_err(|error| error.to_string())?;
+    let key = rustls::pki_types::PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+    let config = rustls::ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key.into())
+        .map_err(|error| error.to_string())?;
+    let mut tls = rustls::ServerConnection::new(Arc::new(config)).map_err(|error| error.to_string())?;
+    while tls.is_handshaking() {
+        tls.complete_io(&mut stream).map_err(|error| error.to_string())?;
+    }
+    // Whoever takes the certificate says something next.
+    let told = tls.complete_io(&mut stream).map_err(|error| error.to_string())?;
+    if told == (0, 0) { Err("it left".to_owned()) } else { Ok(()) }
 }
 
 fn recipient(state: &Mutex<State>, mood: Option<&Mood>, to: &[String]) -> Answer {

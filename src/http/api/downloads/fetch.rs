@@ -98,7 +98,8 @@ fn file(sent: Sent) -> Result<Response, Problem> {
     headers.insert(header::CONTENT_SECURITY_POLICY, sandbox);
     let stream = match sent.body {
         Content::Internal(place) => {
-            // The proxy in front sends the part that is asked for, and its length.
+            // The proxy in front sends the part that is asked for and its length, and says itself that it can.
+            headers.remove(header::ACCEPT_RANGES);
             headers.insert(ACCEL_REDIRECT, value(&place)?);
             return Ok((StatusCode::OK, headers).into_response());
         }
