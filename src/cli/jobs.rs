@@ -8,9 +8,9 @@ use serde_json::json;
 use super::{
     Failure, Output, open, operator,
     output::{counted, table},
-    serve::QUEUES,
 };
 use crate::{
+    app::QUEUES,
     audit::Entry,
     config::Config,
     db::{Db, DbError},
