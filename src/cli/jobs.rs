@@ -101,7 +101,7 @@ pub(super) struct Which {
 
 impl Which {
     fn filter(self, before: Option<JobId>) -> JobFilter {
-        JobFilter { state: self.state, queue: self.queue, kind: self.kind, before }
+        JobFilter { state: self.state, queue: self.queue, kind: self.kind, before, ..JobFilter::default() }
     }
 }
 

@@ -9,9 +9,9 @@ use sqlx::FromRow;
 
 use super::{JobId, settle};
 use crate::{
-    db::{Db, DbError, Tx},
+    db::{Db, DbError, Tx, conditions, page_by_time, place_of},
     execute, fetch_all, fetch_optional,
-    kernel::Time,
+    kernel::{ByTime, Page, PageFrom, PageRequest, Sort, Time, ids_between},
 };
 
 /// Where a job stands; the names are the queue's own everywhere.
@@ -92,8 +92,24 @@ pub struct JobFilter {
     pub queue: Option<String>,
     /// Of this kind.
     pub kind: Option<String>,
+    /// Of this group.
+    pub group: Option<String>,
+    /// Enqueued at this time or later.
+    pub from: Option<Time>,
+    /// Enqueued before this time.
+    pub until: Option<Time>,
     /// Older than this job: the cursor of the next page.
     pub before: Option<JobId>,
+    /// In which order.
+    pub sort: Option<Sort<ByTime>>,
+}
+
+impl JobFilter {
+    /// Whether it says anything of which jobs are meant.
+    #[must_use]
+    pub const fn is_narrow(&self) -> bool {
+        self.state.is_some() || self.queue.is_some() || self.kind.is_some() || self.group.is_some()
+    }
 }
 
 /// A job as an operator sees it.
@@ -178,19 +194,39 @@ const VIEW: &str =
 
 /// The newest jobs that match, at most `limit`.
 pub async fn list(db: &Db, filter: &JobFilter, limit: i64) -> Result<Vec<JobView>, DbError> {
-    let text = format!(
-        "{VIEW} WHERE ($1 IS NULL OR state = $1) AND ($2 IS NULL OR queue = $2) AND ($3 IS NULL OR kind = $3)
-            AND ($4 IS NULL OR id < $4) ORDER BY id DESC LIMIT $5"
-    );
-    fetch_all!(
+    let from = filter.before.map_or(PageFrom::Start, PageFrom::After);
+    // One more than a page has, which nobody sees.
+    Ok(page(db, filter, PageRequest { limit, from }).await?.data)
+}
+
+/// A page of the jobs that match.
+pub async fn page(db: &Db, filter: &JobFilter, request: PageRequest<JobId>) -> Result<Page<JobView>, DbError> {
+    // The states are written out, because their indexes are of one state each.
+    let state = filter.state.map(|state| format!("state = '{state}'")).unwrap_or_default();
+    let (first, last) = ids_between(filter.from, filter.until);
+    let conditions = conditions(&[
+        (filter.state.is_some(), &state),
+        (filter.queue.is_some(), "queue = $1"),
+        (filter.kind.is_some(), "kind = $2"),
+        (filter.group.is_some(), "group_key = $3"),
+        (filter.from.is_some(), "created_at >= $4 AND id >= $6"),
+        (filter.until.is_some(), "created_at < $5 AND id < $7"),
+    ]);
+    let text = format!("{VIEW} WHERE TRUE{conditions}{}", page_by_time(&request, filter.sort, "id", 8));
+    let rows = fetch_all!(
         db,
         sqlx::query_as(sqlx::AssertSqlSafe(text.as_str()))
-            .bind(filter.state.map(JobState::as_str))
             .bind(&filter.queue)
             .bind(&filter.kind)
-            .bind(filter.before)
-            .bind(limit)
-    )
+            .bind(&filter.group)
+            .bind(filter.from)
+            .bind(filter.until)
+            .bind(first)
+            .bind(last)
+            .bind(place_of(&request))
+            .bind(request.fetch())
+    )?;
+    Ok(Page::of(rows, &request, |job: &JobView| job.id))
 }
 
 /// One job, or `None`.
@@ -252,7 +288,8 @@ pub async fn retry(tx: &mut Tx, filter: &JobFilter, id: Option<JobId>) -> Result
                 cancel_requested = FALSE
              WHERE state IN ('discarded', 'cancelled', 'retryable', 'scheduled')
                 AND ($1 IS NULL OR id = $1) AND ($2 IS NULL OR state = $2) AND ($3 IS NULL OR queue = $3)
-                AND ($4 IS NULL OR kind = $4)
+                AND ($4 IS NULL OR kind = $4) AND ($6 IS NULL OR group_key = $6)
+                AND ($7 IS NULL OR created_at >= $7) AND ($8 IS NULL OR created_at < $8)
              RETURNING queue"
         )
         .bind(id)
@@ -260,6 +297,9 @@ pub async fn retry(tx: &mut Tx, filter: &JobFilter, id: Option<JobId>) -> Result
         .bind(&filter.queue)
         .bind(&filter.kind)
         .bind(now)
+        .bind(&filter.group)
+        .bind(filter.from)
+        .bind(filter.until)
     )?;
     let count = queues.len();
     for queue in queues {
@@ -344,4 +384,33 @@ async fn set_paused(tx: &mut Tx, queue: &str, reason: Option<&str>) -> Result<()
 /// The queues that were ever paused.
 pub async fn queues(db: &Db) -> Result<Vec<QueueView>, DbError> {
     fetch_all!(db, sqlx::query_as("SELECT queue, paused, reason, changed_at FROM job_queues ORDER BY queue"))
+}
+
+/// A schedule, as the clock watches it.
+#[derive(Debug, Serialize, FromRow)]
+pub struct ScheduleView {
+    /// Its name.
+    pub name: String,
+    /// When it fires next.
+    pub next_run_at: Time,
+    /// When it fired last.
+    pub last_run_at: Option<Time>,
+}
+
+/// The schedules, by name.
+pub async fn schedules(db: &Db) -> Result<Vec<ScheduleView>, DbError> {
+    fetch_all!(db, sqlx::query_as("SELECT name, next_run_at, last_run_at FROM job_schedules ORDER BY name"))
+}
+
+/// How far replicas' clocks may be apart: one that is behind must find the time passed too, or it would set it right.
+const CLOCKS_APART: std::time::Duration = std::time::Duration::from_mins(1);
+
+/// Has a schedule fire at once, by whichever process looks next. False if there is none of this name.
+pub async fn run_schedule(tx: &mut Tx, name: &str) -> Result<bool, DbError> {
+    let now = tx.now();
+    let moved = execute!(
+        tx,
+        sqlx::query("UPDATE job_schedules SET next_run_at = $2 WHERE name = $1").bind(name).bind(now - CLOCKS_APART)
+    )?;
+    Ok(moved == 1)
 }

@@ -150,3 +150,8 @@ const LISTED: &str = "id, email, currency, total, refunded, provider, payment_st
 pub async fn awaiting_attention(db: &Db) -> Result<i64, DbError> {
     fetch_one!(db, sqlx::query_scalar("SELECT COUNT(*) FROM orders WHERE attention IS NOT NULL"))
 }
+
+/// How many orders a tenant has, paid or not.
+pub async fn count_of(db: &Db, tenant: TenantId) -> Result<i64, DbError> {
+    fetch_one!(db, sqlx::query_scalar("SELECT COUNT(*) FROM orders WHERE tenant_id = $1").bind(tenant))
+}

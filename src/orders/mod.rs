@@ -42,7 +42,7 @@ pub use expire::expire_unpaid;
 pub use fees::{FetchFees, fees_wanted, record_fee};
 pub use fulfil::{OrderFulfilled, fulfil};
 pub use guest::{guest_token, is_guest_token};
-pub use list::{AnyOrders, ListedOrder, awaiting_attention, list, list_any};
+pub use list::{AnyOrders, ListedOrder, awaiting_attention, count_of, list, list_any};
 pub use locked::explain_attention;
 pub use money::{
     AnyDispute, AnyDisputes, AnyPayment, AnyPayments, AnyRefund, AnyRefunds, CaseState, MoneyState, RefundState,
