@@ -43,6 +43,12 @@ pub struct ExportQuery {
     format: Option<Format>,
 }
 
+impl From<Format> for ExportQuery {
+    fn from(format: Format) -> Self {
+        Self { format: Some(format) }
+    }
+}
+
 /// A list that can be had as a file.
 #[derive(Debug, Clone, Copy)]
 pub struct Exported {

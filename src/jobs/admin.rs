@@ -3,8 +3,8 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::{Serialize, Serializer};
-use serde_json::value::RawValue;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde_json::{Value, value::RawValue};
 use sqlx::FromRow;
 
 use super::{JobId, settle};
@@ -83,6 +83,13 @@ impl FromStr for JobState {
     }
 }
 
+impl<'de> Deserialize<'de> for JobState {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        text.parse().map_err(|error: UnknownState| de::Error::custom(error))
+    }
+}
+
 /// Which jobs are meant; what is `None` does not matter.
 #[derive(Debug, Clone, Default)]
 pub struct JobFilter {
@@ -147,6 +154,39 @@ pub struct JobView {
     /// What went wrong, oldest first.
     #[serde(serialize_with = "raw_json_list")]
     pub errors: Option<String>,
+}
+
+/// What names of arguments hold that nobody should read.
+const SECRET: &[&str] = &["secret", "password", "token", "authorization", "api_key", "license_key", "signature", "cookie"];
+
+impl JobView {
+    /// The same with what looks like a secret left out of its arguments. Jobs hold identifiers and no secrets; this is
+    /// for the one that should not have been written so.
+    #[must_use]
+    pub fn masked(mut self) -> Self {
+        if let Ok(mut payload) = serde_json::from_str(&self.payload) {
+            mask(&mut payload);
+            self.payload = payload.to_string();
+        }
+        self
+    }
+}
+
+fn mask(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                let name = name.to_ascii_lowercase();
+                if SECRET.iter().any(|secret| name.contains(secret)) && !value.is_null() {
+                    *value = Value::from("***");
+                } else {
+                    mask(value);
+                }
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(mask),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }
 
 fn raw_json<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
@@ -413,4 +453,22 @@ pub async fn run_schedule(tx: &mut Tx, name: &str) -> Result<bool, DbError> {
         sqlx::query("UPDATE job_schedules SET next_run_at = $2 WHERE name = $1").bind(name).bind(now - CLOCKS_APART)
     )?;
     Ok(moved == 1)
+}
+
+/// A process that works on the queues.
+#[derive(Debug, Serialize, FromRow)]
+pub struct WorkerView {
+    /// Which one.
+    pub id: uuid::Uuid,
+    /// What operators call its machine.
+    pub name: String,
+    /// When it began.
+    pub started_at: Time,
+    /// When it was heard of last.
+    pub seen_at: Time,
+}
+
+/// The processes that work, the first to begin first.
+pub async fn workers(db: &Db) -> Result<Vec<WorkerView>, DbError> {
+    fetch_all!(db, sqlx::query_as("SELECT id, name, started_at, seen_at FROM job_workers ORDER BY started_at, id"))
 }
