@@ -25,6 +25,6 @@ pub use document::{Buyer, Document, Kind, Line, Seller, TaxSum};
 pub use export::Booked;
 pub use html::{HTML_POLICY, RenderError, html};
 pub use issue::InvoiceIssued;
-pub use list::{AnyInvoices, Invoice, InvoiceRow, Order, Whose, find, list, list_any, of_order};
+pub use list::{AnyInvoices, Invoice, InvoiceRow, Whose, find, list, list_any, of_order};
 pub use pdf::{PdfError, pdf};
 pub use prove::{Finding, any, prove, waiting};

@@ -472,3 +472,22 @@ pub struct WorkerView {
 pub async fn workers(db: &Db) -> Result<Vec<WorkerView>, DbError> {
     fetch_all!(db, sqlx::query_as("SELECT id, name, started_at, seen_at FROM job_workers ORDER BY started_at, id"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_looks_like_a_secret_is_left_out_however_deep_it_lies() {
+        let mut payload = serde_json::json!({
+            "order": "ord_1", "access_token": "t", "list": [{ "License_Key": "k", "name": "n" }],
+            "hook": { "secret": { "a": 1 }, "password": null }, "keys": 3,
+        });
+        mask(&mut payload);
+        let left = serde_json::json!({
+            "order": "ord_1", "access_token": "***", "list": [{ "License_Key": "***", "name": "n" }],
+            "hook": { "secret": "***", "password": null }, "keys": 3,
+        });
+        assert_eq!(payload, left);
+    }
+}

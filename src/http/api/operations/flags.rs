@@ -90,7 +90,11 @@ pub(super) async fn set(
     Json(setting): Json<Setting>,
 ) -> Result<Response, Problem> {
     let by = by(&admin, &context, reason(&setting.reason)?)?;
-    let definition = setting.definition(app.flags.get(&key).as_ref())?;
+    let now = app.flags.get(&key);
+    if now.is_none() && version != 0 {
+        return Err(missing());
+    }
+    let definition = setting.definition(now.as_ref())?;
     let expected = if version == 0 { Expected::Absent } else { Expected::Version(version) };
     app.flags.set(&key, &definition, expected, &by).await?;
     show_after(&app, &key)
@@ -124,7 +128,12 @@ pub(super) async fn history(
     Path(key): Path<String>,
     Query(page): Query<PageQuery<AuditEntryId>>,
 ) -> Result<Json<Page<Record>>, Problem> {
-    changes_of(&app, ("flag", &key), page).await
+    let changes = changes_of(&app, ("flag", &key), page).await?;
+    // What is gone has a history as long as the trail has it.
+    if changes.0.data.is_empty() && app.flags.get(&key).is_none() {
+        return Err(missing());
+    }
+    Ok(changes)
 }
 
 /// What the trail says of changes of a thing.

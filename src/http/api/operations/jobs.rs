@@ -128,9 +128,14 @@ pub(super) async fn retry(
 
 /// Which jobs run again, and why.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct RetryAll {
-    #[serde(flatten)]
-    which: Which,
+    state: Option<JobState>,
+    queue: Option<String>,
+    kind: Option<String>,
+    group: Option<String>,
+    from: Option<Time>,
+    until: Option<Time>,
     #[serde(default)]
     reason: String,
 }
@@ -148,9 +153,11 @@ pub(super) async fn retry_all(
     context: Context,
     Json(body): Json<RetryAll>,
 ) -> Result<Json<Retried>, Problem> {
-    let why = reason(&body.reason)?;
-    let named = json!(body.which);
-    let filter = body.which.filter(None)?;
+    let entry = did((&admin, &context), "jobs.retried", ("jobs", "all"), reason(&body.reason)?);
+    let RetryAll { state, queue, kind, group, from, until, .. } = body;
+    let which = Which { state, queue, kind, group, from, until };
+    let named = json!(which);
+    let filter = which.filter(None)?;
     let refused = |pointer: &str, detail: &str| Problem::new(Kind::InvalidInput).error(pointer, detail.to_owned());
     if !filter.is_narrow() {
         return Err(refused("#/state", "name jobs by state, queue, kind or group"));
@@ -158,7 +165,6 @@ pub(super) async fn retry_all(
     if matches!(filter.state, Some(JobState::Available | JobState::Running | JobState::Completed)) {
         return Err(refused("#/state", "only discarded (dead), cancelled, retryable and scheduled jobs run again"));
     }
-    let entry = did((&admin, &context), "jobs.retried", ("jobs", "all"), why);
     let retried = app
         .db
         .write(async |tx| {
