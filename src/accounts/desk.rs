@@ -3,9 +3,7 @@
 use serde::Deserialize;
 use sqlx::{AssertSqlSafe, FromRow};
 
-use super::{
-    Account, AccountError, Email, Name, Role, account::ACCOUNT, by::By, register, reset, session, tenant,
-};
+use super::{Account, AccountError, Email, Name, Role, account::ACCOUNT, by::By, register, reset, session, tenant};
 use crate::{
     bind_place,
     db::{Compared, Db, DbError, Tx, conditions, page_of},
@@ -197,10 +195,8 @@ pub async fn send_link(tx: &mut Tx, user: UserId, link: Link, by: &By, reason: &
 async fn address(tx: &mut Tx, user: UserId) -> Result<(Email, bool, bool), AccountError> {
     let row: Option<(Email, bool, bool)> = fetch_optional!(
         tx,
-        sqlx::query_as(
-            "SELECT email, email_verified_at IS NOT NULL, disabled_at IS NOT NULL FROM users WHERE id = $1"
-        )
-        .bind(user)
+        sqlx::query_as("SELECT email, email_verified_at IS NOT NULL, disabled_at IS NOT NULL FROM users WHERE id = $1")
+            .bind(user)
     )?;
     row.ok_or(AccountError::Unknown)
 }

@@ -28,8 +28,8 @@ pub use access_token::{
     access_tokens, make_token, revoke_token,
 };
 pub use account::{
-    Account, AccountChange, AccountError, NewAccount, change_account, create_account,
-    find_any_account, find_any_account_by_email, rename,
+    Account, AccountChange, AccountError, NewAccount, change_account, create_account, find_any_account,
+    find_any_account_by_email, rename,
 };
 pub use by::By;
 pub use claim::{Claim, ClaimError, Claimed, ClaimedBy, claim_purchases};

@@ -257,7 +257,9 @@ pub async fn search(
 pub async fn find_sold(db: &Db, seller: Seller, key: ApiKeyId) -> Result<Option<KeyView>, DbError> {
     let row: Option<KeyRow> = fetch_optional!(
         db,
-        sqlx::query_as(select_keys!("WHERE k.id = $1 AND ($2 IS NULL OR d.user_id = $2)")).bind(key).bind(seller.user())
+        sqlx::query_as(select_keys!("WHERE k.id = $1 AND ($2 IS NULL OR d.user_id = $2)"))
+            .bind(key)
+            .bind(seller.user())
     )?;
     Ok(row.map(|row| row.for_seller(db.now())))
 }

@@ -56,11 +56,7 @@ impl Exporting {
     }
 
     /// The next lines, and how many entries are in them; the head's is the last. None when there are no more.
-    pub async fn next(
-        &mut self,
-        db: &Db,
-        opener: Option<&Keyring>,
-    ) -> Result<Option<(Vec<u8>, u64)>, ExportError> {
+    pub async fn next(&mut self, db: &Db, opener: Option<&Keyring>) -> Result<Option<(Vec<u8>, u64)>, ExportError> {
         if self.ended {
             return Ok(None);
         }

@@ -6,12 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sqlx::{AssertSqlSafe, FromRow};
 
-use super::{
-    By, EditError,
-    check::Checks,
-    edit::patched,
-    plan_edit::MAX_PRICE,
-};
+use super::{By, EditError, check::Checks, edit::patched, plan_edit::MAX_PRICE};
 use crate::{
     db::{Db, DbError, Tx},
     execute, fetch_all, fetch_optional,
@@ -305,14 +300,16 @@ pub async fn create_coupon(tx: &mut Tx, mut fields: CouponFields, by: &By) -> Re
 }
 
 async fn held(tx: &mut Tx, id: CouponId, revision: i64) -> Result<Coupon, EditError> {
-    let text = tx.dialect().pick(select_coupons!("WHERE c.id = $1"), select_coupons!("WHERE c.id = $1 FOR UPDATE OF c"));
+    let text =
+        tx.dialect().pick(select_coupons!("WHERE c.id = $1"), select_coupons!("WHERE c.id = $1 FOR UPDATE OF c"));
     let row: Option<CouponRow> = fetch_optional!(tx, sqlx::query_as(text).bind(id))?;
     let current = row.map(Coupon::from).ok_or(EditError::NotFound)?;
     if current.revision == revision { Ok(current) } else { Err(EditError::Stale) }
 }
 
 pub(super) async fn coupon_by_code(tx: &mut Tx, code: &str) -> Result<Option<Coupon>, DbError> {
-    let text = tx.dialect().pick(select_coupons!("WHERE c.code = $1"), select_coupons!("WHERE c.code = $1 FOR UPDATE OF c"));
+    let text =
+        tx.dialect().pick(select_coupons!("WHERE c.code = $1"), select_coupons!("WHERE c.code = $1 FOR UPDATE OF c"));
     let row: Option<CouponRow> = fetch_optional!(tx, sqlx::query_as(text).bind(code.trim().to_ascii_uppercase()))?;
     Ok(row.map(Coupon::from))
 }

@@ -66,9 +66,9 @@ pub async fn products(
 ) -> Result<Page<Product>, DbError> {
     let by = match page.field() {
         ProductSort::Created => Compared::BY_ID,
-        ProductSort::Updated => Compared::number(
-            db.dialect().pick("p.updated_at", "(EXTRACT(EPOCH FROM p.updated_at) * 1000000)::bigint"),
-        ),
+        ProductSort::Updated => {
+            Compared::number(db.dialect().pick("p.updated_at", "(EXTRACT(EPOCH FROM p.updated_at) * 1000000)::bigint"))
+        }
         ProductSort::Title => Compared::text("p.title"),
         ProductSort::Downloads => Compared::number("p.downloads"),
     };

@@ -8,10 +8,7 @@ use serde_json::json;
 use super::{Failure, Output, open, operator, output::table};
 use crate::{
     config::Config,
-    flags::{
-        Applied, ChangedBy, Definition, Expected, FlagView, Flaw, Registry, RegistryOptions, Switch,
-        SwitchState,
-    },
+    flags::{Applied, ChangedBy, Definition, Expected, FlagView, Flaw, Registry, RegistryOptions, Switch, SwitchState},
 };
 
 #[derive(Debug, Subcommand)]

@@ -95,7 +95,7 @@ impl Users {
             Self::List { email, role, limit } => {
                 let filter = AccountFilter { email, role, ..AccountFilter::default() };
                 list(&db, filter, limit, output).await?;
-            },
+            }
             Self::SetRole { email, role, reason } => {
                 let change = AccountChange { role: Some(role), disabled: None };
                 change_account(&db, &email, change, &reason, output).await?;

@@ -66,7 +66,11 @@ pub fn page_of<F: SortField, I: RowId>(
         (format!("({}, {id})", by.text), format!("(${text}, ${first})"), format!("{} {order}, {id} {order}", by.text))
     } else {
         let number = format!("${number}{}", dialect.pick("", "::bigint"));
-        (format!("({}, {id})", by.number), format!("({number}, ${first})"), format!("{} {order}, {id} {order}", by.number))
+        (
+            format!("({}, {id})", by.number),
+            format!("({number}, ${first})"),
+            format!("{} {order}, {id} {order}", by.number),
+        )
     };
     let behind = if sorted.place().is_some() { format!(" AND {keys} {sign} {place}") } else { String::new() };
     format!("{behind} ORDER BY {order_by} LIMIT ${limit}")

@@ -227,5 +227,6 @@ pub async fn downloads(
     Ok(Page::of(rows, &page, |row| row.id))
 }
 
-const LOGS: &str = "SELECT id, product_id, product_source_id, user_id, license_id, ip_address, user_agent, status, reason,
+const LOGS: &str =
+    "SELECT id, product_id, product_source_id, user_id, license_id, ip_address, user_agent, status, reason,
     file_size, range_start, bytes_sent, downloaded_at, ended_at FROM download_logs WHERE TRUE";

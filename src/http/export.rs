@@ -112,7 +112,10 @@ impl Exported {
         let headers = [
             (header::CONTENT_TYPE, HeaderValue::from_static(media)),
             // The names are this program's.
-            (header::CONTENT_DISPOSITION, HeaderValue::from_str(&name).unwrap_or(HeaderValue::from_static("attachment"))),
+            (
+                header::CONTENT_DISPOSITION,
+                HeaderValue::from_str(&name).unwrap_or(HeaderValue::from_static("attachment")),
+            ),
             (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
         ];
         (headers, body).into_response()

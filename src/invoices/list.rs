@@ -7,7 +7,9 @@ use super::Kind;
 use crate::{
     db::{Db, DbError},
     fetch_all, fetch_optional,
-    kernel::{ByTime, Country, Currency, InvoiceId, OrderId, Page, PageFrom, PageRequest, PaymentId, Sort, TenantId, Time},
+    kernel::{
+        ByTime, Country, Currency, InvoiceId, OrderId, Page, PageFrom, PageRequest, PaymentId, Sort, TenantId, Time,
+    },
 };
 
 /// A paper without what it says; amounts in minor units.

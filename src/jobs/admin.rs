@@ -157,7 +157,8 @@ pub struct JobView {
 }
 
 /// What names of arguments hold that nobody should read.
-const SECRET: &[&str] = &["secret", "password", "token", "authorization", "api_key", "license_key", "signature", "cookie"];
+const SECRET: &[&str] =
+    &["secret", "password", "token", "authorization", "api_key", "license_key", "signature", "cookie"];
 
 impl JobView {
     /// The same with what looks like a secret left out of its arguments. Jobs hold identifiers and no secrets; this is

@@ -237,13 +237,24 @@ mod tests {
     use super::*;
     use crate::kernel::UserId;
 
-    crate::text_enum! {
-        /// What is sorted by here.
-        pub enum By {
-            /// The time.
-            Created = "created",
-            /// A name.
-            Name = "name",
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    enum By {
+        Created,
+        Name,
+    }
+    impl fmt::Display for By {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(if *self == Self::Created { "created" } else { "name" })
+        }
+    }
+    impl FromStr for By {
+        type Err = UnknownName;
+        fn from_str(text: &str) -> Result<Self, UnknownName> {
+            match text {
+                "created" => Ok(Self::Created),
+                "name" => Ok(Self::Name),
+                _ => Err(UnknownName { known: &["created", "name"] }),
+            }
         }
     }
     impl SortField for By {

@@ -8,8 +8,7 @@ use std::borrow::Cow;
 
 /// What spreadsheets take for the beginning of a formula, also in the full width of East Asian keyboards, and the
 /// apostrophe that keeps them from it.
-const RISKY: &[char] =
-    &['=', '+', '-', '@', '\t', '\r', '\n', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}', '\''];
+const RISKY: &[char] = &['=', '+', '-', '@', '\t', '\r', '\n', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}', '\''];
 
 /// A text as a cell that is taken for a text.
 #[must_use]

@@ -7,9 +7,7 @@ use super::order::{DisputeState, FulfilmentState, PaymentState, Status, status};
 use crate::{
     db::{Db, DbError, conditions, page_by_time, place_of},
     fetch_all, fetch_one,
-    kernel::{
-        ByTime, Currency, OrderId, Page, PageFrom, PageRequest, Sort, TenantId, Time, UserId, ids_between,
-    },
+    kernel::{ByTime, Currency, OrderId, Page, PageFrom, PageRequest, Sort, TenantId, Time, UserId, ids_between},
     payments::ProviderName,
 };
 

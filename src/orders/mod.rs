@@ -56,7 +56,9 @@ pub use order::{
 pub use pay::{PayError, Payable, open_session, payable};
 pub use policy::Policy;
 pub use receipt::{Receipt, ReceiptError, ReceiptLine, paid_and_waiting, receipt};
-pub use reconcile::{OpenSession, Reconcile, ReconcileOrder, attended, give_owed, nominate, reconciled, sessions_of, sweep};
+pub use reconcile::{
+    OpenSession, Reconcile, ReconcileOrder, attended, give_owed, nominate, reconciled, sessions_of, sweep,
+};
 pub use refund::{MakeRefund, OrderRefunded, Planned, RefundError, made, planned, refused, request_refund};
 pub use settle::OrderPaid;
 pub use timeline::{TimelineEvent, timeline};

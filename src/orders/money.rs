@@ -96,7 +96,8 @@ pub struct AnyPayment {
     pub settled_at: Option<Time>,
 }
 
-const PAYMENTS: &str = "SELECT id, order_id, subscription_id, provider, provider_ref, charge_ref, state, amount, currency,
+const PAYMENTS: &str =
+    "SELECT id, order_id, subscription_id, provider, provider_ref, charge_ref, state, amount, currency,
     refunded, fee, unmatched, created_at, expires_at, settled_at FROM payments WHERE TRUE";
 
 /// All payments that fit.

@@ -36,7 +36,10 @@ on_both!(a_queue_is_held_and_its_jobs_are_called_off_and_run_again, |test: TestD
     let desk = Desk::on(&test).await;
     let why = |text: &str| json!({ "reason": text });
     let queues = desk.get("/api/admin/queues").await;
-    assert!(rows(&queues).iter().any(|queue| queue["queue"] == "notifications" && queue["paused"] == false), "{queues}");
+    assert!(
+        rows(&queues).iter().any(|queue| queue["queue"] == "notifications" && queue["paused"] == false),
+        "{queues}"
+    );
     problem(desk.post("/api/admin/queues/none/pause", why("x")).await, 404, "not-found").await;
     let held = desk.done("/api/admin/queues/notifications/pause", why("the server is moved"), 200).await;
     assert_eq!((&held["paused"], &held["reason"]), (&json!(true), &json!("the server is moved")));
@@ -106,7 +109,8 @@ on_both!(what_the_clock_sets_going_is_set_going_by_hand, |test: TestDb| async mo
     let desk = Desk::on(&test).await;
     let kind = "/api/admin/jobs?kind=accounts.housekeeping";
     let before = rows(&desk.get(kind).await).len();
-    let run = async |name: &str| desk.post(&format!("/api/admin/schedules/{name}/run"), json!({ "reason": "now" })).await;
+    let run =
+        async |name: &str| desk.post(&format!("/api/admin/schedules/{name}/run"), json!({ "reason": "now" })).await;
     until("the schedules are known", async || {
         let all = desk.get("/api/admin/schedules").await;
         if rows(&all).iter().any(|one| one["name"] == "accounts.housekeeping") { Ok(()) } else { Err(all) }
@@ -146,13 +150,17 @@ on_both!(flags_are_set_by_whoever_has_seen_them, |test: TestDb| async move {
     // A guest finds the door closed.
     let mut cart = new_order();
     cart["email"] = json!("guest@example.com");
-    let guest = desk.shop.client.post(desk.shop.mintreu.url("/api/orders")).json(&cart).send().await.expect("an answer");
+    let guest =
+        desk.shop.client.post(desk.shop.mintreu.url("/api/orders")).json(&cart).send().await.expect("an answer");
     problem(guest, 401, "unauthorized").await;
 
     for (wrong, pointer) in [
         (json!({ "reason": "x" }), "#/definition"),
         (json!({ "value": true, "definition": {}, "reason": "x" }), "#/value"),
-        (json!({ "definition": { "type": "number", "default": "a", "variants": { "a": 1 } }, "reason": "x" }), "#/definition/type"),
+        (
+            json!({ "definition": { "type": "number", "default": "a", "variants": { "a": 1 } }, "reason": "x" }),
+            "#/definition/type",
+        ),
         (json!({ "definition": { "type": "boolean", "default": "nowhere" }, "reason": "x" }), "#/definition/default"),
         (json!({ "value": true }), "#/reason"),
     ] {
@@ -172,7 +180,8 @@ on_both!(flags_are_set_by_whoever_has_seen_them, |test: TestDb| async move {
     assert_eq!(told, expected.map(|(action, why)| (json!(action), json!(why))));
 
     let banner = "/api/admin/flags/shop.banner";
-    let text = json!({ "definition": { "type": "string", "variants": { "a": "Hello" }, "default": "a" }, "reason": "new" });
+    let text =
+        json!({ "definition": { "type": "string", "variants": { "a": "Hello" }, "default": "a" }, "reason": "new" });
     problem(put(banner, "\"1\"", text.clone()).await, 404, "not-found").await;
     assert_eq!(put(banner, "\"0\"", text).await.status(), 200);
     assert!(rows(&desk.get("/api/admin/flags").await).iter().any(|flag| flag["key"] == "shop.banner"));
@@ -224,7 +233,10 @@ on_both!(the_trail_is_searched_and_proved_a_part_at_a_time, |test: TestDb| async
         problem(answer, 400, "invalid-parameter").await;
     }
     let entry = desk.trail("switch.killed").await;
-    assert_eq!(desk.get(&format!("/api/admin/audit/{}", entry["id"].as_str().expect("an id"))).await["reason"], "reason 4");
+    assert_eq!(
+        desk.get(&format!("/api/admin/audit/{}", entry["id"].as_str().expect("an id"))).await["reason"],
+        "reason 4"
+    );
 
     let sealed = until("all is sealed", async || {
         let whole = desk.get("/api/admin/audit/verify").await;
@@ -251,7 +263,8 @@ on_both!(the_trail_is_searched_and_proved_a_part_at_a_time, |test: TestDb| async
     let part = desk.get(&format!("/api/admin/audit/verify?head={forged}")).await;
     assert_eq!(part["problem"]["problem"], "not_published", "{part}");
     for wrong in ["limit=0", "limit=50001", "after=x", "after=-1:00", "head=1:zz"] {
-        let answer = desk.ask(Method::GET, &format!("/api/admin/audit/verify?{wrong}")).send().await.expect("an answer");
+        let answer =
+            desk.ask(Method::GET, &format!("/api/admin/audit/verify?{wrong}")).send().await.expect("an answer");
         problem(answer, 400, "invalid-parameter").await;
     }
     let changed: Result<u64, mintreu::db::DbError> = desk
@@ -277,11 +290,13 @@ on_both!(the_books_are_open_to_operators, |test: TestDb| async move {
     assert_eq!(rows(&booked).len(), 1, "{booked}");
     let sale = booked["data"][0]["id"].as_str().expect("an id").to_owned();
     let whole = desk.get(&format!("/api/admin/ledger/transactions/{sale}")).await;
-    let sum: i64 = whole["entries"].as_array().expect("entries").iter().filter_map(|entry| entry["amount"].as_i64()).sum();
+    let sum: i64 =
+        whole["entries"].as_array().expect("entries").iter().filter_map(|entry| entry["amount"].as_i64()).sum();
     assert_eq!((sum, &whole["order_id"]), (0, &json!(order)), "{whole}");
     let entries = desk.get(&format!("/api/admin/ledger/entries?transaction={sale}")).await;
     assert_eq!(rows(&entries).len(), whole["entries"].as_array().map(Vec::len).expect("entries"));
-    let clearing = desk.get(&format!("/api/admin/ledger/entries?order={order}&account=clearing:sandbox&currency=USD")).await;
+    let clearing =
+        desk.get(&format!("/api/admin/ledger/entries?order={order}&account=clearing:sandbox&currency=USD")).await;
     assert!(!rows(&clearing).is_empty() && rows(&clearing).iter().all(|entry| entry["account"] == "clearing:sandbox"));
     for none in ["account=none", "kind=none", "currency=JPY", "until=2020-01-01T00:00:00Z"] {
         assert_eq!(rows(&desk.get(&format!("/api/admin/ledger/entries?{none}")).await).len(), 0, "{none}");
@@ -352,13 +367,17 @@ on_both!(an_order_is_looked_after_for_a_reason, |test: TestDb| async move {
 
 on_both!(people_are_let_in_and_put_out, |test: TestDb| async move {
     let desk = Desk::on(&test).await;
-    let new = json!({ "email": "Grace@example.com", "name": "Grace", "role": "developer", "reason": "she sells lamps" });
+    let new =
+        json!({ "email": "Grace@example.com", "name": "Grace", "role": "developer", "reason": "she sells lamps" });
     let made = desk.done("/api/admin/users", new.clone(), 201).await;
     assert_eq!(made["email"], "grace@example.com");
     problem(desk.post("/api/admin/users", new).await, 409, "conflict").await;
     let path = format!("/api/admin/users/{}", made["id"].as_str().expect("an id"));
     let shown = desk.get(&path).await;
-    assert_eq!((&shown["role"], &shown["email_verified_at"], &shown["orders"]), (&json!("developer"), &json!(null), &json!(0)));
+    assert_eq!(
+        (&shown["role"], &shown["email_verified_at"], &shown["orders"]),
+        (&json!("developer"), &json!(null), &json!(0))
+    );
     for (wrong, pointer) in [
         (json!({ "email": "x", "name": "G", "role": "customer", "reason": "x" }), "#/email"),
         (json!({ "email": "g@example.com", "name": "", "role": "customer", "reason": "x" }), "#/name"),
@@ -430,7 +449,8 @@ on_both!(whatever_asks_for_a_reason_does_not_do_without, |db| async move {
         blank["reason"] = json!(" ");
         for (body, allowed) in [(silent, &[400, 422][..]), (blank, &[422])] {
             let request = premises.ask(route.method.clone(), &premises.path(route)).header("if-match", "\"0\"");
-            let request = request.header("cookie", &premises.operator.cookie).header("content-type", "application/json");
+            let request =
+                request.header("cookie", &premises.operator.cookie).header("content-type", "application/json");
             let (told, answer) = sent(&premises, request.body(premises.fill(&body))).await;
             let status = answer.status().as_u16();
             let refused: Value = answer.json().await.expect("JSON");
@@ -490,7 +510,8 @@ on_both!(two_operators_who_edit_one_thing_do_not_undo_each_other, |db| async mov
 /// Whether a path of the page, in which `$NAME` stands for something, is a route's.
 fn is_of(path: &str, route: &str) -> bool {
     let (given, known): (Vec<_>, Vec<_>) = (path.split('/').collect(), route.split('/').collect());
-    given.len() == known.len() && given.iter().zip(&known).all(|(given, known)| given == known || known.starts_with('{'))
+    given.len() == known.len()
+        && given.iter().zip(&known).all(|(given, known)| given == known || known.starts_with('{'))
 }
 
 #[test]

@@ -101,7 +101,8 @@ on_both!(rows_that_are_added_amid_it_neither_hide_nor_repeat_others, |test: Test
         person(&db, &format!("sorted{number}@example.com"), ["ada", "cyd"][number % 2], None).await;
     }
     let sort: Sort<AccountSort> = "name".parse().expect("an order");
-    let before: BTreeSet<_> = page(&db, sort, 100, PageFrom::Start).await.data.iter().map(|one| one.id.uuid()).collect();
+    let before: BTreeSet<_> =
+        page(&db, sort, 100, PageFrom::Start).await.data.iter().map(|one| one.id.uuid()).collect();
     let (mut from, mut seen, mut number) = (PageFrom::Start, Vec::new(), 0);
     loop {
         let next = page(&db, sort, 2, from).await;
@@ -133,7 +134,8 @@ on_both!(two_operators_who_demote_each_other_leave_one, |test: TestDb| async mov
         };
         let demote = |whom, own| accounts::change_account(&db, (whom, Some(own)), change, &by, "a quarrel");
         let (first, second) = tokio::join!(demote(other, one), demote(one, other));
-        let refused = [first, second].into_iter().filter(|done| matches!(done, Err(AccountError::LastOperator))).count();
+        let refused =
+            [first, second].into_iter().filter(|done| matches!(done, Err(AccountError::LastOperator))).count();
         assert_eq!(refused, 1, "round {round}: one stays");
         // The one who stayed leaves as somebody else comes.
         let next = sign_in(&db, &format!("next{round}@example.com"), Role::Admin).await.user;
@@ -241,7 +243,9 @@ on_both!(each_file_has_what_its_list_has, |db| async move {
         if let Some(first) = rows(&list).first().filter(|_| !route.path.contains("invoices")) {
             for column in head.iter().filter(|column| !column.contains("_amount") && !column.contains("_currency")) {
                 let place = first.get(column.as_str()).is_some()
-                    || column.match_indices('_').any(|(at, _)| first.pointer(&format!("/{}/{}", &column[..at], &column[at + 1..])).is_some());
+                    || column
+                        .match_indices('_')
+                        .any(|(at, _)| first.pointer(&format!("/{}/{}", &column[..at], &column[at + 1..])).is_some());
                 let optional = ["attention", "problem", "attention_at"].contains(&column.as_str());
                 assert!(place || optional, "{told}: `{column}` is nowhere in {first}");
             }
@@ -255,7 +259,8 @@ on_both!(each_list_is_in_each_of_its_orders_and_in_no_other, |db| async move {
     let premises = Premises::on(&db).await;
     let by_time = &["created", "-created", "newest", "oldest"][..];
     let mut tried = 0;
-    for route in routes().iter().filter(|route| route.path.starts_with("/api/admin/") && route.query.contains(&"sort")) {
+    for route in routes().iter().filter(|route| route.path.starts_with("/api/admin/") && route.query.contains(&"sort"))
+    {
         if route.path.ends_with("/export") || route.path == "/api/admin/tickets" {
             continue;
         }

@@ -83,7 +83,8 @@ pub async fn request_end(
         sqlx::query_scalar("SELECT order_id FROM subscriptions WHERE id = $1 AND tenant_id = $2").bind(id).bind(tenant)
     )?;
     let order = order.ok_or(EndError::NotFound)?;
-    mark_and_end(tx, (id, order), when, Entry::new(actor, "subscription.cancelled", "subscription", id.to_string())).await
+    mark_and_end(tx, (id, order), when, Entry::new(actor, "subscription.cancelled", "subscription", id.to_string()))
+        .await
 }
 
 async fn mark_and_end(

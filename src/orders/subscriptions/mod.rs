@@ -13,6 +13,6 @@ pub use end::{CancelSubscription, EndError, EndSubscription, end_any, ending, re
 pub(super) use end::{changed, end_of_order, ended_by_provider};
 pub(super) use renew::renewed;
 pub use subscription::{
-    AnySubscription, AnySubscriptions, Holder, Subscription, SubscriptionSort, SubscriptionStatus, find, find_any, holder,
-    list, list_any, prolongs,
+    AnySubscription, AnySubscriptions, Holder, Subscription, SubscriptionSort, SubscriptionStatus, find, find_any,
+    holder, list, list_any, prolongs,
 };

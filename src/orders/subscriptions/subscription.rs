@@ -137,9 +137,9 @@ pub async fn list_any(
 ) -> Result<Page<AnySubscription>, DbError> {
     let by = match page.field() {
         SubscriptionSort::Created => Compared::BY_ID,
-        SubscriptionSort::PeriodEnd => Compared::number(
-            db.dialect().pick("s.period_end", "(EXTRACT(EPOCH FROM s.period_end) * 1000000)::bigint"),
-        ),
+        SubscriptionSort::PeriodEnd => {
+            Compared::number(db.dialect().pick("s.period_end", "(EXTRACT(EPOCH FROM s.period_end) * 1000000)::bigint"))
+        }
         SubscriptionSort::Amount => Compared::number("s.amount"),
     };
     let conditions = conditions(&[
@@ -165,9 +165,7 @@ pub async fn list_any(
             page
         )
     )?;
-    Ok(page.page(rows, |row| {
-        (row.subscription.id, SortKey { number: row.sort_number, ..SortKey::default() })
-    }))
+    Ok(page.page(rows, |row| (row.subscription.id, SortKey { number: row.sort_number, ..SortKey::default() })))
 }
 
 /// Anybody's subscription.

@@ -12,8 +12,8 @@ mod sale;
 pub use account::Account;
 pub use post::{LedgerEntry, LedgerTransactionId, Posting, Unbalanced};
 pub use report::{
-    Balance, BookedTransaction, EntryFilter, EntryRow, LedgerEntryId, LedgerEntryMarker, ListedEntry, TransactionFilter,
-    TransactionRow, TrialRow, balances, count, entries, entries_of_order, payable, transaction, transactions,
-    trial_balance, verify,
+    Balance, BookedTransaction, EntryFilter, EntryRow, LedgerEntryId, LedgerEntryMarker, ListedEntry,
+    TransactionFilter, TransactionRow, TrialRow, balances, count, entries, entries_of_order, payable, transaction,
+    transactions, trial_balance, verify,
 };
 pub use sale::{Sale, SaleLine};

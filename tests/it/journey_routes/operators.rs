@@ -53,7 +53,19 @@ pub(super) fn routes() -> Vec<Route> {
         get(
             "/api/admin/payments",
             Operator,
-            &["limit", "after", "before", "order", "state", "provider", "reference", "unmatched", "from", "until", "sort"],
+            &[
+                "limit",
+                "after",
+                "before",
+                "order",
+                "state",
+                "provider",
+                "reference",
+                "unmatched",
+                "from",
+                "until",
+                "sort",
+            ],
         ),
         get("/api/admin/payments/export", Operator, &["reference", "from", "until", "sort", "format"]),
         get("/api/admin/payments/{payment}", Operator, &[]),
@@ -103,11 +115,13 @@ pub(super) fn routes() -> Vec<Route> {
         get(
             "/api/admin/webhooks",
             Operator,
-            &[
-                "limit", "after", "before", "provider", "type", "event", "outcome", "unhandled", "from", "until", "sort",
-            ],
+            &["limit", "after", "before", "provider", "type", "event", "outcome", "unhandled", "from", "until", "sort"],
         ),
-        get("/api/admin/webhooks/export", Operator, &["provider", "type", "event", "outcome", "from", "sort", "format"]),
+        get(
+            "/api/admin/webhooks/export",
+            Operator,
+            &["provider", "type", "event", "outcome", "from", "sort", "format"],
+        ),
         get("/api/admin/webhooks/{webhook}", Operator, &[]),
         post("/api/admin/webhooks/{webhook}/replay", Operator, reason),
     ]

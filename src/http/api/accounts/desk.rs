@@ -20,8 +20,17 @@ use crate::{
 const EXPORTED: Exported = Exported {
     name: "users",
     columns: &[
-        "id", "tenant_id", "email", "name", "role", "email_verified_at", "password_set", "second_factor",
-        "disabled_at", "last_login_at", "created_at",
+        "id",
+        "tenant_id",
+        "email",
+        "name",
+        "role",
+        "email_verified_at",
+        "password_set",
+        "second_factor",
+        "disabled_at",
+        "last_login_at",
+        "created_at",
     ],
 };
 

@@ -38,8 +38,22 @@ pub(super) async fn list<S: Sells>(
 const EXPORTED: Exported = Exported {
     name: "credentials",
     columns: &[
-        "id", "license", "product", "tenant", "state", "rotating", "hint", "last_synced_at", "expires_at", "reason",
-        "problem", "attention_at", "provisioned_at", "rotated_at", "revoked_at", "created_at",
+        "id",
+        "license",
+        "product",
+        "tenant",
+        "state",
+        "rotating",
+        "hint",
+        "last_synced_at",
+        "expires_at",
+        "reason",
+        "problem",
+        "attention_at",
+        "provisioned_at",
+        "rotated_at",
+        "revoked_at",
+        "created_at",
     ],
 };
 

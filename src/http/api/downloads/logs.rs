@@ -54,8 +54,20 @@ pub(super) async fn all(
 const EXPORTED: Exported = Exported {
     name: "downloads",
     columns: &[
-        "id", "product", "source", "user", "license", "ip_address", "user_agent", "status", "reason", "file_size",
-        "range_start", "bytes_sent", "downloaded_at", "ended_at",
+        "id",
+        "product",
+        "source",
+        "user",
+        "license",
+        "ip_address",
+        "user_agent",
+        "status",
+        "reason",
+        "file_size",
+        "range_start",
+        "bytes_sent",
+        "downloaded_at",
+        "ended_at",
     ],
 };
 

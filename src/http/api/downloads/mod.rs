@@ -5,8 +5,8 @@ mod fetch;
 mod logs;
 mod products;
 mod refusals;
-mod sources;
 mod search;
+mod sources;
 mod start;
 mod upload;
 

@@ -1,6 +1,9 @@
 //! `GET /api/admin/invoices`, `…/export`, `…/{invoice}[.html|.pdf]`
 
-use axum::{extract::State, response::{IntoResponse, Response}};
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
 
 use super::{
     own::missing,
@@ -33,7 +36,18 @@ pub(super) async fn list(
 const EXPORTED: Exported = Exported {
     name: "invoices",
     columns: &[
-        "number", "kind", "issued_at", "order", "payment", "email", "country", "currency", "net", "tax", "total", "id",
+        "number",
+        "kind",
+        "issued_at",
+        "order",
+        "payment",
+        "email",
+        "country",
+        "currency",
+        "net",
+        "tax",
+        "total",
+        "id",
     ],
 };
 

@@ -44,8 +44,20 @@ pub(super) async fn show<S: Sells>(
 const EXPORTED: Exported = Exported {
     name: "keys",
     columns: &[
-        "id", "license", "product", "tenant", "name", "hint", "status", "scopes", "expires_at", "last_used_at",
-        "rotated_at", "revoked_at", "revoked_reason", "created_at",
+        "id",
+        "license",
+        "product",
+        "tenant",
+        "name",
+        "hint",
+        "status",
+        "scopes",
+        "expires_at",
+        "last_used_at",
+        "rotated_at",
+        "revoked_at",
+        "revoked_reason",
+        "created_at",
     ],
 };
 

@@ -55,8 +55,19 @@ pub(super) async fn list(
 const EXPORTED: Exported = Exported {
     name: "mails",
     columns: &[
-        "id", "template", "language", "recipient", "user", "state", "attempts", "edition", "last_error", "created_at",
-        "updated_at", "sent_at", "cause",
+        "id",
+        "template",
+        "language",
+        "recipient",
+        "user",
+        "state",
+        "attempts",
+        "edition",
+        "last_error",
+        "created_at",
+        "updated_at",
+        "sent_at",
+        "cause",
     ],
 };
 

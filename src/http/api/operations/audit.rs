@@ -45,7 +45,8 @@ impl Which {
             ..Filter::default()
         };
         if let Some(actor) = text("#/actor", &self.actor)? {
-            let (kind, id) = actor.split_once(':').map_or((actor.as_str(), None), |(kind, id)| (kind, Some(id.to_owned())));
+            let (kind, id) =
+                actor.split_once(':').map_or((actor.as_str(), None), |(kind, id)| (kind, Some(id.to_owned())));
             match (kind, id) {
                 ("user", Some(id)) => filter.actor = Some(Actor::user(id)),
                 ("operator", Some(id)) => filter.actor = Some(Actor::operator(id)),
@@ -86,8 +87,20 @@ pub(super) async fn show(
 const EXPORTED: Exported = Exported {
     name: "audit",
     columns: &[
-        "sequence", "id", "occurred_at", "actor_kind", "actor_id", "action", "object_type", "object_id", "before",
-        "after", "reason", "request_id", "key_id", "mac",
+        "sequence",
+        "id",
+        "occurred_at",
+        "actor_kind",
+        "actor_id",
+        "action",
+        "object_type",
+        "object_id",
+        "before",
+        "after",
+        "reason",
+        "request_id",
+        "key_id",
+        "mac",
     ],
 };
 

@@ -74,9 +74,8 @@ fn flawed(flaws: &[Flaw]) -> Problem {
 }
 
 fn by(admin: &Admin, context: &Context, why: &str) -> Result<ChangedBy, Problem> {
-    let by = ChangedBy::new(admin.actor(), why).map_err(|error| {
-        Problem::new(Kind::InvalidInput).error("#/reason", error.to_string())
-    })?;
+    let by = ChangedBy::new(admin.actor(), why)
+        .map_err(|error| Problem::new(Kind::InvalidInput).error("#/reason", error.to_string()))?;
     Ok(by.request(context.request_id().to_owned()))
 }
 

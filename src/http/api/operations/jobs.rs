@@ -68,8 +68,20 @@ pub(super) async fn list(
 const EXPORTED: Exported = Exported {
     name: "jobs",
     columns: &[
-        "id", "queue", "kind", "state", "priority", "attempt", "max_attempts", "run_at", "created_at", "claimed_at",
-        "finished_at", "group_key", "payload", "errors",
+        "id",
+        "queue",
+        "kind",
+        "state",
+        "priority",
+        "attempt",
+        "max_attempts",
+        "run_at",
+        "created_at",
+        "claimed_at",
+        "finished_at",
+        "group_key",
+        "payload",
+        "errors",
     ],
 };
 

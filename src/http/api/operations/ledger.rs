@@ -56,8 +56,17 @@ pub(super) async fn entries(
 const EXPORTED: Exported = Exported {
     name: "ledger",
     columns: &[
-        "id", "transaction_id", "kind", "cause", "order_id", "account", "developer_id", "amount", "currency",
-        "available_at", "created_at",
+        "id",
+        "transaction_id",
+        "kind",
+        "cause",
+        "order_id",
+        "account",
+        "developer_id",
+        "amount",
+        "currency",
+        "available_at",
+        "created_at",
     ],
 };
 

@@ -41,9 +41,10 @@ async fn all(app: &App) -> Result<Vec<QueueView>, DbError> {
     names.extend(counts.iter().map(|count| count.queue.as_str()));
     names.extend(held.iter().map(|queue| queue.queue.as_str()));
     let view = |name: &str| {
-        let jobs = counts.iter().filter(|count| count.queue == name).map(|count| {
-            (count.state.clone(), InState { jobs: count.jobs, oldest_run_at: count.oldest_run_at })
-        });
+        let jobs = counts
+            .iter()
+            .filter(|count| count.queue == name)
+            .map(|count| (count.state.clone(), InState { jobs: count.jobs, oldest_run_at: count.oldest_run_at }));
         let held = held.iter().find(|queue| queue.queue == name);
         QueueView {
             queue: name.to_owned(),

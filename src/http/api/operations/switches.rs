@@ -17,9 +17,7 @@ pub(super) async fn list(State(app): State<App>, _: Admin) -> Result<Json<Page<S
 }
 
 fn named(name: &str) -> Result<Switch, Problem> {
-    name.parse().map_err(|error: crate::flags::ParseSwitchError| {
-        Problem::new(Kind::NotFound).detail(error.to_string())
-    })
+    name.parse().map_err(|error: crate::flags::ParseSwitchError| Problem::new(Kind::NotFound).detail(error.to_string()))
 }
 
 fn state(app: &App, switch: Switch) -> Json<SwitchState> {

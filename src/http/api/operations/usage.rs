@@ -26,12 +26,12 @@ pub(super) async fn list(
     _: Admin,
     Query(which): Query<Which>,
 ) -> Result<Json<Page<Summary>>, Problem> {
-    let text = |pointer: &str, text: &Option<String>| {
-        Ok::<_, Problem>(sought(pointer, text.as_deref())?.map(str::to_owned))
-    };
-    let period = which.period.as_deref().map_or(Ok(Period::Day), str::parse).map_err(
-        |error: crate::kernel::UnknownName| Problem::new(Kind::InvalidParameter).error("#/period", error.to_string()),
-    )?;
+    let text =
+        |pointer: &str, text: &Option<String>| Ok::<_, Problem>(sought(pointer, text.as_deref())?.map(str::to_owned));
+    let period =
+        which.period.as_deref().map_or(Ok(Period::Day), str::parse).map_err(|error: crate::kernel::UnknownName| {
+            Problem::new(Kind::InvalidParameter).error("#/period", error.to_string())
+        })?;
     let filter = SummaryFilter {
         period,
         subject: text("#/subject", &which.subject)?,

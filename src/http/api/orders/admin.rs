@@ -64,8 +64,16 @@ pub(super) async fn list(
 const EXPORTED: Exported = Exported {
     name: "orders",
     columns: &[
-        "id", "status", "email", "provider", "total.amount", "total.currency", "refunded.amount", "created_at",
-        "paid_at", "attention",
+        "id",
+        "status",
+        "email",
+        "provider",
+        "total.amount",
+        "total.currency",
+        "refunded.amount",
+        "created_at",
+        "paid_at",
+        "attention",
     ],
 };
 

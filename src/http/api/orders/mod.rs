@@ -2,8 +2,8 @@
 
 mod admin;
 mod create;
-mod show;
 mod money;
+mod show;
 mod subscriptions;
 mod subscriptions_admin;
 mod view;

@@ -130,22 +130,52 @@ fn missing(what: &'static str) -> impl Fn() -> Problem {
 const PAYMENTS: Exported = Exported {
     name: "payments",
     columns: &[
-        "id", "order", "subscription", "provider", "reference", "charge", "state", "amount.amount", "amount.currency",
-        "refunded.amount", "fee.amount", "unmatched", "created_at", "settled_at",
+        "id",
+        "order",
+        "subscription",
+        "provider",
+        "reference",
+        "charge",
+        "state",
+        "amount.amount",
+        "amount.currency",
+        "refunded.amount",
+        "fee.amount",
+        "unmatched",
+        "created_at",
+        "settled_at",
     ],
 };
 const REFUNDS: Exported = Exported {
     name: "refunds",
     columns: &[
-        "id", "order", "payment", "provider", "reference", "amount.amount", "amount.currency", "state", "reason",
-        "created_at", "applied_at",
+        "id",
+        "order",
+        "payment",
+        "provider",
+        "reference",
+        "amount.amount",
+        "amount.currency",
+        "state",
+        "reason",
+        "created_at",
+        "applied_at",
     ],
 };
 const DISPUTES: Exported = Exported {
     name: "disputes",
     columns: &[
-        "id", "order", "payment", "provider", "reference", "amount.amount", "amount.currency", "state", "reason",
-        "opened_at", "closed_at",
+        "id",
+        "order",
+        "payment",
+        "provider",
+        "reference",
+        "amount.amount",
+        "amount.currency",
+        "state",
+        "reason",
+        "opened_at",
+        "closed_at",
     ],
 };
 

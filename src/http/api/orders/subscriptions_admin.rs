@@ -7,9 +7,7 @@ use crate::{
     app::App,
     http::{Admin, Context, ExportQuery, Exported, Json, PageQuery, Path, Problem, Query, reason},
     kernel::{Page, PageRequest, Place, Sorted, SubscriptionId},
-    orders::subscriptions::{
-        self, AnySubscription, AnySubscriptions, CancelSubscription, EndError, SubscriptionSort,
-    },
+    orders::subscriptions::{self, AnySubscription, AnySubscriptions, CancelSubscription, EndError, SubscriptionSort},
 };
 
 /// `GET /api/admin/subscriptions`
@@ -35,8 +33,23 @@ pub(super) async fn show(
 const EXPORTED: Exported = Exported {
     name: "subscriptions",
     columns: &[
-        "id", "tenant_id", "order_id", "plan_id", "title", "plan_name", "provider", "provider_ref", "status", "amount",
-        "currency", "period_start", "period_end", "cancel_at_period_end", "cancelled_at", "dunning_at", "created_at",
+        "id",
+        "tenant_id",
+        "order_id",
+        "plan_id",
+        "title",
+        "plan_name",
+        "provider",
+        "provider_ref",
+        "status",
+        "amount",
+        "currency",
+        "period_start",
+        "period_end",
+        "cancel_at_period_end",
+        "cancelled_at",
+        "dunning_at",
+        "created_at",
     ],
 };
 

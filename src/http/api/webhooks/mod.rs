@@ -11,9 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     app::App,
-    http::{
-        Admin, Because, Context, ExportQuery, Exported, Json, Kind, PageQuery, Path, Problem, Query, sought,
-    },
+    http::{Admin, Because, Context, ExportQuery, Exported, Json, Kind, PageQuery, Path, Problem, Query, sought},
     kernel::{ByTime, Page, PageRequest, Sort, Time},
     payments::{self, InboxFilter, InboxView, ProviderName, ReplayError, WebhookId},
 };
@@ -44,7 +42,9 @@ struct Which {
 
 impl Which {
     fn filter(self) -> Result<InboxFilter, Problem> {
-        let text = |pointer: &str, text: Option<String>| Ok::<_, Problem>(sought(pointer, text.as_deref())?.map(str::to_owned));
+        let text = |pointer: &str, text: Option<String>| {
+            Ok::<_, Problem>(sought(pointer, text.as_deref())?.map(str::to_owned))
+        };
         Ok(InboxFilter {
             provider: self.provider.map(|provider| provider.to_string()),
             event_type: text("#/type", self.event_type)?,
