@@ -4,10 +4,11 @@
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use serde_json::{Value, value::RawValue};
+use serde_json::value::RawValue;
 use sqlx::FromRow;
 
-use super::{JobId, settle};
+pub use super::overview::{ScheduleView, WorkerView, run_schedule, schedules, workers};
+use super::{JobId, mask, settle};
 use crate::{
     db::{Db, DbError, Tx, conditions, page_by_time, place_of},
     execute, fetch_all, fetch_optional,
@@ -156,37 +157,14 @@ pub struct JobView {
     pub errors: Option<String>,
 }
 
-/// What names of arguments hold that nobody should read.
-const SECRET: &[&str] =
-    &["secret", "password", "token", "authorization", "api_key", "license_key", "signature", "cookie"];
-
 impl JobView {
-    /// The same with what looks like a secret left out of its arguments. Jobs hold identifiers and no secrets; this is
-    /// for the one that should not have been written so.
+    /// The same with what looks like a secret left out of its arguments.
     #[must_use]
     pub fn masked(mut self) -> Self {
-        if let Ok(mut payload) = serde_json::from_str(&self.payload) {
-            mask(&mut payload);
-            self.payload = payload.to_string();
+        if let Some(payload) = mask::masked(&self.payload) {
+            self.payload = payload;
         }
         self
-    }
-}
-
-fn mask(value: &mut Value) {
-    match value {
-        Value::Object(fields) => {
-            for (name, value) in fields {
-                let name = name.to_ascii_lowercase();
-                if SECRET.iter().any(|secret| name.contains(secret)) && !value.is_null() {
-                    *value = Value::from("***");
-                } else {
-                    mask(value);
-                }
-            }
-        }
-        Value::Array(values) => values.iter_mut().for_each(mask),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 
@@ -425,70 +403,4 @@ async fn set_paused(tx: &mut Tx, queue: &str, reason: Option<&str>) -> Result<()
 /// The queues that were ever paused.
 pub async fn queues(db: &Db) -> Result<Vec<QueueView>, DbError> {
     fetch_all!(db, sqlx::query_as("SELECT queue, paused, reason, changed_at FROM job_queues ORDER BY queue"))
-}
-
-/// A schedule, as the clock watches it.
-#[derive(Debug, Serialize, FromRow)]
-pub struct ScheduleView {
-    /// Its name.
-    pub name: String,
-    /// When it fires next.
-    pub next_run_at: Time,
-    /// When it fired last.
-    pub last_run_at: Option<Time>,
-}
-
-/// The schedules, by name.
-pub async fn schedules(db: &Db) -> Result<Vec<ScheduleView>, DbError> {
-    fetch_all!(db, sqlx::query_as("SELECT name, next_run_at, last_run_at FROM job_schedules ORDER BY name"))
-}
-
-/// How far replicas' clocks may be apart: one that is behind must find the time passed too, or it would set it right.
-const CLOCKS_APART: std::time::Duration = std::time::Duration::from_mins(1);
-
-/// Has a schedule fire at once, by whichever process looks next. False if there is none of this name.
-pub async fn run_schedule(tx: &mut Tx, name: &str) -> Result<bool, DbError> {
-    let now = tx.now();
-    let moved = execute!(
-        tx,
-        sqlx::query("UPDATE job_schedules SET next_run_at = $2 WHERE name = $1").bind(name).bind(now - CLOCKS_APART)
-    )?;
-    Ok(moved == 1)
-}
-
-/// A process that works on the queues.
-#[derive(Debug, Serialize, FromRow)]
-pub struct WorkerView {
-    /// Which one.
-    pub id: uuid::Uuid,
-    /// What operators call its machine.
-    pub name: String,
-    /// When it began.
-    pub started_at: Time,
-    /// When it was heard of last.
-    pub seen_at: Time,
-}
-
-/// The processes that work, the first to begin first.
-pub async fn workers(db: &Db) -> Result<Vec<WorkerView>, DbError> {
-    fetch_all!(db, sqlx::query_as("SELECT id, name, started_at, seen_at FROM job_workers ORDER BY started_at, id"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_looks_like_a_secret_is_left_out_however_deep_it_lies() {
-        let mut payload = serde_json::json!({
-            "order": "ord_1", "access_token": "t", "list": [{ "License_Key": "k", "name": "n" }],
-            "hook": { "secret": { "a": 1 }, "password": null }, "keys": 3,
-        });
-        mask(&mut payload);
-        let left = serde_json::json!({
-            "order": "ord_1", "access_token": "***", "list": [{ "License_Key": "***", "name": "n" }],
-            "hook": { "secret": "***", "password": null }, "keys": 3,
-        });
-        assert_eq!(payload, left);
-    }
 }

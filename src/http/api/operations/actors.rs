@@ -10,8 +10,8 @@ use crate::{
 };
 
 /// `GET /api/admin/actors`: in the order of their start, each shard for itself.
-pub(super) async fn list(State(app): State<App>, _: Admin) -> Result<Json<Page<ActorStatus>>, Problem> {
-    Ok(Json(whole(app.crew.status())))
+pub(super) async fn list(State(app): State<App>, _: Admin) -> Json<Page<ActorStatus>> {
+    Json(whole(app.crew.status()))
 }
 
 /// `POST /api/admin/actors/{actor}/restart`: the capability or service begins anew, with full credit.

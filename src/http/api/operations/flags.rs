@@ -27,8 +27,8 @@ fn missing() -> Problem {
 }
 
 /// `GET /api/admin/flags`
-pub(super) async fn list(State(app): State<App>, _: Admin) -> Result<Json<Page<FlagView>>, Problem> {
-    Ok(Json(whole(app.flags.list())))
+pub(super) async fn list(State(app): State<App>, _: Admin) -> Json<Page<FlagView>> {
+    Json(whole(app.flags.list()))
 }
 
 /// `GET /api/admin/flags/{flag}`

@@ -12,8 +12,8 @@ use crate::{
 };
 
 /// `GET /api/admin/switches`
-pub(super) async fn list(State(app): State<App>, _: Admin) -> Result<Json<Page<SwitchState>>, Problem> {
-    Ok(Json(whole(app.flags.switches().to_vec())))
+pub(super) async fn list(State(app): State<App>, _: Admin) -> Json<Page<SwitchState>> {
+    Json(whole(app.flags.switches().to_vec()))
 }
 
 fn named(name: &str) -> Result<Switch, Problem> {
