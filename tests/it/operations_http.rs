@@ -333,33 +333,35 @@ on_both!(an_order_is_looked_after_for_a_reason, |test: TestDb| async move {
     problem(nothing, 409, "conflict").await;
     assert_eq!(desk.post(&format!("/api/admin/orders/{paid}/reconcile"), why.clone()).await.status(), 202);
     assert_eq!(desk.trail("order.reconcile_asked").await["object_id"], paid.as_str());
-    // Its job died and nobody saw it.
-    let lost: Result<u64, mintreu::db::DbError> = desk
-        .db
-        .write(async |tx| {
-            mintreu::execute!(
-                tx,
-                sqlx::query("UPDATE orders SET fulfilment_state = 'unfulfilled' WHERE fulfilment_state = 'fulfilled'")
-            )
-        })
-        .await;
-    assert_eq!(lost.expect("changed"), 1);
+    // A job is called off that should not have been.
+    desk.done("/api/admin/queues/licensing/pause", why.clone(), 200).await;
+    let lost = desk.shop.open().await;
+    desk.shop.pay(&lost).await;
     let waiting = "/api/admin/orders?payment_state=paid&fulfilment_state=unfulfilled";
-    assert_eq!(rows(&desk.get(waiting).await).len(), 1);
-    assert_eq!(desk.post(&format!("/api/admin/orders/{paid}/fulfil"), why.clone()).await.status(), 202);
-    desk.shop.until_order_is(&paid, "fulfilled").await;
-    assert_eq!(desk.shop.number("SELECT COUNT(*) FROM licenses").await, 1, "what was there stays as it was");
+    until("it is paid", async || {
+        let list = desk.get(waiting).await;
+        if rows(&list).len() == 1 { Ok(()) } else { Err(list) }
+    })
+    .await;
+    let jobs = desk.get("/api/admin/jobs?queue=licensing&state=available&kind=licenses.issue").await;
+    let job = jobs["data"][0]["id"].as_str().unwrap_or_else(|| panic!("a job instead of {jobs}")).to_owned();
+    desk.done(&format!("/api/admin/jobs/{job}/cancel"), why.clone(), 200).await;
+    desk.done("/api/admin/queues/licensing/resume", why.clone(), 200).await;
+    assert_eq!(desk.post(&format!("/api/admin/orders/{lost}/fulfil"), why.clone()).await.status(), 202);
+    desk.shop.until_order_is(&lost, "fulfilled").await;
+    assert_eq!(desk.shop.number("SELECT COUNT(*) FROM licenses").await, 2, "each once");
+    assert_eq!(desk.trail("order.fulfilment_asked").await["object_id"], lost.as_str());
     assert_eq!(desk.post(&format!("/api/admin/orders/{order}/cancel"), why.clone()).await.status(), 204);
     let entry = desk.trail("order.cancelled").await;
     assert_eq!((&entry["object_id"], &entry["reason"]), (&json!(order), &json!("the buyer asked")));
     problem(desk.post(&format!("/api/admin/orders/{order}/cancel"), why).await, 409, "conflict").await;
     for (query, found) in [
-        (format!("tenant={}", desk.shop.buyer().await.tenant), 2),
+        (format!("tenant={}", desk.shop.buyer().await.tenant), 3),
         ("payment_state=cancelled".to_owned(), 1),
         ("provider=stripe".to_owned(), 0),
-        ("dispute_state=none&currency=USD&sort=created".to_owned(), 2),
+        ("dispute_state=none&currency=USD&sort=created".to_owned(), 3),
         ("until=2020-01-01T00:00:00Z".to_owned(), 0),
-        ("from=2020-01-01T00:00:00Z".to_owned(), 2),
+        ("from=2020-01-01T00:00:00Z".to_owned(), 3),
     ] {
         assert_eq!(rows(&desk.get(&format!("/api/admin/orders?{query}")).await).len(), found, "{query}");
     }
