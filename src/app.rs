@@ -1,23 +1,42 @@
 //! What every edge is handed.
 
+mod checkup;
+mod crew;
+
 use std::sync::Arc;
 
+pub(crate) use checkup::counted;
+pub use checkup::{Finding, Weight, checkup};
+pub use crew::{ActorState, ActorStatus, Crew, Tree, UnknownChild};
+
 use crate::{
-    accounts::Passwords,
+    accounts::{self, Passwords},
     api_keys::ApiKeys,
     config::Profile,
-    credentials::Credentials,
+    credentials::{self, Credentials},
     db::Db,
-    downloads::Downloads,
+    downloads::{self, Downloads},
     flags::{Registry, Switch},
-    kernel::{Currency, seal::Keyring},
-    licenses::{CallLimits, KeyMaker, LicenseCache},
-    notifications::Mailer,
+    jobs::Job,
+    kernel::{Currency, Time, seal::Keyring},
+    licenses::{self, CallLimits, KeyMaker, LicenseCache},
+    notifications::{Mailer, Notice},
     orders::Policy,
-    payments::{Intake, Providers, sandbox::Sandbox},
+    payments::{self, Intake, Providers, sandbox::Sandbox},
     support,
     usage::{Meter, Usage},
 };
+
+/// The queues that a server feeds from.
+pub const QUEUES: [&str; 7] = [
+    payments::HandleEvent::QUEUE,
+    licenses::IssueLicenses::QUEUE,
+    downloads::VerifySource::QUEUE,
+    credentials::SweepCredentials::QUEUE,
+    Notice::QUEUE,
+    accounts::Housekeeping::QUEUE,
+    support::ReceiveMail::QUEUE,
+];
 
 /// A running installation; clones share its parts, and cost next to nothing.
 #[derive(Debug, Clone)]
@@ -62,6 +81,10 @@ pub struct Parts {
     pub shop: Arc<Shop>,
     /// The support desk.
     pub support: Arc<support::Desk>,
+    /// Who does the work.
+    pub crew: Crew,
+    /// When this process began.
+    pub started_at: Time,
 }
 
 impl std::ops::Deref for App {

@@ -7,7 +7,7 @@ use super::{Email, HashError, Name, NewPassword, Passwords, Role, by::By, sessio
 use crate::{
     db::{Db, DbError, Tx},
     execute, fetch_all, fetch_optional,
-    kernel::{Page, PageFrom, PageRequest, TenantId, Time, UserId},
+    kernel::{TenantId, Time, UserId},
 };
 
 /// An account.
@@ -37,7 +37,7 @@ pub struct Account {
     pub created_at: Time,
 }
 
-const ACCOUNT: &str = "SELECT u.id, t.id AS tenant_id, u.email, u.name, u.role, u.email_verified_at,
+pub(super) const ACCOUNT: &str = "SELECT u.id, t.id AS tenant_id, u.email, u.name, u.role, u.email_verified_at,
         u.password_hash IS NOT NULL AS password_set, u.totp_enabled_at IS NOT NULL AS second_factor, u.disabled_at,
         u.last_login_at, u.created_at
      FROM users u JOIN tenants t ON t.owner_id = u.id AND t.kind = 'personal'";
@@ -50,41 +50,6 @@ pub async fn find_any_account(db: &Db, id: UserId) -> Result<Option<Account>, Db
 /// The account of this address, whoever asks.
 pub async fn find_any_account_by_email(db: &Db, email: &Email) -> Result<Option<Account>, DbError> {
     fetch_optional!(db, sqlx::query_as(AssertSqlSafe(format!("{ACCOUNT} WHERE u.email = $1"))).bind(email))
-}
-
-/// Which accounts; everything that is given must fit.
-#[derive(Debug, Clone, Default)]
-pub struct AccountFilter {
-    /// A part of the address, in lower case.
-    pub email: Option<String>,
-    /// In this role.
-    pub role: Option<Role>,
-}
-
-/// All accounts, the newest first.
-pub async fn all_accounts(
-    db: &Db,
-    filter: &AccountFilter,
-    request: &PageRequest<UserId>,
-) -> Result<Page<Account>, DbError> {
-    let (cursor, compare, order) = match request.from {
-        PageFrom::Start => (None, "<", "DESC"),
-        PageFrom::After(id) => (Some(id), "<", "DESC"),
-        PageFrom::Before(id) => (Some(id), ">", "ASC"),
-    };
-    let position = db.dialect().pick("instr", "strpos");
-    let rows = fetch_all!(
-        db,
-        sqlx::query_as(AssertSqlSafe(format!(
-            "{ACCOUNT} WHERE ($1 IS NULL OR {position}(u.email, $1) > 0) AND ($2 IS NULL OR u.role = $2)
-                   AND ($3 IS NULL OR u.id {compare} $3) ORDER BY u.id {order} LIMIT $4"
-        )))
-        .bind(&filter.email)
-        .bind(filter.role.map(Role::as_str))
-        .bind(cursor)
-        .bind(request.fetch())
-    )?;
-    Ok(Page::of(rows, request, |account: &Account| account.id))
 }
 
 /// Calls the owner of an account by another name.
@@ -131,6 +96,15 @@ pub enum AccountError {
     /// Whoever locks themselves out needs somebody else to let them in.
     #[error("operators cannot change their own role or disable themselves")]
     Self_,
+    /// There is nothing left to prove.
+    #[error("the address is proven already")]
+    Verified,
+    /// Nobody signs in to it.
+    #[error("the account is disabled; enable it first")]
+    Disabled,
+    /// Nobody could let anybody in again.
+    #[error("this is the last operator who can sign in: make another one first")]
+    LastOperator,
     /// Somebody else changed it at the same time.
     #[error("the account was changed at the same time; look again")]
     Overtaken,
@@ -197,6 +171,10 @@ pub async fn change_account(
             sqlx::query_as("SELECT role, disabled_at IS NOT NULL FROM users WHERE id = $1").bind(id)
         )?;
         let (role, disabled) = before.ok_or(AccountError::Unknown)?;
+        let leaves = change.role.is_some_and(|new| new != Role::Admin) || change.disabled == Some(true);
+        if role == Role::Admin && !disabled && leaves {
+            spare_last_operator(tx, id).await?;
+        }
         if let Some(new) = change.role.filter(|new| *new != role) {
             set_role(tx, id, (role, new), by, reason).await?;
         }
@@ -206,6 +184,16 @@ pub async fn change_account(
         Ok(())
     })
     .await
+}
+
+/// Refuses to lose the last operator. Their rows are locked, so that two who demote each other take turns.
+async fn spare_last_operator(tx: &mut Tx, id: UserId) -> Result<(), AccountError> {
+    let text = tx.dialect().pick(
+        "SELECT id FROM users WHERE role = 'admin' AND disabled_at IS NULL ORDER BY id",
+        "SELECT id FROM users WHERE role = 'admin' AND disabled_at IS NULL ORDER BY id FOR UPDATE",
+    );
+    let operators: Vec<UserId> = fetch_all!(tx, sqlx::query_scalar(text))?;
+    if operators.iter().any(|operator| *operator != id) { Ok(()) } else { Err(AccountError::LastOperator) }
 }
 
 async fn set_role(

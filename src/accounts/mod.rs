@@ -7,6 +7,7 @@ mod access_token;
 mod account;
 mod by;
 mod claim;
+mod desk;
 mod email;
 mod housekeeping;
 mod identity;
@@ -27,11 +28,12 @@ pub use access_token::{
     access_tokens, make_token, revoke_token,
 };
 pub use account::{
-    Account, AccountChange, AccountError, AccountFilter, NewAccount, all_accounts, change_account, create_account,
-    find_any_account, find_any_account_by_email, rename,
+    Account, AccountChange, AccountError, NewAccount, change_account, create_account, find_any_account,
+    find_any_account_by_email, rename,
 };
 pub use by::By;
 pub use claim::{Claim, ClaimError, Claimed, ClaimedBy, claim_purchases};
+pub use desk::{AccountFilter, AccountSort, Invited, Link, PutOut, all_accounts, invite, put_out, send_link};
 pub use email::{Email, InvalidEmail};
 pub use housekeeping::{Housekeeping, purge};
 pub use identity::{Credential, Identity, identify_session, identify_token, note_use};

@@ -146,29 +146,30 @@ async fn owe_proof(tx: &mut Tx, user: UserId, email: &Email, pending: Pending) -
 /// When several registrations wait, nobody can say whose password it shall be: the link then proves the address alone,
 /// and the password is set by a link of its own.
 pub async fn resend_verification(db: &Db, email: &Email) -> Result<(), DbError> {
-    db.write(async |tx| {
-        let user: Option<UserId> = fetch_optional!(
-            tx,
-            sqlx::query_scalar(
-                "SELECT id FROM users WHERE email = $1 AND email_verified_at IS NULL AND disabled_at IS NULL"
-            )
-            .bind(email)
-        )?;
-        let Some(user) = user else { return Ok(()) };
-        let now = tx.now();
-        let (name, password_hash, choices): (Option<String>, Option<String>, i64) = fetch_one!(
-            tx,
-            sqlx::query_as(
-                "SELECT MIN(name), MIN(password_hash), COUNT(DISTINCT password_hash) FROM mail_proofs
-                 WHERE user_id = $1 AND purpose = 'verify_email' AND used_at IS NULL AND expires_at > $2"
-            )
-            .bind(user)
-            .bind(now)
-        )?;
-        let pending = if choices == 1 { Pending { name, password_hash } } else { Pending::default() };
-        owe_proof(tx, user, email, pending).await
-    })
-    .await
+    db.write(async |tx| resend(tx, email).await).await
+}
+
+pub(super) async fn resend(tx: &mut Tx, email: &Email) -> Result<(), DbError> {
+    let user: Option<UserId> = fetch_optional!(
+        tx,
+        sqlx::query_scalar(
+            "SELECT id FROM users WHERE email = $1 AND email_verified_at IS NULL AND disabled_at IS NULL"
+        )
+        .bind(email)
+    )?;
+    let Some(user) = user else { return Ok(()) };
+    let now = tx.now();
+    let (name, password_hash, choices): (Option<String>, Option<String>, i64) = fetch_one!(
+        tx,
+        sqlx::query_as(
+            "SELECT MIN(name), MIN(password_hash), COUNT(DISTINCT password_hash) FROM mail_proofs
+             WHERE user_id = $1 AND purpose = 'verify_email' AND used_at IS NULL AND expires_at > $2"
+        )
+        .bind(user)
+        .bind(now)
+    )?;
+    let pending = if choices == 1 { Pending { name, password_hash } } else { Pending::default() };
+    owe_proof(tx, user, email, pending).await
 }
 
 /// An account whose address is proven.

@@ -45,28 +45,29 @@ impl From<ProofError> for PasswordError {
 
 /// Owes the link for another password, if the address has an account.
 pub async fn forgot_password(db: &Db, email: &Email) -> Result<(), DbError> {
-    db.write(async |tx| {
-        let (id, now) = (tx.ids().next_uuid(), tx.now());
-        let purpose = Purpose::ResetPassword;
-        // One statement, whether there is an account or not.
-        let owed = execute!(
-            tx,
-            sqlx::query(
-                "INSERT INTO mail_proofs (id, purpose, user_id, email, created_at, expires_at)
-                 SELECT $1, $2, id, email, $3, $4 FROM users WHERE email = $5 AND disabled_at IS NULL"
-            )
-            .bind(id)
-            .bind(purpose)
-            .bind(now)
-            .bind(now + purpose.valid_for())
-            .bind(email)
-        )?;
-        if owed == 1 {
-            tx.enqueue(&Notice::ResetPassword { proof: id }).await?;
-        }
-        Ok(())
-    })
-    .await
+    db.write(async |tx| owe_link(tx, email).await).await
+}
+
+pub(super) async fn owe_link(tx: &mut Tx, email: &Email) -> Result<(), DbError> {
+    let (id, now) = (tx.ids().next_uuid(), tx.now());
+    let purpose = Purpose::ResetPassword;
+    // One statement, whether there is an account or not.
+    let owed = execute!(
+        tx,
+        sqlx::query(
+            "INSERT INTO mail_proofs (id, purpose, user_id, email, created_at, expires_at)
+             SELECT $1, $2, id, email, $3, $4 FROM users WHERE email = $5 AND disabled_at IS NULL"
+        )
+        .bind(id)
+        .bind(purpose)
+        .bind(now)
+        .bind(now + purpose.valid_for())
+        .bind(email)
+    )?;
+    if owed == 1 {
+        tx.enqueue(&Notice::ResetPassword { proof: id }).await?;
+    }
+    Ok(())
 }
 
 /// Sets another password with the token that was mailed. Ends all sessions and revokes all tokens: whoever had to do

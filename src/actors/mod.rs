@@ -72,8 +72,9 @@ mod ticket_letters;
 pub use capability::{Capability, Handle};
 pub use policy::{Backoff, Policy};
 pub use service::Service;
-pub use status::{ActorState, ActorStatus};
-pub use system::{Drained, StartError, System, UnknownChild};
+pub use system::{Drained, StartError, System};
+
+pub use crate::app::{ActorState, ActorStatus, UnknownChild};
 
 #[cfg(test)]
 mod tests;

@@ -10,49 +10,12 @@ use std::{
 
 use arc_swap::ArcSwap;
 use metrics::{Counter, Gauge, Histogram};
-use serde::Serialize;
 
 use crate::{
+    app::{ActorState, ActorStatus},
     jobs::{Failure, Outcome},
     kernel::{Clock, Time},
 };
-
-/// What an actor is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ActorState {
-    /// It takes jobs (a service: it runs).
-    Running,
-    /// It is well, but an operator or a kill switch keeps jobs from it.
-    Paused,
-    /// It fell and will be up again; its mail waits.
-    Restarting,
-    /// It fell too often. Jobs go back; the root tries it again after a pause.
-    Failed,
-    /// Not started yet, ended by itself, or stopped for good.
-    Stopped,
-}
-
-/// One actor at one moment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ActorStatus {
-    /// The capability or service.
-    pub capability: &'static str,
-    /// Which shard of the capability; none for a service.
-    pub shard: Option<usize>,
-    /// What it is doing.
-    pub state: ActorState,
-    /// How often it fell since the process began.
-    pub restarts: u64,
-    /// How many jobs wait in its mailbox.
-    pub mailbox_depth: usize,
-    /// How many jobs it is doing: none or one.
-    pub in_flight: usize,
-    /// What it fell of last.
-    pub last_error: Option<String>,
-    /// Since when it has been in this state.
-    pub since: Time,
-}
 
 /// What changes only when an actor changes its state.
 #[derive(Debug, Clone)]

@@ -5,7 +5,7 @@ use std::{io, sync::Arc, thread, time::Duration};
 
 use actix::{Actor, Addr, ArbiterHandle, AsyncContext, Recipient};
 use arc_swap::ArcSwap;
-use futures::future::join_all;
+use futures::future::{BoxFuture, join_all};
 use tokio::{
     runtime,
     sync::{Mutex, oneshot},
@@ -22,7 +22,10 @@ use super::{
     status::describe_metrics,
     supervisor::Supervisor,
 };
-use crate::kernel::Clock;
+use crate::{
+    app::{Tree, UnknownChild},
+    kernel::Clock,
+};
 
 /// How long services may finish when the jobs have used up the time to drain.
 const GRACE: Duration = Duration::from_secs(1);
@@ -37,11 +40,6 @@ pub enum StartError {
     #[error("`{0}` is not started: the supervisor tree has been stopped")]
     Stopped(&'static str),
 }
-
-/// There is no such capability or service, or the process shuts down.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no running tree with a capability or service named `{0}`: the list of actors has the names")]
-pub struct UnknownChild(pub String);
 
 /// What a drain had to leave undone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -250,6 +248,17 @@ impl System {
         let _ = thread.ended.await;
         let _ = thread.join.join();
         Drained { returned, interrupted }
+    }
+}
+
+/// As the front sees it.
+impl Tree for System {
+    fn status(&self) -> Vec<ActorStatus> {
+        Self::status(self)
+    }
+
+    fn restart<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), UnknownChild>> {
+        Box::pin(Self::restart(self, name))
     }
 }
 

@@ -28,7 +28,7 @@ pub use make::{MadeKey, NewKey, Rotation, create, rename, rotate};
 pub use pattern::{METHODS, Pattern, PatternError};
 pub use revoke::{revoke, revoke_sold};
 pub use secret::{ApiKeyId, ApiKeyMarker, Presented, SECRET_PREFIX};
-pub use view::{KeyFilter, KeyStatus, KeyView, Seller, find, list, search};
+pub use view::{KeyFilter, KeyStatus, KeyView, Seller, find, find_sold, list, search};
 
 /// What an operator decided about API keys.
 #[derive(Debug, Clone, Copy)]

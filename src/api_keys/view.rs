@@ -252,3 +252,14 @@ pub async fn search(
     )?;
     Ok(Page::of(rows.into_iter().map(|row| row.for_seller(now)).collect(), &page, |key: &KeyView| key.id))
 }
+
+/// One key of a seller's products.
+pub async fn find_sold(db: &Db, seller: Seller, key: ApiKeyId) -> Result<Option<KeyView>, DbError> {
+    let row: Option<KeyRow> = fetch_optional!(
+        db,
+        sqlx::query_as(select_keys!("WHERE k.id = $1 AND ($2 IS NULL OR d.user_id = $2)"))
+            .bind(key)
+            .bind(seller.user())
+    )?;
+    Ok(row.map(|row| row.for_seller(db.now())))
+}

@@ -39,6 +39,54 @@ struct LastLine<'a> {
 
 const PAGE: i64 = 500;
 
+/// An export on its way: a few hundred lines at a time.
+#[derive(Debug)]
+pub struct Exporting {
+    filter: Filter,
+    head: Head,
+    after: i64,
+    ended: bool,
+}
+
+impl Exporting {
+    /// Begins an export of the entries that fit `filter`, up to the head that the chain has now.
+    pub async fn begin(db: &Db, filter: Filter) -> Result<Self, AuditError> {
+        let head = Head::read(db).await?.ok_or(AuditError::NoHead)?;
+        Ok(Self { filter, head, after: 0, ended: false })
+    }
+
+    /// The next lines, and how many entries are in them; the head's is the last. None when there are no more.
+    pub async fn next(&mut self, db: &Db, opener: Option<&Keyring>) -> Result<Option<(Vec<u8>, u64)>, ExportError> {
+        if self.ended {
+            return Ok(None);
+        }
+        let sql = format!(
+            "{}{} ORDER BY e.seq LIMIT $14",
+            select_placed!("e.seq > $12 AND e.seq <= $13"),
+            self.filter.conditions()
+        );
+        let page: Vec<PlacedRow> = fetch_all!(
+            db,
+            bind_filter!(sqlx::query_as(AssertSqlSafe(sql.as_str())), self.filter)
+                .bind(self.after)
+                .bind(self.head.sequence)
+                .bind(PAGE)
+        )?;
+        let mut lines = Vec::new();
+        let Some(last) = page.last().and_then(|row| row.seq) else {
+            self.ended = true;
+            write_line(&mut lines, &LastLine { head: &self.head })?;
+            return Ok(Some((lines, 0)));
+        };
+        self.after = last;
+        let written = page.len() as u64;
+        for row in page {
+            write_line(&mut lines, &Record::of(row, opener))?;
+        }
+        Ok(Some((lines, written)))
+    }
+}
+
 /// Writes the sealed entries that fit `filter`, a line each, and then `{"head": {"sequence": …, "mac": …}}`.
 ///
 /// Kept elsewhere, the head proves later that nothing up to it was changed: give it to [`verify`](super::verify).
@@ -50,27 +98,12 @@ pub async fn export(
     filter: &Filter,
     out: &mut (impl io::Write + Send),
 ) -> Result<u64, ExportError> {
-    let head = Head::read(db).await?.ok_or(AuditError::NoHead)?;
     let opener = (disclosure == Disclosure::Opened).then_some(keys);
-    let sql =
-        format!("{}{} ORDER BY e.seq LIMIT $10", select_placed!("e.seq > $8 AND e.seq <= $9"), filter.conditions());
-    let (mut after, mut written) = (0_i64, 0);
-    loop {
-        let page: Vec<PlacedRow> = fetch_all!(
-            db,
-            bind_filter!(sqlx::query_as(AssertSqlSafe(sql.as_str())), filter)
-                .bind(after)
-                .bind(head.sequence)
-                .bind(PAGE)
-        )?;
-        let Some(last) = page.last().and_then(|row| row.seq) else { break };
-        after = last;
-        for row in page {
-            write_line(out, &Record::of(row, opener))?;
-            written += 1;
-        }
+    let (mut export, mut written) = (Exporting::begin(db, filter.clone()).await?, 0);
+    while let Some((lines, entries)) = export.next(db, opener).await? {
+        out.write_all(&lines)?;
+        written += entries;
     }
-    write_line(out, &LastLine { head: &head })?;
     out.flush()?;
     Ok(written)
 }

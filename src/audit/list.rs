@@ -11,9 +11,9 @@ use super::{
     people::{Person, open_key, open_personal},
 };
 use crate::{
-    db::Db,
-    fetch_all,
-    kernel::{Time, seal::Keyring},
+    db::{Db, page_by_time, place_of},
+    fetch_all, fetch_optional,
+    kernel::{self, ByTime, PageFrom, Sort, Time, ids_between, seal::Keyring},
 };
 
 /// Which entries; everything that is given must fit.
@@ -21,6 +21,12 @@ use crate::{
 pub struct Filter {
     /// Done by this one.
     pub actor: Option<Actor>,
+    /// Done by one of this kind.
+    pub actor_kind: Option<String>,
+    /// On this request.
+    pub request_id: Option<String>,
+    /// In which order.
+    pub sort: Option<Sort<ByTime>>,
     /// This action, e.g. `flag.changed`.
     pub action: Option<String>,
     /// Done to things of this type.
@@ -166,21 +172,28 @@ fn personal_view(placed: &PlacedRow, keys: Option<&Keyring>) -> Option<PersonalV
 }
 
 impl Filter {
-    /// The conditions that are set, for parameters `$1` to `$6`; the others' parameters go unused.
+    /// The conditions that are set, for parameters `$1` to `$11`; the others' parameters go unused.
     pub(super) fn conditions(&self) -> String {
         let set = [
             (self.actor.is_some(), " AND e.actor_kind = $1 AND e.actor_id = $2"),
             (self.action.is_some(), " AND e.action = $3"),
             (self.object_type.is_some(), " AND e.object_type = $4"),
             (self.object_id.is_some(), " AND e.object_id = $5"),
-            (self.since.is_some(), " AND e.occurred_at >= $6"),
-            (self.until.is_some(), " AND e.occurred_at < $7"),
+            (self.since.is_some(), " AND e.occurred_at >= $6 AND e.id >= $8"),
+            (self.until.is_some(), " AND e.occurred_at < $7 AND e.id < $9"),
+            (self.actor_kind.is_some(), " AND e.actor_kind = $10"),
+            (self.request_id.is_some(), " AND e.request_id = $11"),
         ];
         set.into_iter().filter_map(|(is_set, text)| is_set.then_some(text)).collect()
     }
+
+    /// The ids of the entries between its times.
+    pub(super) fn ids(&self) -> (Uuid, Uuid) {
+        ids_between(self.since, self.until)
+    }
 }
 
-/// Binds a filter's seven parameters to a query.
+/// Binds a filter's eleven parameters to a query.
 macro_rules! bind_filter {
     ($query:expr, $filter:expr) => {
         $query
@@ -191,6 +204,10 @@ macro_rules! bind_filter {
             .bind($filter.object_id.as_deref())
             .bind($filter.since)
             .bind($filter.until)
+            .bind($filter.ids().0)
+            .bind($filter.ids().1)
+            .bind($filter.actor_kind.as_deref())
+            .bind($filter.request_id.as_deref())
     };
 }
 pub(super) use bind_filter;
@@ -203,17 +220,41 @@ pub async fn list(
     filter: &Filter,
     page: PageRequest,
 ) -> Result<Page, AuditError> {
-    let limit = page.limit.clamp(1, 1_000);
-    let cursor = if page.after.is_some() { " AND e.id < $8" } else { "" };
-    let sql = format!("{}{}{cursor} ORDER BY e.id DESC LIMIT $9", select_placed!("TRUE"), filter.conditions());
-    let mut rows: Vec<PlacedRow> = fetch_all!(
+    let limit = i64::from(page.limit.clamp(1, 1_000));
+    let request = kernel::PageRequest { limit, from: page.after.map_or(PageFrom::Start, PageFrom::After) };
+    let found = list_page(db, keys, disclosure, filter, request).await?;
+    let next_cursor = found.data.last().filter(|_| found.has_more).map(|record| record.id);
+    Ok(Page { data: found.data, has_more: found.has_more, next_cursor })
+}
+
+/// The same, as a page of a list that can be read in either direction.
+pub async fn list_page(
+    db: &Db,
+    keys: &Keyring,
+    disclosure: Disclosure,
+    filter: &Filter,
+    request: kernel::PageRequest<AuditEntryId>,
+) -> Result<kernel::Page<Record>, AuditError> {
+    let tail = page_by_time(&request, filter.sort, "e.id", 12);
+    let sql = format!("{}{}{tail}", select_placed!("TRUE"), filter.conditions());
+    let rows: Vec<PlacedRow> = fetch_all!(
         db,
-        bind_filter!(sqlx::query_as(AssertSqlSafe(sql.as_str())), filter).bind(page.after).bind(i64::from(limit) + 1)
+        bind_filter!(sqlx::query_as(AssertSqlSafe(sql.as_str())), filter)
+            .bind(place_of(&request))
+            .bind(request.fetch())
     )?;
-    let has_more = rows.len() > usize::from(limit);
-    rows.truncate(usize::from(limit));
     let opener = (disclosure == Disclosure::Opened).then_some(keys);
-    let data: Vec<Record> = rows.into_iter().map(|row| Record::of(row, opener)).collect();
-    let next_cursor = data.last().filter(|_| has_more).map(|record| record.id);
-    Ok(Page { data, has_more, next_cursor })
+    let records = rows.into_iter().map(|row| Record::of(row, opener)).collect();
+    Ok(kernel::Page::of(records, &request, |record: &Record| record.id))
+}
+
+/// One entry.
+pub async fn find(
+    db: &Db,
+    keys: &Keyring,
+    disclosure: Disclosure,
+    id: AuditEntryId,
+) -> Result<Option<Record>, AuditError> {
+    let row: Option<PlacedRow> = fetch_optional!(db, sqlx::query_as(select_placed!("e.id = $1")).bind(id))?;
+    Ok(row.map(|row| Record::of(row, (disclosure == Disclosure::Opened).then_some(keys))))
 }

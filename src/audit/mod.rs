@@ -18,11 +18,11 @@ pub(crate) mod tests;
 
 pub use chain::Head;
 pub use entry::{Actor, AuditEntryId, Entry};
-pub use export::{ExportError, export};
-pub use list::{Disclosure, Filter, Page, PageRequest, PersonalView, Record, list};
+pub use export::{ExportError, Exporting, export};
+pub use list::{Disclosure, Filter, Page, PageRequest, PersonalView, Record, find, list, list_page};
 pub use people::{People, Person, SealedPersonal, erase};
 pub use sealer::{Sealer, SealerOptions, seal};
-pub use verify::{Problem, Report, verify};
+pub use verify::{Part, Problem, Report, verify, verify_part};
 
 use crate::{
     db::DbError,

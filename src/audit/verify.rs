@@ -12,7 +12,7 @@ use super::{
 use crate::{
     db::Db,
     fetch_all, fetch_one,
-    kernel::seal::{Keyring, PurposeKeys, SealError, from_hex, same},
+    kernel::seal::{Keyring, PurposeKeys, SealError, from_hex, same, to_hex},
 };
 
 /// What a verification found.
@@ -103,13 +103,46 @@ pub enum Problem {
 
 const PAGE: i64 = 500;
 
+/// What a part of a verification found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Part {
+    /// The last entry that is in order: where the next part begins. All zeros before the first.
+    pub verified: Head,
+    /// Whether that is the chain's end: all of it is whole, if the first part began at its beginning.
+    pub complete: bool,
+    /// The head, as the database has it.
+    pub head: Option<Head>,
+    /// The first thing that is wrong.
+    pub problem: Option<Problem>,
+}
+
+/// Walks a part of the chain: `most` entries behind `after`, which is what the part before says was verified.
+///
+/// A caller who keeps what each part says and gives it to the next has walked the whole chain when one says that it is
+/// complete; nothing is remembered here.
+pub async fn verify_part(
+    db: &Db,
+    keys: &Keyring,
+    (after, published): (Option<&Head>, Option<&Head>),
+    most: i64,
+) -> Result<Part, AuditError> {
+    let head = Head::read(db).await?;
+    let (at, mac) = after.map_or((0, [0; 32]), |after| (after.sequence, after.chain_mac().unwrap_or_default()));
+    let mut walk = Walk { ring: keys, keys: chain_keys(keys), published, at, mac, erased: 0 };
+    let (complete, problem) = match walk.run(db, head.as_ref(), at.saturating_add(most)).await? {
+        Ok(complete) => (complete, None),
+        Err(problem) => (false, Some(problem)),
+    };
+    Ok(Part { verified: Head { sequence: walk.at, mac: to_hex(&walk.mac) }, complete, head, problem })
+}
+
 /// Walks the whole chain. `published` is a head that was noted earlier, from the log or an export: a chain that was cut
 /// together with its head is found out by that alone.
 pub async fn verify(db: &Db, keys: &Keyring, published: Option<&Head>) -> Result<Report, AuditError> {
     let unsealed = fetch_one!(db, sqlx::query_scalar("SELECT COUNT(*) FROM audit_entries WHERE seq IS NULL"))?;
     let head = Head::read(db).await?;
     let mut walk = Walk { ring: keys, keys: chain_keys(keys), published, at: 0, mac: [0; 32], erased: 0 };
-    let problem = walk.run(db, head.as_ref()).await?.err();
+    let problem = walk.run(db, head.as_ref(), i64::MAX).await?.err();
     Ok(Report { verified: walk.at, erased: walk.erased, unsealed, head, problem })
 }
 
@@ -124,7 +157,8 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    async fn run(&mut self, db: &Db, head: Option<&Head>) -> Result<Result<(), Problem>, AuditError> {
+    /// Walks up to the entry `last`; says whether that was all of the chain.
+    async fn run(&mut self, db: &Db, head: Option<&Head>, last: i64) -> Result<Result<bool, Problem>, AuditError> {
         let Some((head, head_mac)) = head.and_then(|head| Some((head, head.chain_mac()?))) else {
             return Ok(Err(Problem::HeadMissing));
         };
@@ -134,7 +168,7 @@ impl Walk<'_> {
                 db,
                 sqlx::query_as(select_placed!("e.seq > $1 AND e.seq <= $2 ORDER BY e.seq LIMIT $3"))
                     .bind(self.at)
-                    .bind(head.sequence)
+                    .bind(head.sequence.min(last))
                     .bind(PAGE)
             )?;
             if page.is_empty() {
@@ -146,9 +180,12 @@ impl Walk<'_> {
                 }
             }
         }
+        if self.at == last && last < head.sequence {
+            return Ok(Ok(false));
+        }
         Ok(match self.end(head, &head_mac) {
-            Ok(()) => self.beyond(db).await?,
-            problem => problem,
+            Ok(()) => self.beyond(db).await?.map(|()| true),
+            Err(problem) => Err(problem),
         })
     }
 

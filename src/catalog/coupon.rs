@@ -6,17 +6,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sqlx::{AssertSqlSafe, FromRow};
 
-use super::{
-    By, EditError,
-    check::Checks,
-    edit::{patched, pattern},
-    listing::{Listing, tail},
-    plan_edit::MAX_PRICE,
-};
+use super::{By, EditError, check::Checks, edit::patched, plan_edit::MAX_PRICE};
 use crate::{
     db::{Db, DbError, Tx},
     execute, fetch_all, fetch_optional,
-    kernel::{CategoryId, CouponId, Currency, Page, PageRequest, ProductId, Time},
+    kernel::{CategoryId, CouponId, Currency, ProductId, Time},
 };
 
 /// The most products, and the most categories, in a coupon's scope.
@@ -85,8 +79,8 @@ pub struct Coupon {
 }
 
 #[derive(FromRow)]
-struct Row {
-    id: CouponId,
+pub(super) struct CouponRow {
+    pub(super) id: CouponId,
     code: String,
     name: String,
     percent_bps: Option<i64>,
@@ -106,8 +100,8 @@ struct Row {
     categories: Option<String>,
 }
 
-impl From<Row> for Coupon {
-    fn from(row: Row) -> Self {
+impl From<CouponRow> for Coupon {
+    fn from(row: CouponRow) -> Self {
         let slugs = |joined: Option<String>| {
             let mut slugs: Vec<String> = joined.iter().flat_map(|all| all.split(' ')).map(str::to_owned).collect();
             slugs.sort_unstable();
@@ -137,7 +131,7 @@ impl From<Row> for Coupon {
     }
 }
 
-macro_rules! select {
+macro_rules! select_coupons {
     ($rest:literal) => {
         concat!(
             "SELECT c.id, c.code, c.name, c.percent_bps, c.amount, c.currency, c.starts_at, c.ends_at, c.max_uses,
@@ -151,39 +145,17 @@ macro_rules! select {
         )
     };
 }
+pub(super) use select_coupons;
 
 /// A coupon.
 pub async fn coupon(db: &Db, id: CouponId) -> Result<Option<Coupon>, DbError> {
-    let row: Option<Row> = fetch_optional!(db, sqlx::query_as(select!("WHERE c.id = $1")).bind(id))?;
+    let row: Option<CouponRow> = fetch_optional!(db, sqlx::query_as(select_coupons!("WHERE c.id = $1")).bind(id))?;
     Ok(row.map(Coupon::from))
-}
-
-/// Coupons, active or not if `active` says so, whose name or code contains `q`, newest first.
-pub async fn coupons(
-    db: &Db,
-    active: Option<bool>,
-    q: Option<&str>,
-    page: PageRequest<CouponId>,
-) -> Result<Page<Coupon>, DbError> {
-    let Listing { text, cursor } = tail(
-        select!(
-            "WHERE ($1 IS NULL OR c.active = $1)
-                   AND ($2 IS NULL OR lower(c.name) LIKE $2 ESCAPE '\\' OR lower(c.code) LIKE $2 ESCAPE '\\')"
-        ),
-        "c.id",
-        3,
-        &page,
-    );
-    let rows: Vec<Row> = fetch_all!(
-        db,
-        sqlx::query_as(AssertSqlSafe(text.as_str())).bind(active).bind(q.map(pattern)).bind(cursor).bind(page.fetch())
-    )?;
-    Ok(Page::of(rows, &page, |row| row.id).map(Coupon::from))
 }
 
 /// All coupons, by code.
 pub(super) async fn all_coupons(db: &Db) -> Result<Vec<Coupon>, DbError> {
-    let rows: Vec<Row> = fetch_all!(db, sqlx::query_as(select!("ORDER BY c.code")))?;
+    let rows: Vec<CouponRow> = fetch_all!(db, sqlx::query_as(select_coupons!("ORDER BY c.code")))?;
     Ok(rows.into_iter().map(Coupon::from).collect())
 }
 
@@ -328,15 +300,17 @@ pub async fn create_coupon(tx: &mut Tx, mut fields: CouponFields, by: &By) -> Re
 }
 
 async fn held(tx: &mut Tx, id: CouponId, revision: i64) -> Result<Coupon, EditError> {
-    let text = tx.dialect().pick(select!("WHERE c.id = $1"), select!("WHERE c.id = $1 FOR UPDATE OF c"));
-    let row: Option<Row> = fetch_optional!(tx, sqlx::query_as(text).bind(id))?;
+    let text =
+        tx.dialect().pick(select_coupons!("WHERE c.id = $1"), select_coupons!("WHERE c.id = $1 FOR UPDATE OF c"));
+    let row: Option<CouponRow> = fetch_optional!(tx, sqlx::query_as(text).bind(id))?;
     let current = row.map(Coupon::from).ok_or(EditError::NotFound)?;
     if current.revision == revision { Ok(current) } else { Err(EditError::Stale) }
 }
 
 pub(super) async fn coupon_by_code(tx: &mut Tx, code: &str) -> Result<Option<Coupon>, DbError> {
-    let text = tx.dialect().pick(select!("WHERE c.code = $1"), select!("WHERE c.code = $1 FOR UPDATE OF c"));
-    let row: Option<Row> = fetch_optional!(tx, sqlx::query_as(text).bind(code.trim().to_ascii_uppercase()))?;
+    let text =
+        tx.dialect().pick(select_coupons!("WHERE c.code = $1"), select_coupons!("WHERE c.code = $1 FOR UPDATE OF c"));
+    let row: Option<CouponRow> = fetch_optional!(tx, sqlx::query_as(text).bind(code.trim().to_ascii_uppercase()))?;
     Ok(row.map(Coupon::from))
 }
 

@@ -7,6 +7,7 @@ mod browse;
 mod category;
 mod check;
 mod coupon;
+mod desk;
 mod developer;
 mod discount;
 mod edit;
@@ -29,7 +30,8 @@ pub use category::{
 };
 pub(crate) use check::Checks;
 pub use check::is_slug;
-pub use coupon::{Coupon, CouponFields, coupon, coupons, create_coupon, delete_coupon, patch_coupon};
+pub use coupon::{Coupon, CouponFields, coupon, create_coupon, delete_coupon, patch_coupon};
+pub use desk::{AnyCoupons, AnyProducts, CouponSort, ProductSort, coupons, products};
 pub use developer::{
     Developer, DeveloperFields, HOUSE, create_developer, delete_developer, developer, developer_of, developers,
     patch_developer,
@@ -43,7 +45,7 @@ pub use product::{Product, ProductArchived, ProductFields, ProductPublished, Pro
 pub use quote::{CouponProblem, ItemProblem, Line, Quote, QuoteError, QuoteRequest, Wanted, quote};
 pub use redeem::{redeem_coupon, release_coupon};
 pub use search::{Questions, Words};
-pub use shelve::{create_product, delete_product, patch_product, product, products, products_of};
+pub use shelve::{create_product, delete_product, patch_product, product, products_of};
 pub use transfer::{
     Counts, ExportError, Format, ImportError, ImportMode, Imported, Kind as RecordKind, export, import,
 };

@@ -6,7 +6,7 @@ use sqlx::AssertSqlSafe;
 use super::{
     By, EditError, Product, ProductFields, ProductStatus,
     check::{free_slug, slug_of},
-    edit::{patched, pattern},
+    edit::patched,
     listing::{Listing, tail},
     product::{ProductArchived, ProductPublished, ProductRow, check, select_products},
 };
@@ -48,33 +48,6 @@ macro_rules! bind_fields {
 pub async fn product(db: &Db, id: ProductId) -> Result<Option<Product>, DbError> {
     let row: Option<ProductRow> = fetch_optional!(db, sqlx::query_as(select_products!("WHERE p.id = $1")).bind(id))?;
     Ok(row.map(Product::from))
-}
-
-/// Products of this status whose title or slug contains `q`, newest first.
-pub async fn products(
-    db: &Db,
-    status: Option<ProductStatus>,
-    q: Option<&str>,
-    page: PageRequest<ProductId>,
-) -> Result<Page<Product>, DbError> {
-    let Listing { text, cursor } = tail(
-        select_products!(
-            "WHERE ($1 IS NULL OR p.status = $1)
-                   AND ($2 IS NULL OR lower(p.title) LIKE $2 ESCAPE '\\' OR p.slug LIKE $2 ESCAPE '\\')"
-        ),
-        "p.id",
-        3,
-        &page,
-    );
-    let rows: Vec<ProductRow> = fetch_all!(
-        db,
-        sqlx::query_as(AssertSqlSafe(text.as_str()))
-            .bind(status.map(ProductStatus::as_str))
-            .bind(q.map(pattern))
-            .bind(cursor)
-            .bind(page.fetch())
-    )?;
-    Ok(Page::of(rows, &page, |row| row.id).map(Product::from))
 }
 
 /// What a developer sells, published or not: the newest first.

@@ -78,12 +78,12 @@ pub(super) struct Which {
 impl Which {
     fn filter(self) -> Filter {
         Filter {
-            actor: None,
             action: self.action,
             object_type: self.object_type,
             object_id: self.object,
             since: self.since,
             until: self.until,
+            ..Filter::default()
         }
     }
 }

@@ -2,55 +2,17 @@
 
 use std::process::ExitCode;
 
-use serde::Serialize;
-
 use super::{
     Failure, Output, open,
     output::{FOUND, counted},
 };
 use crate::{
+    app::{Finding, Weight, checkup},
     audit,
     config::{Config, ConfigError, Profile},
     db::{Db, SchemaState},
-    flags::{Registry, RegistryOptions},
-    invoices,
-    jobs::admin::{self, JobState},
-    orders,
-    payments::ledger,
-    usage,
+    invoices, usage,
 };
-
-/// How a finding weighs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Weight {
-    /// As it should be.
-    Fine,
-    /// Worth knowing.
-    Note,
-    /// To be mended.
-    Wrong,
-}
-
-/// One thing that was looked at.
-#[derive(Debug, Serialize)]
-struct Finding {
-    weight: Weight,
-    about: &'static str,
-    text: String,
-}
-
-impl Finding {
-    fn fine(about: &'static str, text: impl Into<String>) -> Self {
-        Self { weight: Weight::Fine, about, text: text.into() }
-    }
-    fn note(about: &'static str, text: impl Into<String>) -> Self {
-        Self { weight: Weight::Note, about, text: text.into() }
-    }
-    fn wrong(about: &'static str, text: impl Into<String>) -> Self {
-        Self { weight: Weight::Wrong, about, text: text.into() }
-    }
-}
 
 /// Looks at everything and tells; exit code 3 when something is to be mended.
 pub(super) async fn run(loaded: Result<Config, ConfigError>, output: Output) -> Result<ExitCode, Failure> {
@@ -169,84 +131,19 @@ async fn examine_database(config: &Config, db: &Db, findings: &mut Vec<Finding>)
         None => Finding::fine("database", format!("{} is whole", config.database.url)),
         Some(damage) => Finding::wrong("database", format!("damaged: {damage}; restore a backup")),
     });
-    dead_jobs(db, findings).await.map_err(told)?;
-    for queue in admin::queues(db).await.map_err(told)?.iter().filter(|queue| queue.paused) {
-        let reason = queue.reason.as_deref().unwrap_or("no reason given");
-        let text = format!("queue `{0}` is paused ({reason}); `mintreu jobs resume {0}`", queue.queue);
-        findings.push(Finding::note("jobs", text));
-    }
-    let flags = Registry::load(db.clone(), RegistryOptions::default()).await.map_err(told)?;
-    for state in flags.switches().iter().filter(|state| state.killed) {
-        let reason = state.reason.as_deref().unwrap_or("no reason given");
-        let text = format!("`{0}` is stopped ({reason}); `mintreu flags restore {0} --reason …`", state.switch);
-        findings.push(Finding::note("flags", text));
-    }
     findings.push(trail(config, db).await);
-    findings.push(books(db).await.map_err(told)?);
-    papers(config, db, findings).await.map_err(told)?;
-    let waiting = orders::awaiting_attention(db).await.map_err(told)?;
-    if waiting > 0 {
-        let text = format!("{} a person's eyes: GET /api/admin/orders?attention=true", counted_need(waiting));
-        findings.push(Finding::note("orders", text));
-    }
+    findings.extend(checkup(db).await.map_err(told)?);
+    findings.extend(seller(config, db).await.map_err(told)?);
     Ok(())
 }
 
-fn counted_need(orders: i64) -> String {
-    if orders == 1 { "1 order needs".to_owned() } else { format!("{orders} orders need") }
-}
-
-/// Proves that the ledger balances: every transaction, in every currency.
-async fn books(db: &Db) -> Result<Finding, crate::db::DbError> {
-    let wrong = ledger::verify(db).await?;
-    let Some(first) = wrong.first() else {
-        let transactions = u64::try_from(ledger::count(db).await?).unwrap_or(0);
-        let text = format!("{}, each balanced", counted(transactions, "transaction", "transactions"));
-        return Ok(Finding::fine("ledger", text));
-    };
-    let off = first.off.map_or_else(|| "has no entries".to_owned(), |off| format!("is off by {off}"));
-    let text = format!("{} ({}) {off}: its rows were changed by hand; restore a backup", first.id, first.cause);
-    Ok(Finding::wrong("ledger", text))
-}
-
-/// Proves that the invoices are whole, and are what the ledger says.
-async fn papers(config: &Config, db: &Db, findings: &mut Vec<Finding>) -> Result<(), crate::db::DbError> {
-    let (papers, wrong) = invoices::prove(db).await?;
-    if wrong.is_empty() {
-        let text = format!("{}, without gaps and as the ledger says", counted(papers, "paper", "papers"));
-        findings.push(Finding::fine("invoices", text));
+/// Whether papers say where the seller is.
+async fn seller(config: &Config, db: &Db) -> Result<Option<Finding>, crate::db::DbError> {
+    if !config.seller.address.is_empty() && config.seller.country.is_some() {
+        return Ok(None);
     }
-    findings.extend(wrong.iter().map(|finding| Finding::wrong("invoices", finding.to_string())));
-    let due = u64::try_from(invoices::waiting(db).await?).unwrap_or(0);
-    if due > 0 {
-        let text = format!("{} due; a running server issues them within seconds", counted(due, "is", "are"));
-        findings.push(Finding::note("invoices", text));
-    }
-    if papers > 0 && (config.seller.address.is_empty() || config.seller.country.is_none()) {
-        let text = "invoices do not say where the seller is; set seller.address and seller.country";
-        findings.push(Finding::note("invoices", text));
-    }
-    Ok(())
-}
-
-async fn dead_jobs(db: &Db, findings: &mut Vec<Finding>) -> Result<(), crate::db::DbError> {
-    let dead: i64 = admin::counts(db)
-        .await?
-        .iter()
-        .filter(|count| count.state == JobState::Discarded.as_str())
-        .map(|count| count.jobs)
-        .sum();
-    findings.push(match dead {
-        0 => Finding::fine("jobs", "none is dead"),
-        dead => Finding::wrong(
-            "jobs",
-            format!(
-                "{} dead; see `mintreu jobs list --state dead`, mend the cause, then `mintreu jobs retry --state dead`",
-                counted(dead, "is", "are")
-            ),
-        ),
-    });
-    Ok(())
+    let text = "invoices do not say where the seller is; set seller.address and seller.country";
+    Ok(invoices::any(db).await?.then(|| Finding::note("invoices", text)))
 }
 
 async fn trail(config: &Config, db: &Db) -> Finding {

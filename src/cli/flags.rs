@@ -1,6 +1,6 @@
 //! `mintreu flags`
 
-use std::{collections::BTreeMap, process::ExitCode};
+use std::process::ExitCode;
 
 use clap::Subcommand;
 use serde_json::json;
@@ -8,10 +8,7 @@ use serde_json::json;
 use super::{Failure, Output, open, operator, output::table};
 use crate::{
     config::Config,
-    flags::{
-        Applied, ChangedBy, Definition, Expected, FlagKind, FlagView, Flaw, Registry, RegistryOptions, Switch,
-        SwitchState,
-    },
+    flags::{Applied, ChangedBy, Definition, Expected, FlagView, Flaw, Registry, RegistryOptions, Switch, SwitchState},
 };
 
 #[derive(Debug, Subcommand)]
@@ -123,17 +120,9 @@ fn definition(value: &str, now: Option<FlagView>) -> Result<Definition, Failure>
             Failure::usage(format!("the value is neither `true`, `false` nor the JSON of a definition: {flaws}"))
         });
     };
-    let now = now.map(|flag| flag.definition);
-    let (kind, variants, description) = match now {
-        Some(now) => (now.kind, now.variants, now.description),
-        None => (FlagKind::Boolean, BTreeMap::new(), String::new()),
-    };
-    if kind != FlagKind::Boolean {
-        return Err(Failure::usage(format!("`{value}` is for boolean flags, and this one is not: give a definition")));
-    }
-    let named = variants.iter().find(|(_, variant)| **variant == json!(truth)).map(|(name, _)| name.clone());
-    let default = named.unwrap_or_else(|| if truth { "on" } else { "off" }.to_owned());
-    Ok(Definition { kind, description, enabled: true, variants, default, salt: None, rules: Vec::new() })
+    Definition::for_everybody(truth, now.as_ref().map(|flag| &flag.definition)).ok_or_else(|| {
+        Failure::usage(format!("`{value}` is for boolean flags, and this one is not: give a definition"))
+    })
 }
 
 fn report(applied: Applied, done: &str, already: &str, output: Output) -> Result<(), Failure> {

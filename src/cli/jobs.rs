@@ -8,9 +8,9 @@ use serde_json::json;
 use super::{
     Failure, Output, open, operator,
     output::{counted, table},
-    serve::QUEUES,
 };
 use crate::{
+    app::QUEUES,
     audit::Entry,
     config::Config,
     db::{Db, DbError},
@@ -101,7 +101,7 @@ pub(super) struct Which {
 
 impl Which {
     fn filter(self, before: Option<JobId>) -> JobFilter {
-        JobFilter { state: self.state, queue: self.queue, kind: self.kind, before }
+        JobFilter { state: self.state, queue: self.queue, kind: self.kind, before, ..JobFilter::default() }
     }
 }
 

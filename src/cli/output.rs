@@ -101,11 +101,7 @@ impl Output {
     }
 }
 
-/// A number with its noun: `1 job`, `2 jobs`.
-pub(crate) fn counted(number: impl Into<i128>, one: &str, many: &str) -> String {
-    let number = number.into();
-    format!("{number} {}", if number == 1 { one } else { many })
-}
+pub(crate) use crate::app::counted;
 
 /// Rows in columns as wide as their widest cell.
 pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {

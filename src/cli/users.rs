@@ -10,7 +10,7 @@ use crate::{
     accounts::{self, Account, AccountChange, AccountFilter, By, Email, Name, NewAccount, NewPassword, Role},
     config::Config,
     db::{Db, DbError},
-    kernel::{PageFrom, PageRequest},
+    kernel::{PageFrom, PageRequest, Sort, Sorted},
 };
 
 #[derive(Debug, Subcommand)]
@@ -92,7 +92,10 @@ impl Users {
             Self::Create { email, name, role, password_stdin: _ } => {
                 create(config, &db, (email, name, role), output).await?;
             }
-            Self::List { email, role, limit } => list(&db, AccountFilter { email, role }, limit, output).await?,
+            Self::List { email, role, limit } => {
+                let filter = AccountFilter { email, role, ..AccountFilter::default() };
+                list(&db, filter, limit, output).await?;
+            }
             Self::SetRole { email, role, reason } => {
                 let change = AccountChange { role: Some(role), disabled: None };
                 change_account(&db, &email, change, &reason, output).await?;
@@ -191,7 +194,8 @@ async fn reset_second_factor(db: &Db, email: &Email, why: &str, output: Output) 
 async fn list(db: &Db, filter: AccountFilter, limit: u16, output: Output) -> Result<(), Failure> {
     let filter = AccountFilter { email: filter.email.map(|email| email.to_lowercase()), ..filter };
     let request = PageRequest { limit: i64::from(limit.max(1)), from: PageFrom::Start };
-    let page = accounts::all_accounts(db, &filter, &request).await?;
+    let page = Sorted::of(Sort::default(), request).map_err(Failure::failed)?;
+    let page = accounts::all_accounts(db, &filter, &page).await?;
     output.print(&json!({ "data": page.data, "has_more": page.has_more }), |_| {
         let rows: Vec<_> = page.data.iter().map(row).collect();
         table(&["EMAIL", "NAME", "ROLE", "STATE", "2ND FACTOR", "ID"], &rows)

@@ -75,7 +75,8 @@ impl Webhooks {
 
 async fn list(db: &Db, which: Which, limit: i64, before: Option<WebhookId>, output: Output) -> Result<(), Failure> {
     let Which { provider, event_type, outcome, unhandled } = which;
-    let filter = InboxFilter { provider: provider.map(|name| name.to_string()), event_type, outcome, unhandled };
+    let provider = provider.map(|name| name.to_string());
+    let filter = InboxFilter { provider, event_type, outcome, unhandled, ..InboxFilter::default() };
     let request = PageRequest { limit, from: before.map_or(PageFrom::Start, PageFrom::After) };
     let page = payments::list(db, &filter, &request).await?;
     output.print(&page.data, |events| {

@@ -7,6 +7,7 @@
 
 mod append;
 mod error;
+mod listing;
 pub mod migrate;
 mod postgres;
 mod signals;
@@ -19,6 +20,7 @@ use sqlx::{PgPool, SqlitePool};
 
 pub use append::{AppendTable, Column, RowWriter};
 pub use error::DbError;
+pub use listing::{Compared, conditions, page_by_time, page_of, place_of};
 pub use migrate::{SchemaError, SchemaState};
 pub use postgres::TxConn;
 pub use signals::Signals;

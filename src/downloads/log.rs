@@ -1,13 +1,13 @@
 //! The log: every attempt to download, and what became of it.
 
 use serde::Serialize;
-use sqlx::FromRow;
+use sqlx::{AssertSqlSafe, FromRow};
 
 use super::{GrantId, SourceId, access::Who, gate::Client};
 use crate::{
-    db::{AppendTable, Column, Db, DbError, Tx},
+    db::{AppendTable, Column, Db, DbError, Tx, conditions, page_by_time, place_of},
     execute, fetch_all, id_type,
-    kernel::{LicenseId, Page, PageFrom, PageRequest, ProductId, TenantId, Time, UserId},
+    kernel::{ByTime, LicenseId, Page, PageRequest, ProductId, Sort, TenantId, Time, UserId, ids_between},
     text_enum,
 };
 
@@ -182,19 +182,14 @@ pub struct DownloadFilter {
     pub user: Option<UserId>,
     /// What became of them.
     pub status: Option<DownloadStatus>,
-}
-
-macro_rules! logs {
-    ($rest:literal) => {
-        concat!(
-            "SELECT id, product_id, product_source_id, user_id, license_id, ip_address, user_agent, status, reason,
-                    file_size, range_start, bytes_sent, downloaded_at, ended_at
-             FROM download_logs
-             WHERE ($1 IS NULL OR tenant_id = $1) AND ($2 IS NULL OR product_id = $2) AND ($3 IS NULL OR user_id = $3)
-                   AND ($4 IS NULL OR status = $4) ",
-            $rest
-        )
-    };
+    /// By this licence.
+    pub license: Option<LicenseId>,
+    /// Tried at this time or later.
+    pub from: Option<Time>,
+    /// Tried before this time.
+    pub until: Option<Time>,
+    /// In which order.
+    pub sort: Option<Sort<ByTime>>,
 }
 
 /// Attempts, newest first. Without a tenant in the filter, everybody's.
@@ -203,20 +198,35 @@ pub async fn downloads(
     filter: DownloadFilter,
     page: PageRequest<DownloadId>,
 ) -> Result<Page<DownloadView>, DbError> {
-    let (statement, cursor) = match page.from {
-        PageFrom::Start => (logs!("AND ($5 IS NULL OR id < $5) ORDER BY id DESC LIMIT $6"), None),
-        PageFrom::After(id) => (logs!("AND ($5 IS NULL OR id < $5) ORDER BY id DESC LIMIT $6"), Some(id)),
-        PageFrom::Before(id) => (logs!("AND ($5 IS NULL OR id > $5) ORDER BY id LIMIT $6"), Some(id)),
-    };
+    let (first, last) = ids_between(filter.from, filter.until);
+    let conditions = conditions(&[
+        (filter.tenant.is_some(), "tenant_id = $1"),
+        (filter.product.is_some(), "product_id = $2"),
+        (filter.user.is_some(), "user_id = $3"),
+        (filter.status.is_some(), "status = $4"),
+        (filter.license.is_some(), "license_id = $5"),
+        (filter.from.is_some(), "downloaded_at >= $6 AND id >= $8"),
+        (filter.until.is_some(), "downloaded_at < $7 AND id < $9"),
+    ]);
+    let text = format!("{LOGS}{conditions}{}", page_by_time(&page, filter.sort, "id", 10));
     let rows: Vec<DownloadView> = fetch_all!(
         db,
-        sqlx::query_as(statement)
+        sqlx::query_as(AssertSqlSafe(text.as_str()))
             .bind(filter.tenant)
             .bind(filter.product)
             .bind(filter.user)
             .bind(filter.status.map(DownloadStatus::as_str))
-            .bind(cursor)
+            .bind(filter.license)
+            .bind(filter.from)
+            .bind(filter.until)
+            .bind(first)
+            .bind(last)
+            .bind(place_of(&page))
             .bind(page.fetch())
     )?;
     Ok(Page::of(rows, &page, |row| row.id))
 }
+
+const LOGS: &str =
+    "SELECT id, product_id, product_source_id, user_id, license_id, ip_address, user_agent, status, reason,
+    file_size, range_start, bytes_sent, downloaded_at, ended_at FROM download_logs WHERE TRUE";

@@ -21,6 +21,7 @@ mod notice;
 mod origin;
 mod post;
 mod range;
+mod search;
 mod source;
 mod start;
 mod upload;
@@ -58,6 +59,7 @@ pub use notice::{Broken, Ready, broken_source, owners_of_file, ready_file};
 pub use origin::{Origin, OriginError, OriginOptions, OriginUnusable};
 pub use post::{Posted, is_askable};
 pub use range::Conditions;
+pub use search::{AnySources, SourceSort, any_sources};
 pub use source::{
     MOST_SOURCES, Offered, Source, SourceFields, SourceId, SourceMarker, SourceProvider, SourceState, managed_source,
     managed_sources, offered, source, sources,

@@ -237,6 +237,20 @@ impl Definition {
         Rules::compile(&definition, "").map(|_| definition)
     }
 
+    /// `truth` for everybody, without rules; what the flag is described by `now` stays. None if it is not a boolean one.
+    #[must_use]
+    pub fn for_everybody(truth: bool, now: Option<&Self>) -> Option<Self> {
+        let (variants, description) = match now {
+            Some(now) if now.kind == FlagKind::Boolean => (now.variants.clone(), now.description.clone()),
+            Some(_) => return None,
+            None => (BTreeMap::new(), String::new()),
+        };
+        let named = variants.iter().find(|(_, variant)| **variant == Value::Bool(truth)).map(|(name, _)| name.clone());
+        let default = named.unwrap_or_else(|| if truth { "on" } else { "off" }.to_owned());
+        let kind = FlagKind::Boolean;
+        Some(Self { kind, description, enabled: true, variants, default, salt: None, rules: Vec::new() })
+    }
+
     /// A boolean flag that names no variants has `on` and `off`.
     #[must_use]
     pub(super) fn complete(mut self) -> Self {

@@ -9,9 +9,11 @@
 
 pub mod api;
 pub mod auth;
+mod because;
 mod checkout;
 mod context;
 mod docs;
+mod export;
 mod extract;
 mod forwarded;
 mod idempotency;
@@ -36,11 +38,13 @@ use axum::{Router, extract::DefaultBodyLimit, middleware, routing};
 use tower::ServiceBuilder;
 
 pub use auth::{Admin, Caller, SameOrigin, Vendor};
+pub use because::{Because, reason, sought};
 pub use context::{Context, RequestId, RequestMarker};
+pub use export::{ExportQuery, Exported, Format};
 pub(crate) use extract::unread;
 pub use extract::{Json, Path, Query};
 pub use idempotency::{IdempotencyKey, Keyed, once};
-pub use page::PageQuery;
+pub use page::{PageQuery, Span};
 pub use probes::{Check, Readiness, check};
 pub use problem::{FieldError, Kind, Problem};
 pub use rate::{Allowance, Limiter, address_key};

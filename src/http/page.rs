@@ -5,7 +5,7 @@ use std::{fmt::Display, str::FromStr};
 use serde::Deserialize;
 
 use super::problem::{Kind, Problem};
-use crate::kernel::{PageFrom, PageRequest};
+use crate::kernel::{PageFrom, PageRequest, Place, RowId, Sort, SortField, Sorted, Time};
 
 /// The parameters of a page; take it as `Query<PageQuery<OrderId>>`, beside other `Query` arguments.
 #[derive(Debug, Clone, Deserialize)]
@@ -49,4 +49,21 @@ impl PageQuery<String> {
         };
         Ok(PageRequest { limit, from })
     }
+}
+
+impl PageQuery<String> {
+    /// What they ask for of a list that can be sorted.
+    pub fn sorted<F: SortField, I: RowId>(self, sort: Option<Sort<F>>) -> Result<Sorted<F, I>, Problem> {
+        let request: PageRequest<Place<F, I>> = self.read()?;
+        Ok(Sorted::of(sort.unwrap_or_default(), request)?)
+    }
+}
+
+/// Between which times.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+pub struct Span {
+    /// At this time or later.
+    pub from: Option<Time>,
+    /// Before this time.
+    pub until: Option<Time>,
 }

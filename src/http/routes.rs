@@ -26,6 +26,7 @@ pub fn routes(app: App) -> Router {
         .merge(api::keys::routes(&app))
         .merge(api::licenses::routes(&app))
         .merge(api::notifications::routes(&app))
+        .merge(api::operations::routes())
         .merge(api::orders::routes(&app))
         .merge(api::support::routes(&app))
         .merge(api::webhooks::routes(&app))

@@ -1,14 +1,15 @@
 //! Finding papers.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use sqlx::{AssertSqlSafe, FromRow};
 
 use super::Kind;
 use crate::{
     db::{Db, DbError},
     fetch_all, fetch_optional,
-    kernel::{Country, Currency, InvoiceId, OrderId, Page, PageFrom, PageRequest, PaymentId, TenantId, Time},
-    text_enum,
+    kernel::{
+        ByTime, Country, Currency, InvoiceId, OrderId, Page, PageFrom, PageRequest, PaymentId, Sort, TenantId, Time,
+    },
 };
 
 /// A paper without what it says; amounts in minor units.
@@ -43,18 +44,8 @@ pub struct Invoice {
     pub hash: String,
 }
 
-text_enum! {
-    /// In which order a list is.
-    pub enum Order {
-        /// The newest first.
-        Newest = "newest",
-        /// The oldest first.
-        Oldest = "oldest",
-    }
-}
-
 /// Which papers an operator looks for.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 pub struct AnyInvoices {
     /// Of this kind.
     pub kind: Option<Kind>,
@@ -73,7 +64,7 @@ pub struct AnyInvoices {
     /// Issued before this time.
     pub until: Option<Time>,
     /// In which order; the newest first if nothing is said.
-    pub sort: Option<Order>,
+    pub sort: Option<Sort<ByTime>>,
 }
 
 macro_rules! columns {
@@ -83,13 +74,13 @@ macro_rules! columns {
 }
 
 /// A statement's end for a page, whose cursor is parameter `$1` and whose limit is `$2`.
-fn tail(page: &PageRequest<InvoiceId>, sort: Order) -> (String, Option<InvoiceId>) {
+fn tail(page: &PageRequest<InvoiceId>, sort: Sort<ByTime>) -> (String, Option<InvoiceId>) {
     let (forwards, cursor) = match page.from {
         PageFrom::Start => (true, None),
         PageFrom::After(cursor) => (true, Some(cursor)),
         PageFrom::Before(cursor) => (false, Some(cursor)),
     };
-    let down = forwards == (sort == Order::Newest);
+    let down = forwards == sort.down;
     let (sign, order) = if down { ("<", "DESC") } else { (">", "ASC") };
     (format!(" AND ($1 IS NULL OR id {sign} $1) ORDER BY id {order} LIMIT $2"), cursor)
 }
@@ -105,7 +96,7 @@ pub struct Whose {
 
 /// Somebody's papers, the newest first.
 pub async fn list(db: &Db, whose: Whose, page: PageRequest<InvoiceId>) -> Result<Page<InvoiceRow>, DbError> {
-    let (tail, cursor) = tail(&page, Order::Newest);
+    let (tail, cursor) = tail(&page, Sort::default());
     // Two texts, so that each is answered from its index.
     let which = match whose.tenant {
         Some(_) => "tenant_id = $3 AND ($4 IS NULL OR order_id = $4)",
@@ -129,7 +120,7 @@ pub async fn list_any(
     filter: &AnyInvoices,
     page: PageRequest<InvoiceId>,
 ) -> Result<Page<InvoiceRow>, DbError> {
-    let (tail, cursor) = tail(&page, filter.sort.unwrap_or(Order::Newest));
+    let (tail, cursor) = tail(&page, filter.sort.unwrap_or_default());
     let text = format!(
         concat!(
             "SELECT ",

@@ -6,7 +6,7 @@ use sqlx::FromRow;
 use super::document::hash;
 use crate::{
     db::{Db, DbError},
-    fetch_all, fetch_one,
+    fetch_all, fetch_one, fetch_optional,
     kernel::{InvoiceId, PaymentId},
 };
 
@@ -51,6 +51,12 @@ impl std::fmt::Display for Finding {
 /// How many papers are due.
 pub async fn waiting(db: &Db) -> Result<i64, DbError> {
     fetch_one!(db, sqlx::query_scalar("SELECT COUNT(*) FROM invoices_due"))
+}
+
+/// Whether there is any paper.
+pub async fn any(db: &Db) -> Result<bool, DbError> {
+    let found: Option<i32> = fetch_optional!(db, sqlx::query_scalar("SELECT 1 FROM invoices LIMIT 1"))?;
+    Ok(found.is_some())
 }
 
 /// Looks at all papers.

@@ -3,15 +3,16 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::value::RawValue;
 use sqlx::FromRow;
 
-use super::{JobId, settle};
+pub use super::overview::{ScheduleView, WorkerView, run_schedule, schedules, workers};
+use super::{JobId, mask, settle};
 use crate::{
-    db::{Db, DbError, Tx},
+    db::{Db, DbError, Tx, conditions, page_by_time, place_of},
     execute, fetch_all, fetch_optional,
-    kernel::Time,
+    kernel::{ByTime, Page, PageFrom, PageRequest, Sort, Time, ids_between},
 };
 
 /// Where a job stands; the names are the queue's own everywhere.
@@ -83,6 +84,13 @@ impl FromStr for JobState {
     }
 }
 
+impl<'de> Deserialize<'de> for JobState {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        text.parse().map_err(|error: UnknownState| de::Error::custom(error))
+    }
+}
+
 /// Which jobs are meant; what is `None` does not matter.
 #[derive(Debug, Clone, Default)]
 pub struct JobFilter {
@@ -92,8 +100,24 @@ pub struct JobFilter {
     pub queue: Option<String>,
     /// Of this kind.
     pub kind: Option<String>,
+    /// Of this group.
+    pub group: Option<String>,
+    /// Enqueued at this time or later.
+    pub from: Option<Time>,
+    /// Enqueued before this time.
+    pub until: Option<Time>,
     /// Older than this job: the cursor of the next page.
     pub before: Option<JobId>,
+    /// In which order.
+    pub sort: Option<Sort<ByTime>>,
+}
+
+impl JobFilter {
+    /// Whether it says anything of which jobs are meant.
+    #[must_use]
+    pub const fn is_narrow(&self) -> bool {
+        self.state.is_some() || self.queue.is_some() || self.kind.is_some() || self.group.is_some()
+    }
 }
 
 /// A job as an operator sees it.
@@ -131,6 +155,17 @@ pub struct JobView {
     /// What went wrong, oldest first.
     #[serde(serialize_with = "raw_json_list")]
     pub errors: Option<String>,
+}
+
+impl JobView {
+    /// The same with what looks like a secret left out of its arguments.
+    #[must_use]
+    pub fn masked(mut self) -> Self {
+        if let Some(payload) = mask::masked(&self.payload) {
+            self.payload = payload;
+        }
+        self
+    }
 }
 
 fn raw_json<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
@@ -178,19 +213,39 @@ const VIEW: &str =
 
 /// The newest jobs that match, at most `limit`.
 pub async fn list(db: &Db, filter: &JobFilter, limit: i64) -> Result<Vec<JobView>, DbError> {
-    let text = format!(
-        "{VIEW} WHERE ($1 IS NULL OR state = $1) AND ($2 IS NULL OR queue = $2) AND ($3 IS NULL OR kind = $3)
-            AND ($4 IS NULL OR id < $4) ORDER BY id DESC LIMIT $5"
-    );
-    fetch_all!(
+    let from = filter.before.map_or(PageFrom::Start, PageFrom::After);
+    // One more than a page has, which nobody sees.
+    Ok(page(db, filter, PageRequest { limit, from }).await?.data)
+}
+
+/// A page of the jobs that match.
+pub async fn page(db: &Db, filter: &JobFilter, request: PageRequest<JobId>) -> Result<Page<JobView>, DbError> {
+    // The states are written out, because their indexes are of one state each.
+    let state = filter.state.map(|state| format!("state = '{state}'")).unwrap_or_default();
+    let (first, last) = ids_between(filter.from, filter.until);
+    let conditions = conditions(&[
+        (filter.state.is_some(), &state),
+        (filter.queue.is_some(), "queue = $1"),
+        (filter.kind.is_some(), "kind = $2"),
+        (filter.group.is_some(), "group_key = $3"),
+        (filter.from.is_some(), "created_at >= $4 AND id >= $6"),
+        (filter.until.is_some(), "created_at < $5 AND id < $7"),
+    ]);
+    let text = format!("{VIEW} WHERE TRUE{conditions}{}", page_by_time(&request, filter.sort, "id", 8));
+    let rows = fetch_all!(
         db,
         sqlx::query_as(sqlx::AssertSqlSafe(text.as_str()))
-            .bind(filter.state.map(JobState::as_str))
             .bind(&filter.queue)
             .bind(&filter.kind)
-            .bind(filter.before)
-            .bind(limit)
-    )
+            .bind(&filter.group)
+            .bind(filter.from)
+            .bind(filter.until)
+            .bind(first)
+            .bind(last)
+            .bind(place_of(&request))
+            .bind(request.fetch())
+    )?;
+    Ok(Page::of(rows, &request, |job: &JobView| job.id))
 }
 
 /// One job, or `None`.
@@ -252,7 +307,8 @@ pub async fn retry(tx: &mut Tx, filter: &JobFilter, id: Option<JobId>) -> Result
                 cancel_requested = FALSE
              WHERE state IN ('discarded', 'cancelled', 'retryable', 'scheduled')
                 AND ($1 IS NULL OR id = $1) AND ($2 IS NULL OR state = $2) AND ($3 IS NULL OR queue = $3)
-                AND ($4 IS NULL OR kind = $4)
+                AND ($4 IS NULL OR kind = $4) AND ($6 IS NULL OR group_key = $6)
+                AND ($7 IS NULL OR created_at >= $7) AND ($8 IS NULL OR created_at < $8)
              RETURNING queue"
         )
         .bind(id)
@@ -260,6 +316,9 @@ pub async fn retry(tx: &mut Tx, filter: &JobFilter, id: Option<JobId>) -> Result
         .bind(&filter.queue)
         .bind(&filter.kind)
         .bind(now)
+        .bind(&filter.group)
+        .bind(filter.from)
+        .bind(filter.until)
     )?;
     let count = queues.len();
     for queue in queues {

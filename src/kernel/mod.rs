@@ -12,6 +12,8 @@ pub mod network;
 pub mod page;
 pub mod seal;
 pub mod secret;
+pub mod sort;
+pub mod table;
 pub mod text_enum;
 pub mod time;
 pub mod trace;
@@ -26,7 +28,8 @@ pub use names::{
     ProductId, RefundId, SubscriptionId, TaxRateId, TenantId, TicketId, TicketMessageId, UserId,
 };
 pub use network::{Network, NotANetwork, is_public};
-pub use page::{Page, PageFrom, PageRequest};
+pub use page::{Page, PageFrom, PageRequest, ids_between};
 pub use secret::{Secret, SecretKey};
+pub use sort::{ByTime, Place, PlaceError, RowId, Sort, SortField, SortKey, Sorted};
 pub use text_enum::UnknownName;
 pub use time::Time;

@@ -1,6 +1,11 @@
 //! Lists in pages: `?limit=&after=&before=`, stable while rows are added.
 
+use std::time::Duration;
+
 use serde::Serialize;
+use uuid::Uuid;
+
+use super::Time;
 
 /// Which page of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +38,20 @@ impl<C> PageRequest<C> {
     pub const fn fetch(&self) -> i64 {
         self.limit + 1
     }
+}
+
+/// How far an id may be from the time that its row says: clocks go back, and ids never do.
+const SLACK: Duration = Duration::from_mins(1);
+
+/// Ids of rows that were made between two times, with some to spare on either side: what a list in order of ids is
+/// narrowed to first, so that it need not be read from its end.
+#[must_use]
+pub fn ids_between(from: Option<Time>, until: Option<Time>) -> (Uuid, Uuid) {
+    let at = |time: Time| {
+        let millis = u128::try_from(time.as_millis()).unwrap_or(0) & ((1 << 48) - 1);
+        Uuid::from_u128(millis << 80)
+    };
+    (from.map_or(Uuid::nil(), |time| at(time - SLACK)), until.map_or(Uuid::max(), |time| at(time + SLACK)))
 }
 
 /// A page.

@@ -50,5 +50,6 @@ pub use sale::{Sale, count_use, find_activation, find_sale, number};
 pub use status::LicenseStatus;
 pub use validate::{Code, Question, Verdict};
 pub use view::{
-    Counted, LicenseFilter, LicenseView, PlanRef, ProductRef, ShowError, find, find_any, list, list_any, of_order,
+    Counted, LicenseFilter, LicenseView, PlanRef, ProductRef, ShowError, count_of, find, find_any, list, list_any,
+    of_order,
 };

@@ -1,16 +1,16 @@
 //! Licences as their owners and operators see them.
 
 use serde::Serialize;
-use sqlx::FromRow;
+use sqlx::{AssertSqlSafe, FromRow};
 
 use super::{KeyHash, KeyMaker, LicenseStatus};
 use crate::{
     catalog::LicenseType,
-    db::{Db, DbError},
-    fetch_all, fetch_optional,
+    db::{Db, DbError, conditions, page_by_time, place_of},
+    fetch_all, fetch_one, fetch_optional,
     kernel::{
-        LicenseId, OrderId, OrderItemId, Page, PageFrom, PageRequest, PlanId, ProductId, TenantId, Time,
-        seal::SealError,
+        ByTime, LicenseId, OrderId, OrderItemId, Page, PageFrom, PageRequest, PlanId, ProductId, Sort, TenantId, Time,
+        ids_between, seal::SealError,
     },
 };
 
@@ -250,6 +250,14 @@ pub struct LicenseFilter {
     pub status: Option<LicenseStatus>,
     /// With this key.
     pub key: Option<KeyHash>,
+    /// Of this tenant.
+    pub tenant: Option<TenantId>,
+    /// Issued at this time or later.
+    pub from: Option<Time>,
+    /// Issued before this time.
+    pub until: Option<Time>,
+    /// In which order.
+    pub sort: Option<Sort<ByTime>>,
 }
 
 /// Anybody's licences, newest first, without their keys: for operators.
@@ -258,35 +266,40 @@ pub async fn list_any(
     filter: &LicenseFilter,
     page: PageRequest<LicenseId>,
 ) -> Result<Page<LicenseView>, DbError> {
-    let (statement, cursor) = match page.from {
-        PageFrom::Start => (LIST_ANY, None),
-        PageFrom::After(id) => (LIST_ANY, Some(id)),
-        PageFrom::Before(id) => (LIST_ANY_BEFORE, Some(id)),
-    };
+    let (first, last) = ids_between(filter.from, filter.until);
+    let conditions = conditions(&[
+        (filter.product.is_some(), "l.product_id = $1"),
+        (filter.order.is_some(), "l.order_id = $2"),
+        (filter.status.is_some(), "l.status = $3"),
+        (filter.key.is_some(), "l.key_hash = $4"),
+        (filter.tenant.is_some(), "l.tenant_id = $5"),
+        (filter.from.is_some(), "l.created_at >= $6 AND l.id >= $8"),
+        (filter.until.is_some(), "l.created_at < $7 AND l.id < $9"),
+    ]);
+    let text = format!("{}{conditions}{}", select!("WHERE TRUE"), page_by_time(&page, filter.sort, "l.id", 10));
     let rows: Vec<Row> = fetch_all!(
         db,
-        sqlx::query_as(statement)
+        sqlx::query_as(AssertSqlSafe(text.as_str()))
             .bind(filter.product)
             .bind(filter.order)
             .bind(filter.status.map(LicenseStatus::as_str))
             .bind(filter.key.map(KeyHash::to_text))
-            .bind(cursor)
+            .bind(filter.tenant)
+            .bind(filter.from)
+            .bind(filter.until)
+            .bind(first)
+            .bind(last)
+            .bind(place_of(&page))
             .bind(page.fetch())
     )?;
     let now = db.now();
     Ok(Page::of(rows.into_iter().map(|row| row.for_operator(now)).collect(), &page, |license| license.id))
 }
 
-const LIST_ANY: &str = select!(
-    "WHERE ($1 IS NULL OR l.product_id = $1) AND ($2 IS NULL OR l.order_id = $2) AND ($3 IS NULL OR l.status = $3)
-           AND ($4 IS NULL OR l.key_hash = $4) AND ($5 IS NULL OR l.id < $5)
-     ORDER BY l.id DESC LIMIT $6"
-);
-const LIST_ANY_BEFORE: &str = select!(
-    "WHERE ($1 IS NULL OR l.product_id = $1) AND ($2 IS NULL OR l.order_id = $2) AND ($3 IS NULL OR l.status = $3)
-           AND ($4 IS NULL OR l.key_hash = $4) AND l.id > $5
-     ORDER BY l.id LIMIT $6"
-);
+/// How many licences a tenant has, whatever their standing.
+pub async fn count_of(db: &Db, tenant: TenantId) -> Result<i64, DbError> {
+    fetch_one!(db, sqlx::query_scalar("SELECT COUNT(*) FROM licenses WHERE tenant_id = $1").bind(tenant))
+}
 
 /// Anybody's licence, without its key: for operators.
 pub async fn find_any(db: &Db, id: LicenseId) -> Result<Option<LicenseView>, DbError> {

@@ -8,10 +8,10 @@ use sqlx::FromRow;
 use super::{MailId, MailState, Notice, OneMail, Recipients, Template};
 use crate::{
     audit::{Actor, Entry},
-    db::{Db, DbError, Tx},
+    db::{Db, DbError, Tx, conditions, page_by_time, place_of},
     fetch_all, fetch_optional,
     jobs::JobId,
-    kernel::{Page, PageFrom, PageRequest, Time, UserId},
+    kernel::{ByTime, Page, PageRequest, Sort, Time, UserId, ids_between},
 };
 
 /// A mail, and what became of it. What it said is not kept.
@@ -58,8 +58,12 @@ pub struct MailFilter {
     pub address: Option<String>,
     /// To the owner of this account.
     pub user: Option<UserId>,
-    /// The oldest first; else the newest.
-    pub oldest_first: bool,
+    /// Tried first at this time or later.
+    pub from: Option<Time>,
+    /// Tried first before this time.
+    pub until: Option<Time>,
+    /// In which order.
+    pub sort: Option<Sort<ByTime>>,
 }
 
 macro_rules! select {
@@ -72,17 +76,6 @@ macro_rules! select {
         )
     };
 }
-macro_rules! filtered {
-    ($rest:literal) => {
-        select!(
-            "WHERE ($1 IS NULL OR state = $1) AND ($2 IS NULL OR template = $2)
-                   AND ($3 IS NULL OR recipient = $3 OR recipient = $4) AND ($5 IS NULL OR user_id = $5) "
-        )
-        .to_owned()
-            + $rest
-    };
-}
-
 /// Mails, in the order of their first tries.
 pub async fn mails(
     db: &Db,
@@ -91,25 +84,34 @@ pub async fn mails(
     page: PageRequest<MailId>,
 ) -> Result<Page<Mail>, DbError> {
     let hashes = filter.address.as_deref().map(|address| recipients.hashes(address)).unwrap_or_default();
-    let (cursor, back) = match page.from {
-        PageFrom::Start => (None, false),
-        PageFrom::After(id) => (Some(id), false),
-        PageFrom::Before(id) => (Some(id), true),
-    };
-    let text = if filter.oldest_first == back {
-        filtered!("AND ($6 IS NULL OR id < $6) ORDER BY id DESC LIMIT $7")
-    } else {
-        filtered!("AND ($6 IS NULL OR id > $6) ORDER BY id LIMIT $7")
-    };
+    // Its index is of what was not sent, which is written out, or SQLite does not see that it fits.
+    let state = filter.state.map(|state| match state {
+        MailState::Sent => "state = $1",
+        _ => "state <> 'sent' AND state = $1",
+    });
+    let (first, last) = ids_between(filter.from, filter.until);
+    let conditions = conditions(&[
+        (state.is_some(), state.unwrap_or_default()),
+        (filter.template.is_some(), "template = $2"),
+        (filter.address.is_some(), "(recipient = $3 OR recipient = $4)"),
+        (filter.user.is_some(), "user_id = $5"),
+        (filter.from.is_some(), "created_at >= $6 AND id >= $8"),
+        (filter.until.is_some(), "created_at < $7 AND id < $9"),
+    ]);
+    let text = format!("{}{conditions}{}", select!("WHERE TRUE"), page_by_time(&page, filter.sort, "id", 10));
     let rows = fetch_all!(
         db,
-        sqlx::query_as(sqlx::AssertSqlSafe(text))
+        sqlx::query_as(sqlx::AssertSqlSafe(text.as_str()))
             .bind(filter.state.map(MailState::as_str))
             .bind(filter.template.map(Template::as_str))
             .bind(hashes.first())
             .bind(hashes.get(1))
             .bind(filter.user)
-            .bind(cursor)
+            .bind(filter.from)
+            .bind(filter.until)
+            .bind(first)
+            .bind(last)
+            .bind(place_of(&page))
             .bind(page.fetch())
     )?;
     Ok(Page::of(rows, &page, |mail: &Mail| mail.id))

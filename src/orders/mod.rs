@@ -18,6 +18,7 @@ mod fulfil;
 mod guest;
 mod list;
 mod locked;
+mod money;
 mod open;
 mod order;
 mod pay;
@@ -32,7 +33,7 @@ mod timeline;
 pub use crate::kernel::OrderId;
 pub use attach::attach_purchases;
 pub use billing::{Address, Billed, Billing};
-pub use cancel::{CancelError, cancel};
+pub use cancel::{CancelError, cancel, cancel_because};
 pub use capture::{CapturePayment, capture_refused};
 pub use charge::{LearnCharge, learned, uncharged};
 pub use dispute::OrderDisputed;
@@ -41,8 +42,12 @@ pub use expire::expire_unpaid;
 pub use fees::{FetchFees, fees_wanted, record_fee};
 pub use fulfil::{OrderFulfilled, fulfil};
 pub use guest::{guest_token, is_guest_token};
-pub use list::{AnyOrders, ListedOrder, awaiting_attention, list, list_any};
+pub use list::{AnyOrders, ListedOrder, awaiting_attention, count_of, list, list_any};
 pub use locked::explain_attention;
+pub use money::{
+    AnyDispute, AnyDisputes, AnyPayment, AnyPayments, AnyRefund, AnyRefunds, CaseState, MoneyState, RefundState,
+    any_dispute, any_disputes, any_payment, any_payments, any_refund, any_refunds,
+};
 pub use open::{Buyer, NewOrder, OpenError, Opening, check, open};
 pub use order::{
     DisputeState, FulfilmentState, Item, Order, PaymentRow, PaymentState, RefundRow, Status, find, find_any, items,
@@ -51,7 +56,9 @@ pub use order::{
 pub use pay::{PayError, Payable, open_session, payable};
 pub use policy::Policy;
 pub use receipt::{Receipt, ReceiptError, ReceiptLine, paid_and_waiting, receipt};
-pub use reconcile::{OpenSession, Reconcile, ReconcileOrder, attended, nominate, reconciled, sessions_of, sweep};
+pub use reconcile::{
+    OpenSession, Reconcile, ReconcileOrder, attended, give_owed, nominate, reconciled, sessions_of, sweep,
+};
 pub use refund::{MakeRefund, OrderRefunded, Planned, RefundError, made, planned, refused, request_refund};
 pub use settle::OrderPaid;
 pub use timeline::{TimelineEvent, timeline};

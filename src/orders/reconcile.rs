@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     db::{Db, DbError, Tx},
-    execute, fetch_all,
+    execute, fetch_all, fetch_optional,
     jobs::{Failure, Job},
     kernel::OrderId,
     licenses::IssueLicenses,
@@ -132,6 +132,23 @@ pub async fn sweep(tx: &mut Tx, policy: &Policy) -> Result<(), Failure> {
 pub async fn nominate(tx: &mut Tx, order: OrderId) -> Result<(), DbError> {
     tx.enqueue(&ReconcileOrder { order }).await?;
     Ok(())
+}
+
+/// Has what a paid order owes given once more, where its job died: what there is already stays as it is. False if the
+/// order is not paid, or has given all.
+pub async fn give_owed(tx: &mut Tx, order: OrderId) -> Result<bool, DbError> {
+    let owed: Option<OrderId> = fetch_optional!(
+        tx,
+        sqlx::query_scalar(
+            "SELECT id FROM orders
+             WHERE id = $1 AND payment_state IN ('paid', 'partially_refunded') AND fulfilment_state = 'unfulfilled'"
+        )
+        .bind(order)
+    )?;
+    if let Some(order) = owed {
+        tx.enqueue(&IssueLicenses { order }).await?;
+    }
+    Ok(owed.is_some())
 }
 
 /// A session that may have been paid.

@@ -22,7 +22,7 @@ pub use event::{DisputeNews, Event, Paid, Refunded, Renewed};
 pub use guarded::Guarded;
 pub use inbox::{
     Arrived, EventRow, HandleEvent, InboxFilter, InboxView, PurgeInbox, ReplayError, WebhookId, list, purge, receive,
-    record, reject, replay, show, take,
+    record, reject, replay, replay_because, show, take,
 };
 pub use intake::{Accepted, Delivery, Intake, IntakeError};
 pub use provider::{

@@ -165,6 +165,37 @@ impl Stores {
     }
 }
 
+/// How a store fares.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct StoreHealth {
+    /// `local` or `s3`.
+    pub store: &'static str,
+    /// Whether new files go there.
+    pub preferred: bool,
+    /// Why it cannot be used; nothing if it answers.
+    pub problem: Option<String>,
+}
+
+impl Stores {
+    /// Asks each store about a file that is not there.
+    pub async fn health(&self) -> Vec<StoreHealth> {
+        let mut stores = vec![("local", &self.local, !self.prefers_s3)];
+        stores.extend(self.s3.iter().map(|s3| ("s3", s3, self.prefers_s3)));
+        let mut found = Vec::new();
+        for (store, storage, preferred) in stores {
+            let problem = match "probe/health".parse::<ObjectKey>() {
+                Ok(key) => match storage.head(&key).await {
+                    Ok(_) | Err(StorageError::NotFound) => None,
+                    Err(error) => Some(error.to_string()),
+                },
+                Err(error) => Some(error.to_string()),
+            };
+            found.push(StoreHealth { store, preferred, problem });
+        }
+        found
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -18,6 +18,7 @@ mod meter;
 mod pending;
 mod record;
 mod replay;
+mod report;
 mod store;
 mod tally;
 #[cfg(test)]
@@ -33,4 +34,5 @@ pub use journal::{JournalError, JournalId};
 pub use meter::{Meter, Metered, Take};
 pub use record::{Status, Usage};
 pub use replay::ReplayError;
+pub use report::{MOST_SUMMARIES, Summary, SummaryFilter, summaries};
 pub use tally::{Period, Question};

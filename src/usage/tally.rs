@@ -5,7 +5,7 @@ use std::{collections::HashMap, fmt};
 use chrono::{Datelike, NaiveDate};
 
 use super::count::{Entry, Key, join};
-use crate::kernel::Time;
+use crate::kernel::{Time, UnknownName};
 
 /// How long a summary row's period is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,6 +49,14 @@ impl Period {
                 first.and_time(chrono::NaiveTime::MIN).and_utc().into()
             }
         }
+    }
+}
+
+impl std::str::FromStr for Period {
+    type Err = UnknownName;
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        let known = Self::ALL.into_iter().find(|period| period.as_str() == text);
+        known.ok_or(UnknownName { known: &["hour", "day", "month"] })
     }
 }
 

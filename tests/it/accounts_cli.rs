@@ -47,6 +47,9 @@ on_both!(accounts_are_changed_on_the_command_line_for_a_reason, |db| async move 
     let changed = scene.shop.json(&["users", "set-role", ada, "admin", "--reason", "runs the shop"]);
     assert_eq!(changed["role"], "admin");
     scene.got("/api/admin/users", &cookie).await;
+    // The last operator stays one, whoever says otherwise.
+    scene.shop.refused(&["users", "disable", ada, "--reason", "left"], 1);
+    scene.person("op@example.com", mintreu::accounts::Role::Admin).await;
     scene.shop.json(&["users", "disable", ada, "--reason", "left"]);
     problem(scene.get("/api/account", &cookie).await, 401, "unauthorized").await;
     scene.shop.json(&["users", "enable", ada, "--reason", "came back"]);

@@ -124,7 +124,7 @@ on_both!(operators_are_told_of_what_a_person_has_to_look_at, |db| async move {
     let listed = scene.got("/api/admin/orders?attention=true&limit=5", &admin.cookie).await;
     assert_eq!(listed["data"][0]["attention"], "wrong_amount", "{listed}");
     let attended = format!("/api/admin/orders/{order}/attended");
-    assert_eq!(scene.post(&attended, &admin.cookie, &json!({})).await.status(), 204);
+    assert_eq!(scene.post(&attended, &admin.cookie, &json!({ "reason": "seen" })).await.status(), 204);
     let listed = scene.got("/api/admin/orders?attention=true", &admin.cookie).await;
     assert_eq!(listed["data"], json!([]), "{listed}");
 });

@@ -51,7 +51,7 @@ on_both!(an_order_paid_in_two_tabs_is_settled_once_and_the_other_payment_goes_ba
     assert_eq!(balances.get("suspense"), None, "{balances}", balances = json!(balances));
     assert_eq!(balances["clearing:stripe"], PRICE - 2 * stripe_fee(PRICE));
 
-    let attended = market.operate(&format!("/api/admin/orders/{order}/attended"), &json!({})).await;
+    let attended = market.operate(&format!("/api/admin/orders/{order}/attended"), &json!({ "reason": "seen" })).await;
     assert_eq!(attended.status(), 204);
     assert_eq!(market.look("/api/admin/orders?attention=true").await["data"], json!([]));
 });

@@ -87,7 +87,7 @@ const LIBRARIES: &[(&str, Home)] = &[
     ("dejavu", Home::Only(&["invoices"])),
     ("argon2", Home::Only(&["accounts"])),
     ("totp_rs", Home::Only(&["accounts"])),
-    ("csv", Home::Only(&["catalog", "invoices"])),
+    ("csv", Home::Only(&["catalog", "http"])),
     ("ed25519_dalek", Home::Only(&["licenses"])),
     ("mail_parser", Home::Only(&["support"])),
     ("flate2", Home::Only(&["cli"])),

@@ -78,7 +78,7 @@ impl Office {
 
     /// All records, the oldest first.
     pub(crate) async fn records(&self) -> Vec<Mail> {
-        let filter = MailFilter { oldest_first: true, ..MailFilter::default() };
+        let filter = MailFilter { sort: "oldest".parse().ok(), ..MailFilter::default() };
         let page = mintreu::kernel::PageRequest { limit: 100, from: mintreu::kernel::PageFrom::Start };
         mails(&self.db, &self.recipients(), &filter, page).await.expect("a list").data
     }

@@ -92,8 +92,8 @@ on_both!(operators_find_what_was_mailed, |db| async move {
     let all = page(&MailFilter::default(), 100, PageFrom::Start).await.data;
     assert_eq!(all.len(), 6);
     assert!(all.windows(2).all(|pair| pair[0].id > pair[1].id), "the newest first");
-    for oldest_first in [false, true] {
-        let filter = MailFilter { oldest_first, ..MailFilter::default() };
+    for sort in ["-created", "created"] {
+        let filter = MailFilter { sort: sort.parse().ok(), ..MailFilter::default() };
         let whole = page(&filter, 100, PageFrom::Start).await.data;
         let first = page(&filter, 4, PageFrom::Start).await;
         assert!(first.has_more);

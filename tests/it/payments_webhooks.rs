@@ -132,7 +132,13 @@ on_both!(operators_look_at_the_inbox_and_replay_and_nobody_else, |db| async move
         shop.client.get(shop.mintreu.url(path)).header("cookie", cookie).send().await.expect("an answer")
     };
     let post = async |path: &str, cookie: &str| {
-        shop.client.post(shop.mintreu.url(path)).header("cookie", cookie).send().await.expect("an answer")
+        shop.client
+            .post(shop.mintreu.url(path))
+            .header("cookie", cookie)
+            .json(&serde_json::json!({ "reason": "again" }))
+            .send()
+            .await
+            .expect("an answer")
     };
     let page: Value = get("/api/admin/webhooks?limit=2", &admin.cookie).await.json().await.expect("JSON");
     assert_eq!((page["data"].as_array().map(Vec::len), &page["has_more"]), (Some(2), &json!(true)), "{page}");

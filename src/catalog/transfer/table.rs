@@ -1,8 +1,5 @@
 //! One table of CSV for all records: the column `record` says what a row is of, and columns that are not for it are empty.
-//!
-//! Spreadsheets take a cell that begins with `=`, `+`, `-` or `@` for a formula, and a file of customers' texts could then
-//! do things on the reader's machine. Such a text is written with an apostrophe before it, which spreadsheets take for
-//! "this is a text"; reading takes exactly that apostrophe off again.
+//! Texts that would be formulas are written as texts ([`crate::kernel::table`]) and read as they were.
 
 use std::borrow::Cow;
 
@@ -10,7 +7,10 @@ use csv::{ReaderBuilder, StringRecord, Writer};
 use serde_json::{Map, Value};
 
 use super::{ImportError, Kind, record::Record};
-use crate::catalog::Flaw;
+use crate::{
+    catalog::Flaw,
+    kernel::table::{cell as neutral, text as original},
+};
 
 /// How a cell is written.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -95,21 +95,6 @@ const fn columns_of(kind: Kind) -> &'static [&'static str] {
             "products",
             "categories",
         ],
-    }
-}
-
-/// What spreadsheets take for the beginning of a formula, also in the full width of East Asian keyboards, and the
-/// apostrophe that keeps them from it.
-const RISKY: &[char] = &['=', '+', '-', '@', '\t', '\r', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}', '\''];
-
-fn neutral(text: &str) -> Cow<'_, str> {
-    if text.starts_with(RISKY) { format!("'{text}").into() } else { text.into() }
-}
-
-fn original(cell: &str) -> &str {
-    match cell.strip_prefix('\'') {
-        Some(text) if text.starts_with(RISKY) => text,
-        _ => cell,
     }
 }
 
@@ -232,24 +217,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_formula_is_written_as_a_text_and_read_as_it_was() {
-        for (text, cell) in [
-            ("=HYPERLINK(\"http://x\")", "'=HYPERLINK(\"http://x\")"),
-            ("+1", "'+1"),
-            ("-1", "'-1"),
-            ("@SUM(A1)", "'@SUM(A1)"),
-            ("'=1", "''=1"),
-            ("''", "'''"),
-            ("it's", "it's"),
-            ("", ""),
-        ] {
-            assert_eq!(neutral(text), cell);
-            assert_eq!(original(cell), text);
-        }
-        assert_eq!(original("'quoted"), "'quoted", "an apostrophe that nobody needed stays");
-    }
-
-    #[test]
     fn every_kind_has_columns_that_exist() {
         for kind in Kind::ALL {
             for column in columns_of(*kind) {
@@ -259,14 +226,6 @@ mod tests {
     }
 
     proptest::proptest! {
-        #[test]
-        fn any_text_comes_back(text: String) {
-            let written = neutral(&text);
-            proptest::prop_assert_eq!(original(&written), text.as_str());
-            let formula = ['=', '+', '-', '@'];
-            proptest::prop_assert!(!written.starts_with(formula));
-        }
-
         #[test]
         fn any_table_comes_back(title: String, content: String) {
             let fields = crate::catalog::edit::fields(&serde_json::json!({"slug": "a", "title": title, "content": content}));

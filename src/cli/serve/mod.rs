@@ -9,8 +9,6 @@ mod readiness;
 mod shop;
 mod work;
 
-pub(super) use work::QUEUES;
-
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use tokio::{
@@ -21,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Failure, open};
 use crate::{
-    app::{App, Parts},
+    app::{App, Crew, Parts},
     config::{Config, Profile, UsageLog},
     db::{Db, SchemaState},
     flags::{Registry, RegistryOptions},
@@ -131,6 +129,8 @@ async fn open_app(config: &Config) -> Result<App, Failure> {
         shop: Arc::new(shop::shop(config)),
         support: Arc::new(open::support_desk(config)),
         meter: Meter::new(usage.clone(), db.clone()),
+        crew: Crew::default(),
+        started_at: db.now(),
         db,
         flags,
         usage,

@@ -25,17 +25,6 @@ use crate::{
     usage::Aggregator,
 };
 
-/// The queues that a server feeds from.
-pub(in crate::cli) const QUEUES: [&str; 7] = [
-    HandleEvent::QUEUE,
-    IssueLicenses::QUEUE,
-    VerifySource::QUEUE,
-    SweepCredentials::QUEUE,
-    Notice::QUEUE,
-    Housekeeping::QUEUE,
-    ReceiveMail::QUEUE,
-];
-
 /// The running parts.
 pub(super) struct Work {
     actors: Arc<System>,
@@ -77,7 +66,9 @@ pub(super) async fn start(app: &App, config: &Config, sole: bool) -> Result<Work
     // New licences wait under their own switch, and what was taken back stays so.
     feed(SweepCredentials::QUEUE, None, credentials.consumer());
     feed(Housekeeping::QUEUE, None, accounts.consumer());
-    Ok(Work { actors: Arc::new(actors), worker, gates })
+    let actors = Arc::new(actors);
+    app.crew.begin(&actors);
+    Ok(Work { actors, worker, gates })
 }
 
 impl Work {

@@ -8,6 +8,7 @@ pub mod invoices;
 pub mod keys;
 pub mod licenses;
 pub mod notifications;
+pub mod operations;
 pub mod orders;
 pub mod support;
 pub mod webhooks;

@@ -55,6 +55,21 @@ pub enum EndError {
     Db(#[from] DbError),
 }
 
+/// An operator ends anybody's subscription, and says why.
+pub async fn end_any(
+    tx: &mut Tx,
+    id: SubscriptionId,
+    when: CancelSubscription,
+    reason: &str,
+    (actor, request): (Actor, Option<String>),
+) -> Result<(), EndError> {
+    let order: Option<OrderId> =
+        fetch_optional!(tx, sqlx::query_scalar("SELECT order_id FROM subscriptions WHERE id = $1").bind(id))?;
+    let order = order.ok_or(EndError::NotFound)?;
+    let entry = Entry::new(actor, "subscription.cancelled", "subscription", id.to_string());
+    mark_and_end(tx, (id, order), when, entry.reason(reason).request(request)).await
+}
+
 /// A tenant ends its subscription. The provider is told by a job.
 pub async fn request_end(
     tx: &mut Tx,
@@ -63,12 +78,22 @@ pub async fn request_end(
     when: CancelSubscription,
     actor: Actor,
 ) -> Result<(), EndError> {
-    let now = tx.now();
     let order: Option<OrderId> = fetch_optional!(
         tx,
         sqlx::query_scalar("SELECT order_id FROM subscriptions WHERE id = $1 AND tenant_id = $2").bind(id).bind(tenant)
     )?;
     let order = order.ok_or(EndError::NotFound)?;
+    mark_and_end(tx, (id, order), when, Entry::new(actor, "subscription.cancelled", "subscription", id.to_string()))
+        .await
+}
+
+async fn mark_and_end(
+    tx: &mut Tx,
+    (id, order): (SubscriptionId, OrderId),
+    when: CancelSubscription,
+    entry: Entry,
+) -> Result<(), EndError> {
+    let now = tx.now();
     let marked = execute!(
         tx,
         sqlx::query(
@@ -83,7 +108,7 @@ pub async fn request_end(
         return Err(EndError::Ended);
     }
     timeline::note(tx, order, "subscription_cancelled", json!({ "at": when }));
-    tx.audit(Entry::new(actor, "subscription.cancelled", "subscription", id.to_string()).change(None, json!(when)));
+    tx.audit(entry.change(None, json!(when)));
     tx.enqueue(&EndSubscription { subscription: id, end: when }).await?;
     if when == CancelSubscription::Now {
         end(tx, id, SubscriptionStatus::Cancelled, "cancelled").await?;

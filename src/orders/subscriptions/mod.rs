@@ -9,7 +9,10 @@ mod subscription;
 pub(super) use begin::begin;
 pub(super) use dunning::renewal_failed;
 pub use dunning::{RetryRenewal, dunning_due, expire_overdue, retried, unpaid};
-pub use end::{CancelSubscription, EndError, EndSubscription, ending, request_end};
+pub use end::{CancelSubscription, EndError, EndSubscription, end_any, ending, request_end};
 pub(super) use end::{changed, end_of_order, ended_by_provider};
 pub(super) use renew::renewed;
-pub use subscription::{Holder, Subscription, SubscriptionStatus, find, holder, list, prolongs};
+pub use subscription::{
+    AnySubscription, AnySubscriptions, Holder, Subscription, SubscriptionSort, SubscriptionStatus, find, find_any,
+    holder, list, list_any, prolongs,
+};

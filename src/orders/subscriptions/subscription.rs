@@ -1,13 +1,15 @@
 //! A subscription as people see it.
 
-use serde::Serialize;
-use sqlx::FromRow;
+use serde::{Deserialize, Serialize};
+use sqlx::{AssertSqlSafe, FromRow};
 
 use crate::{
-    db::{Db, DbError},
+    bind_place,
+    db::{Compared, Db, DbError, conditions, page_of},
     fetch_all, fetch_optional,
     kernel::{
-        Currency, OrderId, OrderItemId, Page, PageFrom, PageRequest, PlanId, SubscriptionId, TenantId, Time, UserId,
+        Currency, OrderId, OrderItemId, Page, PageFrom, PageRequest, PlanId, Sort, SortField, SortKey, Sorted,
+        SubscriptionId, TenantId, Time, UserId,
     },
     payments::ProviderName,
     text_enum,
@@ -64,6 +66,112 @@ macro_rules! select {
 /// A tenant's subscription.
 pub async fn find(db: &Db, tenant: TenantId, id: SubscriptionId) -> Result<Option<Subscription>, DbError> {
     fetch_optional!(db, sqlx::query_as(select!("s.id = $2")).bind(tenant).bind(id))
+}
+
+text_enum! {
+    /// What operators sort subscriptions by.
+    pub enum SubscriptionSort {
+        /// When they began.
+        Created = "created",
+        /// When their period ends.
+        PeriodEnd = "period_end",
+        /// What a period costs.
+        Amount = "amount",
+    }
+}
+
+impl SortField for SubscriptionSort {
+    const CREATED: Self = Self::Created;
+}
+
+/// Which subscriptions an operator looks for.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct AnySubscriptions {
+    /// That stand there.
+    pub status: Option<SubscriptionStatus>,
+    /// Through this provider.
+    pub provider: Option<ProviderName>,
+    /// Of this tenant.
+    pub tenant: Option<TenantId>,
+    /// Of this order.
+    pub order: Option<OrderId>,
+    /// Of this plan.
+    pub plan: Option<PlanId>,
+    /// Those that end with their period, or the others.
+    pub ending: Option<bool>,
+    /// In which order.
+    pub sort: Option<Sort<SubscriptionSort>>,
+}
+
+/// Anybody's subscription, as operators see it.
+#[derive(Debug, Clone, Serialize, FromRow)]
+pub struct AnySubscription {
+    /// What its holder sees.
+    #[sqlx(flatten)]
+    #[serde(flatten)]
+    pub subscription: Subscription,
+    /// Whose.
+    pub tenant_id: TenantId,
+    /// What the provider calls it.
+    pub provider_ref: String,
+    /// The next step of its dunning, if a renewal was not paid.
+    pub dunning_at: Option<Time>,
+    #[serde(skip)]
+    sort_number: i64,
+}
+
+macro_rules! any {
+    () => {
+        "SELECT s.id, s.order_id, s.order_item_id, s.plan_id, i.title, i.plan_name, s.provider, s.status, s.amount,
+                s.currency, s.period_start, s.period_end, s.cancel_at_period_end, s.cancelled_at, s.created_at,
+                s.tenant_id, s.provider_ref, s.dunning_at, CAST({} AS BIGINT) AS sort_number
+         FROM subscriptions s JOIN order_items i ON i.id = s.order_item_id WHERE TRUE"
+    };
+}
+
+/// Anybody's subscriptions.
+pub async fn list_any(
+    db: &Db,
+    filter: &AnySubscriptions,
+    page: &Sorted<SubscriptionSort, SubscriptionId>,
+) -> Result<Page<AnySubscription>, DbError> {
+    let by = match page.field() {
+        SubscriptionSort::Created => Compared::BY_ID,
+        SubscriptionSort::PeriodEnd => {
+            Compared::number(db.dialect().pick("s.period_end", "(EXTRACT(EPOCH FROM s.period_end) * 1000000)::bigint"))
+        }
+        SubscriptionSort::Amount => Compared::number("s.amount"),
+    };
+    let conditions = conditions(&[
+        (filter.status.is_some(), "s.status = $1"),
+        (filter.provider.is_some(), "s.provider = $2"),
+        (filter.tenant.is_some(), "s.tenant_id = $3"),
+        (filter.order.is_some(), "s.order_id = $4"),
+        (filter.plan.is_some(), "s.plan_id = $5"),
+        (filter.ending == Some(true), "s.cancel_at_period_end"),
+        (filter.ending == Some(false), "NOT s.cancel_at_period_end"),
+    ]);
+    let tail = page_of(page, by, "s.id", 6, db.dialect());
+    let text = format!(concat!(any!(), "{}{}"), by.number, conditions, tail);
+    let rows: Vec<AnySubscription> = fetch_all!(
+        db,
+        bind_place!(
+            sqlx::query_as(AssertSqlSafe(text.as_str()))
+                .bind(filter.status)
+                .bind(filter.provider)
+                .bind(filter.tenant)
+                .bind(filter.order)
+                .bind(filter.plan),
+            page
+        )
+    )?;
+    Ok(page.page(rows, |row| (row.subscription.id, SortKey { number: row.sort_number, ..SortKey::default() })))
+}
+
+/// Anybody's subscription.
+pub async fn find_any(db: &Db, id: SubscriptionId) -> Result<Option<AnySubscription>, DbError> {
+    let text = format!(concat!(any!(), " AND s.id = $1"), "0");
+    fetch_optional!(db, sqlx::query_as(AssertSqlSafe(text.as_str())).bind(id))
 }
 
 /// What a letter to a subscription's holder tells.

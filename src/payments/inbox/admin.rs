@@ -2,14 +2,13 @@
 
 use serde::Serialize;
 use sqlx::FromRow;
-use uuid::Uuid;
 
 use super::{HandleEvent, WebhookId};
 use crate::{
     audit::{Actor, Entry},
-    db::{Db, DbError, Tx},
+    db::{Db, DbError, Tx, conditions, page_by_time, place_of},
     execute, fetch_all, fetch_optional,
-    kernel::{Page, PageFrom, PageRequest, Time},
+    kernel::{ByTime, Page, PageRequest, Sort, Time, ids_between},
 };
 
 /// Which events; everything that is given must fit.
@@ -23,6 +22,14 @@ pub struct InboxFilter {
     pub outcome: Option<String>,
     /// Only those that nobody has handled yet.
     pub unhandled: bool,
+    /// The provider's own identifier.
+    pub event_id: Option<String>,
+    /// Came at this time or later.
+    pub from: Option<Time>,
+    /// Came before this time.
+    pub until: Option<Time>,
+    /// In which order.
+    pub sort: Option<Sort<ByTime>>,
 }
 
 /// A stored event.
@@ -53,38 +60,36 @@ pub struct InboxView {
 
 /// A page of the inbox, the newest event first, without payloads.
 pub async fn list(db: &Db, filter: &InboxFilter, request: &PageRequest<WebhookId>) -> Result<Page<InboxView>, DbError> {
-    let (text, cursor) = match request.from {
-        PageFrom::Start => (LIST_DOWN, None),
-        PageFrom::After(id) => (LIST_DOWN, Some(id.uuid())),
-        PageFrom::Before(id) => (LIST_UP, Some(id.uuid())),
-    };
-    let cursor = cursor.unwrap_or(Uuid::max());
+    let (first, last) = ids_between(filter.from, filter.until);
+    let conditions = conditions(&[
+        (filter.provider.is_some(), "provider = $1"),
+        (filter.event_type.is_some(), "event_type = $2"),
+        (filter.outcome.is_some(), "outcome = $3"),
+        (filter.unhandled, "handled_at IS NULL"),
+        (filter.event_id.is_some(), "event_id = $4"),
+        (filter.from.is_some(), "received_at >= $5 AND id >= $7"),
+        (filter.until.is_some(), "received_at < $6 AND id < $8"),
+    ]);
+    let text = format!("{LIST}{conditions}{}", page_by_time(request, filter.sort, "id", 9));
     let rows = fetch_all!(
         db,
-        sqlx::query_as(text)
+        sqlx::query_as(sqlx::AssertSqlSafe(text.as_str()))
             .bind(filter.provider.as_deref())
             .bind(filter.event_type.as_deref())
             .bind(filter.outcome.as_deref())
-            .bind(filter.unhandled)
-            .bind(cursor)
+            .bind(filter.event_id.as_deref())
+            .bind(filter.from)
+            .bind(filter.until)
+            .bind(first)
+            .bind(last)
+            .bind(place_of(request))
             .bind(request.fetch())
     )?;
     Ok(Page::of(rows, request, |row: &InboxView| row.id))
 }
 
-const LIST_DOWN: &str = "SELECT id, provider, event_id, event_type, received_at, handled_at, outcome, detail, replays,
-        CAST(NULL AS TEXT) AS payload
-    FROM webhook_inbox
-    WHERE ($1 IS NULL OR provider = $1) AND ($2 IS NULL OR event_type = $2) AND ($3 IS NULL OR outcome = $3)
-        AND (NOT $4 OR handled_at IS NULL) AND id < $5
-    ORDER BY id DESC LIMIT $6";
-
-const LIST_UP: &str = "SELECT id, provider, event_id, event_type, received_at, handled_at, outcome, detail, replays,
-        CAST(NULL AS TEXT) AS payload
-    FROM webhook_inbox
-    WHERE ($1 IS NULL OR provider = $1) AND ($2 IS NULL OR event_type = $2) AND ($3 IS NULL OR outcome = $3)
-        AND (NOT $4 OR handled_at IS NULL) AND id > $5
-    ORDER BY id LIMIT $6";
+const LIST: &str = "SELECT id, provider, event_id, event_type, received_at, handled_at, outcome, detail, replays,
+    CAST(NULL AS TEXT) AS payload FROM webhook_inbox WHERE TRUE";
 
 /// One event, with its payload.
 pub async fn show(db: &Db, id: WebhookId) -> Result<Option<InboxView>, DbError> {
@@ -111,6 +116,24 @@ pub enum ReplayError {
 
 /// Has an event handled again, whatever became of it before: its effects guard themselves.
 pub async fn replay(tx: &mut Tx, id: WebhookId, by: Actor) -> Result<(), ReplayError> {
+    again(tx, id).await?;
+    tx.audit(Entry::new(by, "webhook.replayed", "webhook", id.to_string()));
+    Ok(())
+}
+
+/// The same, by somebody who says why.
+pub async fn replay_because(
+    tx: &mut Tx,
+    id: WebhookId,
+    reason: &str,
+    (by, request): (Actor, Option<String>),
+) -> Result<(), ReplayError> {
+    again(tx, id).await?;
+    tx.audit(Entry::new(by, "webhook.replayed", "webhook", id.to_string()).reason(reason).request(request));
+    Ok(())
+}
+
+async fn again(tx: &mut Tx, id: WebhookId) -> Result<(), ReplayError> {
     let found = execute!(
         tx,
         sqlx::query(
@@ -123,6 +146,5 @@ pub async fn replay(tx: &mut Tx, id: WebhookId, by: Actor) -> Result<(), ReplayE
         return Err(ReplayError::Unknown);
     }
     tx.enqueue(&HandleEvent { event: id }).await?;
-    tx.audit(Entry::new(by, "webhook.replayed", "webhook", id.to_string()));
     Ok(())
 }

@@ -7,7 +7,7 @@
 mod admin;
 mod purge;
 
-pub use admin::{InboxFilter, InboxView, ReplayError, list, replay, show};
+pub use admin::{InboxFilter, InboxView, ReplayError, list, replay, replay_because, show};
 pub use purge::{PurgeInbox, purge};
 
 use serde::{Deserialize, Serialize};

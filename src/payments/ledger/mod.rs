@@ -11,5 +11,9 @@ mod sale;
 
 pub use account::Account;
 pub use post::{LedgerEntry, LedgerTransactionId, Posting, Unbalanced};
-pub use report::{Balance, EntryRow, TransactionRow, balances, count, entries_of_order, payable, verify};
+pub use report::{
+    Balance, BookedTransaction, EntryFilter, EntryRow, LedgerEntryId, LedgerEntryMarker, ListedEntry,
+    TransactionFilter, TransactionRow, TrialRow, balances, count, entries, entries_of_order, payable, transaction,
+    transactions, trial_balance, verify,
+};
 pub use sale::{Sale, SaleLine};

@@ -5,6 +5,8 @@ use serde_json::json;
 
 use super::{Route, Takes, Who, delete, get, patch, post, send};
 
+const PRODUCTS: &[&str] = &["limit", "after", "before", "q", "status", "developer", "category", "sort"];
+
 pub(super) fn routes() -> Vec<Route> {
     use Who::Operator;
     let plan = json!({
@@ -32,9 +34,9 @@ pub(super) fn routes() -> Vec<Route> {
     for (list, one, body, query) in [
         ("/api/admin/developers", "/api/admin/developers/{id}", developer, &["limit", "after", "before", "q"][..]),
         ("/api/admin/categories", "/api/admin/categories/{id}", category, &["limit", "after", "before", "q"]),
-        ("/api/admin/products", "/api/admin/products/{id}", product, &["limit", "after", "before", "q", "status"]),
+        ("/api/admin/products", "/api/admin/products/{id}", product, PRODUCTS),
         ("/api/admin/products/{id}/plans", "/api/admin/plans/{id}", plan, &[]),
-        ("/api/admin/coupons", "/api/admin/coupons/{id}", coupon, &["limit", "after", "before", "q", "active"]),
+        ("/api/admin/coupons", "/api/admin/coupons/{id}", coupon, &["limit", "after", "before", "q", "active", "sort"]),
     ] {
         all.extend([
             get(list, Operator, query),

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{PAGE, Route, Takes, Who, delete, get, patch, post, push, send};
 
-const LOG: &[&str] = &["limit", "after", "before", "product", "user", "status"];
+const LOG: &[&str] = &["limit", "after", "before", "product", "user", "status", "license", "from", "until", "sort"];
 
 /// Elsewhere, but nowhere that anybody would ask.
 fn source() -> Value {
@@ -29,6 +29,16 @@ pub(super) fn routes() -> Vec<Route> {
         get("/api/download/{token}", Owner("licenses:read"), &[]),
         get("/api/downloads", Account("licenses:read"), LOG),
         get("/api/admin/downloads", Operator, LOG),
+        get(
+            "/api/admin/downloads/export",
+            Operator,
+            &["product", "user", "license", "status", "from", "until", "sort", "format"],
+        ),
+        get(
+            "/api/admin/sources",
+            Operator,
+            &["limit", "after", "before", "product", "state", "provider", "active", "sort"],
+        ),
         get("/api/developer/products", Vendor("products:read"), PAGE),
     ];
     all.extend(desk(

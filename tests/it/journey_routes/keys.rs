@@ -68,6 +68,7 @@ fn sellers() -> Vec<Route> {
     both!(delete, "/endpoints/{id}", "keys:write", None, &[]);
     let of_keys = &["limit", "after", "before", "product", "license", "tenant", "status"];
     both!(get, "/keys", "keys:read", None, of_keys);
+    both!(get, "/keys/{key}", "keys:read", None, &[]);
     both!(post, "/keys/{key}/revoke", "keys:write", Some(&reason), &[]);
     both!(get, "/products/{id}/hook", "keys:read", None, &[]);
     both!(post, "/products/{id}/hook", "keys:write", Some(&hook), &[]);
@@ -79,5 +80,8 @@ fn sellers() -> Vec<Route> {
     both!(get, "/credentials/{credential}", "keys:read", None, &[]);
     both!(post, "/credentials/{credential}/revoke", "keys:write", Some(&reason), &[]);
     both!(post, "/credentials/{credential}/retry", "keys:write", None, &[]);
+    for path in ["/api/admin/keys/export", "/api/admin/credentials/export"] {
+        all.push(asking(route(get.clone(), path, Who::Operator, None), &["product", "license", "format"]));
+    }
     all
 }

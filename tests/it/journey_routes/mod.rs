@@ -9,6 +9,7 @@ mod keys;
 mod licenses;
 mod mail;
 mod open;
+mod operations;
 mod operators;
 mod orders;
 mod sandbox;
@@ -120,6 +121,7 @@ pub(crate) fn routes() -> Vec<Route> {
         keys::routes(),
         catalogue::routes(),
         operators::routes(),
+        operations::routes(),
         sandbox::routes(),
     ]
     .concat()

@@ -2,43 +2,127 @@
 
 use serde_json::json;
 
-use super::{PAGE, Route, Who, get, patch, post, push};
+use super::{PAGE, Route, Who, get, patch, post};
+
+const EXPORT: &[&str] = &["from", "until", "sort", "format"];
+#[rustfmt::skip]
+const ORDERS: &[&str] = &[
+    "limit", "after", "before", "payment_state", "fulfilment_state", "dispute_state", "provider", "currency", "tenant",
+    "user", "email", "attention", "from", "until", "sort",
+];
 
 pub(super) fn routes() -> Vec<Route> {
     use Who::Operator;
     let reason = json!({ "reason": "because" });
     vec![
-        get("/api/admin/users", Operator, &["limit", "after", "before", "email", "role"]),
+        get(
+            "/api/admin/users",
+            Operator,
+            &["limit", "after", "before", "email", "role", "disabled", "verified", "from", "until", "sort"],
+        ),
+        get("/api/admin/users/export", Operator, &["email", "role", "disabled", "from", "sort", "format"]),
+        post(
+            "/api/admin/users",
+            Operator,
+            json!({ "email": "new{n}@example.com", "name": "New", "role": "customer", "reason": "because" }),
+        ),
+        post("/api/admin/users/{user}/sign-out", Operator, json!({ "tokens": true, "reason": "because" })),
+        post("/api/admin/users/{user}/resend-verification", Operator, reason.clone()),
+        post("/api/admin/users/{user}/send-password-link", Operator, reason.clone()),
+        post("/api/admin/users/{user}/reset-totp", Operator, reason.clone()),
+        get("/api/admin/users/{user}/sessions", Operator, PAGE),
+        get("/api/admin/users/{user}/tokens", Operator, PAGE),
         get("/api/admin/users/{user}", Operator, &[]),
         patch(
             "/api/admin/users/{user}",
             Operator,
             json!({ "role": "customer", "disabled": false, "reason": "because" }),
         ),
-        get("/api/admin/orders", Operator, &["limit", "after", "before", "payment_state", "email", "attention"]),
+        get("/api/admin/orders", Operator, ORDERS),
+        get("/api/admin/orders/export", Operator, EXPORT),
         get("/api/admin/orders/{order}", Operator, &[]),
-        push("/api/admin/orders/{order}/cancel", Operator),
+        post("/api/admin/orders/{order}/cancel", Operator, reason.clone()),
+        post("/api/admin/orders/{order}/reconcile", Operator, reason.clone()),
+        post("/api/admin/orders/{order}/fulfil", Operator, reason.clone()),
         post(
             "/api/admin/orders/{order}/refunds",
             Operator,
             json!({ "amount": 1, "payment": "pay_01kae41rr5f71r9kjywk21ja4c", "reason": "because" }),
         ),
-        push("/api/admin/orders/{order}/attended", Operator),
-        get("/api/admin/ledger/balances", Operator, &[]),
-        get("/api/admin/licenses", Operator, &["limit", "after", "before", "product", "order", "status", "key"]),
+        post("/api/admin/orders/{order}/attended", Operator, reason.clone()),
+        get(
+            "/api/admin/payments",
+            Operator,
+            &[
+                "limit",
+                "after",
+                "before",
+                "order",
+                "state",
+                "provider",
+                "reference",
+                "unmatched",
+                "from",
+                "until",
+                "sort",
+            ],
+        ),
+        get("/api/admin/payments/export", Operator, &["reference", "from", "until", "sort", "format"]),
+        get("/api/admin/payments/{payment}", Operator, &[]),
+        get(
+            "/api/admin/refunds",
+            Operator,
+            &["limit", "after", "before", "order", "payment", "state", "provider", "from", "until", "sort"],
+        ),
+        get("/api/admin/refunds/export", Operator, EXPORT),
+        get("/api/admin/refunds/{refund}", Operator, &[]),
+        get(
+            "/api/admin/disputes",
+            Operator,
+            &["limit", "after", "before", "order", "state", "provider", "from", "until", "sort"],
+        ),
+        get("/api/admin/disputes/export", Operator, EXPORT),
+        get("/api/admin/disputes/{dispute}", Operator, &[]),
+        get(
+            "/api/admin/subscriptions",
+            Operator,
+            &["limit", "after", "before", "status", "provider", "tenant", "order", "plan", "ending", "sort"],
+        ),
+        get("/api/admin/subscriptions/export", Operator, &["status", "tenant", "sort", "format"]),
+        get("/api/admin/subscriptions/{subscription}", Operator, &[]),
+        post(
+            "/api/admin/subscriptions/{subscription}/cancel",
+            Operator,
+            json!({ "at": "period_end", "reason": "because" }),
+        ),
+        get(
+            "/api/admin/licenses",
+            Operator,
+            &["limit", "after", "before", "product", "order", "status", "key", "tenant", "from", "until", "sort"],
+        ),
+        get("/api/admin/licenses/export", Operator, &["key", "status", "from", "until", "sort", "format"]),
         get("/api/admin/licenses/{license}", Operator, &[]),
         get("/api/admin/licenses/{license}/activations", Operator, PAGE),
         get("/api/admin/licenses/{license}/log", Operator, PAGE),
         post("/api/admin/licenses/{license}/suspend", Operator, reason.clone()),
         post("/api/admin/licenses/{license}/resume", Operator, reason.clone()),
-        post("/api/admin/licenses/{license}/revoke", Operator, reason),
+        post("/api/admin/licenses/{license}/revoke", Operator, reason.clone()),
         post(
             "/api/admin/licenses/{license}/renew",
             Operator,
             json!({ "until": "2999-01-01T00:00:00Z", "reason": "because" }),
         ),
-        get("/api/admin/webhooks", Operator, &["limit", "after", "before", "provider", "type", "outcome", "unhandled"]),
+        get(
+            "/api/admin/webhooks",
+            Operator,
+            &["limit", "after", "before", "provider", "type", "event", "outcome", "unhandled", "from", "until", "sort"],
+        ),
+        get(
+            "/api/admin/webhooks/export",
+            Operator,
+            &["provider", "type", "event", "outcome", "from", "sort", "format"],
+        ),
         get("/api/admin/webhooks/{webhook}", Operator, &[]),
-        push("/api/admin/webhooks/{webhook}/replay", Operator),
+        post("/api/admin/webhooks/{webhook}/replay", Operator, reason),
     ]
 }

@@ -43,6 +43,8 @@ pub(super) fn routes() -> Vec<Route> {
             "/api/developer/attachments/{attachment}",
         ],
     ));
+    let exported = &["status", "priority", "category", "assignee", "breached", "sort", "format"];
+    all.push(get("/api/admin/tickets/export", Operator, exported));
     all.extend(desk(
         Operator,
         Operator,

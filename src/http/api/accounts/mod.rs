@@ -8,6 +8,7 @@ pub mod access_tokens;
 pub mod account;
 pub mod admin;
 pub mod claim;
+pub mod desk;
 mod fields;
 mod limits;
 pub mod login;
@@ -46,7 +47,14 @@ pub fn routes(_app: &App) -> Router<App> {
         .route("/api/account/totp", post(second_factor::begin))
         .route("/api/account/totp/confirm", post(second_factor::confirm))
         .route("/api/account/totp/disable", post(second_factor::disable))
-        .route("/api/admin/users", get(admin::list))
+        .route("/api/admin/users", get(admin::list).post(desk::invite))
+        .route("/api/admin/users/export", get(desk::export))
         .route("/api/admin/users/{user}", get(admin::show).patch(admin::change))
+        .route("/api/admin/users/{user}/sign-out", post(desk::put_out))
+        .route("/api/admin/users/{user}/resend-verification", post(desk::resend_verification))
+        .route("/api/admin/users/{user}/send-password-link", post(desk::send_password_link))
+        .route("/api/admin/users/{user}/reset-totp", post(desk::reset_second_factor))
+        .route("/api/admin/users/{user}/sessions", get(desk::sessions))
+        .route("/api/admin/users/{user}/tokens", get(desk::tokens))
         .layer(Extension(Arc::new(Limits::new())))
 }

@@ -1,7 +1,6 @@
 //! `/api/admin/coupons`: what takes something off.
 
-use axum::{extract::State, response::IntoResponse};
-use serde::Deserialize;
+use axum::extract::State;
 
 use super::{
     etag::tag,
@@ -9,16 +8,10 @@ use super::{
 };
 use crate::{
     app::App,
-    catalog::{self, Coupon, CouponFields},
-    http::{Admin, Json, PageQuery, Problem, Query},
-    kernel::CouponId,
+    catalog::{self, AnyCoupons, Coupon, CouponFields},
+    http::{Admin, Json, PageQuery, Problem, Query, sought},
+    kernel::{CouponId, Page},
 };
-
-#[derive(Debug, Deserialize)]
-pub(super) struct Filters {
-    q: Option<String>,
-    active: Option<bool>,
-}
 
 fn tag_of(coupon: &Coupon) -> String {
     tag(coupon.revision, &[coupon.used])
@@ -28,10 +21,12 @@ fn tag_of(coupon: &Coupon) -> String {
 pub(super) async fn list(
     State(app): State<App>,
     _: Admin,
-    Query(filters): Query<Filters>,
-    Query(page): Query<PageQuery<CouponId>>,
-) -> Result<impl IntoResponse, Problem> {
-    Ok(Json(catalog::coupons(&app.db, filters.active, filters.q.as_deref(), page.request()?).await?))
+    Query(filter): Query<AnyCoupons>,
+    Query(page): Query<PageQuery<String>>,
+) -> Result<Json<Page<Coupon>>, Problem> {
+    sought("#/q", filter.q.as_deref())?;
+    let page = page.sorted(filter.sort)?;
+    Ok(Json(catalog::coupons(&app.db, &filter, &page).await?))
 }
 
 created_in!("/api/admin/coupons": CouponFields, catalog::create_coupon);

@@ -1,7 +1,6 @@
 //! `/api/admin/products`: what is sold, published or not.
 
-use axum::{extract::State, response::IntoResponse};
-use serde::Deserialize;
+use axum::extract::State;
 
 use super::{
     etag::tag,
@@ -9,16 +8,10 @@ use super::{
 };
 use crate::{
     app::App,
-    catalog::{self, Product, ProductFields, ProductStatus},
-    http::{Admin, Json, PageQuery, Problem, Query},
-    kernel::ProductId,
+    catalog::{self, AnyProducts, Product, ProductFields},
+    http::{Admin, Json, PageQuery, Problem, Query, sought},
+    kernel::{Page, ProductId},
 };
-
-#[derive(Debug, Deserialize)]
-pub(super) struct Filters {
-    q: Option<String>,
-    status: Option<ProductStatus>,
-}
 
 fn tag_of(product: &Product) -> String {
     tag(product.revision, &[product.downloads, product.rating_sum, product.rating_count])
@@ -28,10 +21,14 @@ fn tag_of(product: &Product) -> String {
 pub(super) async fn list(
     State(app): State<App>,
     _: Admin,
-    Query(filters): Query<Filters>,
-    Query(page): Query<PageQuery<ProductId>>,
-) -> Result<impl IntoResponse, Problem> {
-    Ok(Json(catalog::products(&app.db, filters.status, filters.q.as_deref(), page.request()?).await?))
+    Query(filter): Query<AnyProducts>,
+    Query(page): Query<PageQuery<String>>,
+) -> Result<Json<Page<Product>>, Problem> {
+    sought("#/q", filter.q.as_deref())?;
+    sought("#/developer", filter.developer.as_deref())?;
+    sought("#/category", filter.category.as_deref())?;
+    let page = page.sorted(filter.sort)?;
+    Ok(Json(catalog::products(&app.db, &filter, &page).await?))
 }
 
 created_in!("/api/admin/products": ProductFields, catalog::create_product);

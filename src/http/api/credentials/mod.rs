@@ -46,6 +46,7 @@ pub fn routes() -> Router<App> {
         )
         .route("/api/admin/products/{id}/hook/rotate-secret", post(hooks::rotate_secret::<Admin>))
         .route("/api/admin/credentials", get(sold::list::<Admin>))
+        .route("/api/admin/credentials/export", get(sold::export))
         .route("/api/admin/credentials/{credential}", get(sold::show::<Admin>))
         .route("/api/admin/credentials/{credential}/revoke", post(sold::revoke::<Admin>))
         .route("/api/admin/credentials/{credential}/retry", post(sold::retry::<Admin>));

@@ -1,17 +1,18 @@
 //! `/api/admin/credentials` and `/api/developer/credentials`: credentials of what one sells, without what is secret.
 
-use axum::{extract::State, http::StatusCode};
+use axum::{extract::State, http::StatusCode, response::Response};
 use serde::Deserialize;
 
 use super::refusals::no_credential;
 use crate::{
+    api_keys::Seller,
     app::App,
     credentials::{self, CredentialFilter, CredentialId, CredentialState, CredentialView},
     http::{
-        Context, Json, PageQuery, Path, Problem, Query,
+        Admin, Context, ExportQuery, Exported, Json, PageQuery, Path, Problem, Query,
         api::keys::{Sells, reason},
     },
-    kernel::{LicenseId, Page, ProductId},
+    kernel::{LicenseId, Page, PageRequest, ProductId},
 };
 
 #[derive(Debug, Deserialize)]
@@ -32,6 +33,45 @@ pub(super) async fn list<S: Sells>(
     let Search { product, license, state, attention } = search;
     let filter = CredentialFilter { product, license, state, attention };
     Ok(Json(credentials::search(&app.db, who.seller(), &filter, page.request()?).await?))
+}
+
+const EXPORTED: Exported = Exported {
+    name: "credentials",
+    columns: &[
+        "id",
+        "license",
+        "product",
+        "tenant",
+        "state",
+        "rotating",
+        "hint",
+        "last_synced_at",
+        "expires_at",
+        "reason",
+        "problem",
+        "attention_at",
+        "provisioned_at",
+        "rotated_at",
+        "revoked_at",
+        "created_at",
+    ],
+};
+
+/// `GET /api/admin/credentials/export`
+pub(super) async fn export(
+    State(app): State<App>,
+    admin: Admin,
+    context: Context,
+    Query(search): Query<Search>,
+    Query(query): Query<ExportQuery>,
+) -> Result<Response, Problem> {
+    let Search { product, license, state, attention } = search;
+    let (filter, shop) = (CredentialFilter { product, license, state, attention }, app.clone());
+    let read = move |page: PageRequest<CredentialId>| {
+        let app = shop.clone();
+        async move { Ok(credentials::search(&app.db, Seller::Any, &filter, page).await?) }
+    };
+    EXPORTED.answer(&app, (&admin, &context), query, read).await
 }
 
 async fn found<S: Sells>(app: &App, who: &S, id: CredentialId) -> Result<Json<CredentialView>, Problem> {

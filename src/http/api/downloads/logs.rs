@@ -1,14 +1,14 @@
 //! `/api/downloads` and `/api/admin/downloads`: who downloaded what, and what became of it.
 
-use axum::extract::State;
+use axum::{extract::State, response::Response};
 use serde::Deserialize;
 
 use crate::{
     accounts::Scope,
     app::App,
     downloads::{self, DownloadFilter, DownloadId, DownloadStatus, DownloadView},
-    http::{Admin, Caller, Json, PageQuery, Problem, Query},
-    kernel::{Page, ProductId, UserId},
+    http::{Admin, Caller, Context, ExportQuery, Exported, Json, PageQuery, Problem, Query},
+    kernel::{ByTime, LicenseId, Page, PageRequest, ProductId, Sort, TenantId, Time, UserId},
 };
 
 #[derive(Debug, Deserialize)]
@@ -16,6 +16,17 @@ pub(super) struct Search {
     product: Option<ProductId>,
     user: Option<UserId>,
     status: Option<DownloadStatus>,
+    license: Option<LicenseId>,
+    from: Option<Time>,
+    until: Option<Time>,
+    sort: Option<Sort<ByTime>>,
+}
+
+impl Search {
+    fn filter(self, tenant: Option<TenantId>) -> DownloadFilter {
+        let Self { product, user, status, license, from, until, sort } = self;
+        DownloadFilter { tenant, product, user, status, license, from, until, sort }
+    }
 }
 
 /// `GET /api/downloads`: the caller's.
@@ -26,8 +37,7 @@ pub(super) async fn own(
     Query(page): Query<PageQuery<DownloadId>>,
 ) -> Result<Json<Page<DownloadView>>, Problem> {
     caller.require(Scope::LicensesRead)?;
-    let Search { product, user, status } = search;
-    let filter = DownloadFilter { tenant: Some(caller.tenant), product, user, status };
+    let filter = search.filter(Some(caller.tenant));
     Ok(Json(downloads::downloads(&app.db, filter, page.request()?).await?))
 }
 
@@ -38,7 +48,41 @@ pub(super) async fn all(
     Query(search): Query<Search>,
     Query(page): Query<PageQuery<DownloadId>>,
 ) -> Result<Json<Page<DownloadView>>, Problem> {
-    let Search { product, user, status } = search;
-    let filter = DownloadFilter { tenant: None, product, user, status };
-    Ok(Json(downloads::downloads(&app.db, filter, page.request()?).await?))
+    Ok(Json(downloads::downloads(&app.db, search.filter(None), page.request()?).await?))
+}
+
+const EXPORTED: Exported = Exported {
+    name: "downloads",
+    columns: &[
+        "id",
+        "product",
+        "source",
+        "user",
+        "license",
+        "ip_address",
+        "user_agent",
+        "status",
+        "reason",
+        "file_size",
+        "range_start",
+        "bytes_sent",
+        "downloaded_at",
+        "ended_at",
+    ],
+};
+
+/// `GET /api/admin/downloads/export`
+pub(super) async fn export(
+    State(app): State<App>,
+    admin: Admin,
+    context: Context,
+    Query(search): Query<Search>,
+    Query(query): Query<ExportQuery>,
+) -> Result<Response, Problem> {
+    let (filter, shop) = (search.filter(None), app.clone());
+    let read = move |page: PageRequest<DownloadId>| {
+        let app = shop.clone();
+        async move { Ok(downloads::downloads(&app.db, filter, page).await?) }
+    };
+    EXPORTED.answer(&app, (&admin, &context), query, read).await
 }

@@ -5,6 +5,7 @@ mod fetch;
 mod logs;
 mod products;
 mod refusals;
+mod search;
 mod sources;
 mod start;
 mod upload;
@@ -56,6 +57,8 @@ pub fn routes(app: &App) -> Router<App> {
         .route("/api/products/{slug}/sources", get(start::sources))
         .route("/api/downloads", get(logs::own))
         .route("/api/admin/downloads", get(logs::all))
+        .route("/api/admin/downloads/export", get(logs::export))
+        .route("/api/admin/sources", get(search::list))
         .merge(operators_desk())
         .merge(vendors_desk())
 }

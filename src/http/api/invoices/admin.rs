@@ -2,7 +2,6 @@
 
 use axum::{
     extract::State,
-    http::header,
     response::{IntoResponse, Response},
 };
 
@@ -12,10 +11,9 @@ use super::{
 };
 use crate::{
     app::App,
-    audit::Entry,
-    http::{Admin, Json, Kind, PageQuery, Path, Problem, Query},
-    invoices::{self, AnyInvoices, ExportError},
-    kernel::InvoiceId,
+    http::{Admin, Context, ExportQuery, Exported, Json, Kind, PageQuery, Path, Problem, Query},
+    invoices::{self, AnyInvoices, Booked},
+    kernel::{InvoiceId, PageRequest},
 };
 
 /// The longest address that is looked for, in bytes.
@@ -35,26 +33,39 @@ pub(super) async fn list(
     Ok(Json(page.map(ListedView::of)))
 }
 
-/// `GET /api/admin/invoices/export`: the same as CSV, all of it. It holds many people's data: the trail says who took it.
+const EXPORTED: Exported = Exported {
+    name: "invoices",
+    columns: &[
+        "number",
+        "kind",
+        "issued_at",
+        "order",
+        "payment",
+        "email",
+        "country",
+        "currency",
+        "net",
+        "tax",
+        "total",
+        "id",
+    ],
+};
+
+/// `GET /api/admin/invoices/export`: the same as a file.
 pub(super) async fn export(
     State(app): State<App>,
     admin: Admin,
+    context: Context,
     Query(filter): Query<AnyInvoices>,
+    Query(query): Query<ExportQuery>,
 ) -> Result<Response, Problem> {
     check(&filter)?;
-    let table = invoices::export(&app.db, &filter).await?;
-    app.db
-        .write(async |tx| {
-            tx.audit(Entry::new(admin.actor(), "invoices.exported", "invoices", "all"));
-            Ok::<_, Problem>(())
-        })
-        .await?;
-    let headers = [
-        (header::CONTENT_TYPE, "text/csv; charset=utf-8; header=present"),
-        (header::CONTENT_DISPOSITION, "attachment; filename=\"invoices.csv\""),
-        (header::CACHE_CONTROL, "no-store"),
-    ];
-    Ok((headers, table).into_response())
+    let shop = app.clone();
+    let read = move |page: PageRequest<InvoiceId>| {
+        let (app, filter) = (shop.clone(), filter.clone());
+        async move { Ok(invoices::list_any(&app.db, &filter, page).await?.map(Booked::from)) }
+    };
+    EXPORTED.answer(&app, (&admin, &context), query, read).await
 }
 
 /// `GET /api/admin/invoices/{invoice}`
@@ -77,14 +88,4 @@ fn check(filter: &AnyInvoices) -> Result<(), Problem> {
         }
     }
     Ok(())
-}
-
-impl From<ExportError> for Problem {
-    fn from(error: ExportError) -> Self {
-        match error {
-            ExportError::TooMany => Self::new(Kind::InvalidParameter).error("#/from", error.to_string()),
-            ExportError::Write(error) => Self::internal(error),
-            ExportError::Db(error) => error.into(),
-        }
-    }
 }

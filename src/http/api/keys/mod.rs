@@ -51,6 +51,7 @@ pub fn routes(app: &App) -> Router<App> {
             get(endpoints::show::<Reads>).patch(endpoints::change::<Writes>).delete(endpoints::remove::<Writes>),
         )
         .route("/api/developer/keys", get(sold::list::<Reads>))
+        .route("/api/developer/keys/{key}", get(sold::show::<Reads>))
         .route("/api/developer/keys/{key}/revoke", post(sold::revoke::<Writes>));
     let operators = Router::new()
         .route("/api/admin/plans/{id}/endpoints", get(endpoints::list::<Admin>).post(endpoints::create::<Admin>))
@@ -59,6 +60,8 @@ pub fn routes(app: &App) -> Router<App> {
             get(endpoints::show::<Admin>).patch(endpoints::change::<Admin>).delete(endpoints::remove::<Admin>),
         )
         .route("/api/admin/keys", get(sold::list::<Admin>))
+        .route("/api/admin/keys/export", get(sold::export))
+        .route("/api/admin/keys/{key}", get(sold::show::<Admin>))
         .route("/api/admin/keys/{key}/revoke", post(sold::revoke::<Admin>));
     Router::new()
         .route("/api/products/{slug}/endpoints", get(endpoints::offered))

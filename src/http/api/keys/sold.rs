@@ -1,14 +1,14 @@
 //! `/api/admin/keys` and `/api/developer/keys`: keys of what one sells. Secrets are nowhere to be seen.
 
-use axum::extract::State;
+use axum::{extract::State, response::Response};
 use serde::Deserialize;
 
 use super::{Sells, reason};
 use crate::{
-    api_keys::{self, ApiKeyId, KeyFilter, KeyStatus, KeyView},
+    api_keys::{self, ApiKeyId, KeyFilter, KeyStatus, KeyView, Seller},
     app::App,
-    http::{Context, Json, PageQuery, Path, Problem, Query},
-    kernel::{LicenseId, Page, ProductId, TenantId},
+    http::{Admin, Context, ExportQuery, Exported, Json, Kind, PageQuery, Path, Problem, Query},
+    kernel::{LicenseId, Page, PageRequest, ProductId, TenantId},
 };
 
 #[derive(Debug, Deserialize)]
@@ -29,6 +29,53 @@ pub(super) async fn list<S: Sells>(
     let Search { product, license, tenant, status } = search;
     let filter = KeyFilter { product, license, tenant, status };
     Ok(Json(api_keys::search(&app.db, who.seller(), &filter, page.request()?).await?))
+}
+
+/// `GET /api/{admin,developer}/keys/{key}`
+pub(super) async fn show<S: Sells>(
+    State(app): State<App>,
+    who: S,
+    Path(key): Path<ApiKeyId>,
+) -> Result<Json<KeyView>, Problem> {
+    let found = api_keys::find_sold(&app.db, who.seller(), key).await?;
+    found.map(Json).ok_or_else(|| Problem::new(Kind::NotFound).detail("there is no such key"))
+}
+
+const EXPORTED: Exported = Exported {
+    name: "keys",
+    columns: &[
+        "id",
+        "license",
+        "product",
+        "tenant",
+        "name",
+        "hint",
+        "status",
+        "scopes",
+        "expires_at",
+        "last_used_at",
+        "rotated_at",
+        "revoked_at",
+        "revoked_reason",
+        "created_at",
+    ],
+};
+
+/// `GET /api/admin/keys/export`
+pub(super) async fn export(
+    State(app): State<App>,
+    admin: Admin,
+    context: Context,
+    Query(search): Query<Search>,
+    Query(query): Query<ExportQuery>,
+) -> Result<Response, Problem> {
+    let Search { product, license, tenant, status } = search;
+    let (filter, shop) = (KeyFilter { product, license, tenant, status }, app.clone());
+    let read = move |page: PageRequest<ApiKeyId>| {
+        let app = shop.clone();
+        async move { Ok(api_keys::search(&app.db, Seller::Any, &filter, page).await?) }
+    };
+    EXPORTED.answer(&app, (&admin, &context), query, read).await
 }
 
 /// Why.

@@ -1,13 +1,13 @@
 //! `/api/admin/licenses`: what operators see and do. Keys are found, never shown.
 
-use axum::extract::State;
+use axum::{extract::State, response::Response};
 use serde::Deserialize;
 
 use super::{bounds::text, owned::change, refusals::no_license};
 use crate::{
     app::App,
-    http::{Admin, Context, Json, Kind, PageQuery, Path, Problem, Query},
-    kernel::{LicenseId, OrderId, Page, ProductId, Time},
+    http::{Admin, Context, ExportQuery, Exported, Json, Kind, PageQuery, Path, Problem, Query},
+    kernel::{ByTime, LicenseId, OrderId, Page, PageRequest, ProductId, Sort, TenantId, Time},
     licenses::{
         self, ActivationId, ActivationView, Change, LicenseFilter, LicenseStatus, LicenseView, LifecycleError, LogId,
         LogView, Step,
@@ -24,6 +24,22 @@ pub(super) struct Search {
     order: Option<OrderId>,
     status: Option<LicenseStatus>,
     key: Option<String>,
+    tenant: Option<TenantId>,
+    from: Option<Time>,
+    until: Option<Time>,
+    sort: Option<Sort<ByTime>>,
+}
+
+impl Search {
+    fn filter(self, app: &App) -> Result<LicenseFilter, Problem> {
+        let key = match self.key.as_deref().map(|key| app.license_keys.recognise(key)) {
+            Some(Ok(hash)) => Some(hash),
+            Some(Err(error)) => return Err(Problem::new(Kind::InvalidParameter).error("#/key", error.to_string())),
+            None => None,
+        };
+        let Self { product, order, status, tenant, from, until, sort, .. } = self;
+        Ok(LicenseFilter { product, order, status, key, tenant, from, until, sort })
+    }
 }
 
 /// `GET /api/admin/licenses`
@@ -33,14 +49,52 @@ pub(super) async fn list(
     Query(search): Query<Search>,
     Query(page): Query<PageQuery<LicenseId>>,
 ) -> Result<Json<Page<LicenseView>>, Problem> {
-    let page = page.request()?;
-    let key = match search.key.as_deref().map(|key| app.license_keys.recognise(key)) {
-        Some(Ok(hash)) => Some(hash),
-        Some(Err(error)) => return Err(Problem::new(Kind::InvalidParameter).error("#/key", error.to_string())),
-        None => None,
-    };
-    let filter = LicenseFilter { product: search.product, order: search.order, status: search.status, key };
+    let (filter, page) = (search.filter(&app)?, page.request()?);
     Ok(Json(licenses::list_any(&app.db, &filter, page).await?))
+}
+
+const EXPORTED: Exported = Exported {
+    name: "licenses",
+    columns: &[
+        "id",
+        "key_hint",
+        "status",
+        "reason",
+        "type",
+        "product.id",
+        "product.slug",
+        "plan.id",
+        "plan.name",
+        "order",
+        "order_item",
+        "seat",
+        "tenant",
+        "usage.count",
+        "usage.limit",
+        "activations.count",
+        "activations.limit",
+        "domains",
+        "ips",
+        "expires_at",
+        "created_at",
+        "updated_at",
+    ],
+};
+
+/// `GET /api/admin/licenses/export`: without keys.
+pub(super) async fn export(
+    State(app): State<App>,
+    admin: Admin,
+    context: Context,
+    Query(search): Query<Search>,
+    Query(query): Query<ExportQuery>,
+) -> Result<Response, Problem> {
+    let (filter, shop) = (search.filter(&app)?, app.clone());
+    let read = move |page: PageRequest<LicenseId>| {
+        let app = shop.clone();
+        async move { Ok(licenses::list_any(&app.db, &filter, page).await?) }
+    };
+    EXPORTED.answer(&app, (&admin, &context), query, read).await
 }
 
 /// `GET /api/admin/licenses/{license}`

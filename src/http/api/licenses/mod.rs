@@ -53,6 +53,7 @@ pub fn routes(app: &App) -> Router<App> {
         .route("/api/licenses/{license}/file", get(owned::file));
     let operators = Router::new()
         .route("/api/admin/licenses", get(admin::list))
+        .route("/api/admin/licenses/export", get(admin::export))
         .route("/api/admin/licenses/{license}", get(admin::show))
         .route("/api/admin/licenses/{license}/activations", get(admin::activations))
         .route("/api/admin/licenses/{license}/log", get(admin::log))

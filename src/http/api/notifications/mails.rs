@@ -1,13 +1,17 @@
 //! `/api/admin/mails`: what was mailed, what became of it, and sending it once more.
 
-use axum::{extract::State, http::StatusCode, response::IntoResponse};
+use axum::{
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
 use serde::Deserialize;
 
 use super::{address, reason, recipients};
 use crate::{
     app::App,
-    http::{Admin, Json, Kind, PageQuery, Path, Problem, Query},
-    kernel::UserId,
+    http::{Admin, Context, ExportQuery, Exported, Json, Kind, PageQuery, Path, Problem, Query},
+    kernel::{ByTime, PageRequest, Sort, Time, UserId},
     notifications::{self, MailFilter, MailId, MailState, ResendError, Template},
 };
 
@@ -18,15 +22,16 @@ pub(super) struct Filter {
     template: Option<Template>,
     to: Option<String>,
     user: Option<UserId>,
-    sort: Option<Sort>,
+    from: Option<Time>,
+    until: Option<Time>,
+    sort: Option<Sort<ByTime>>,
 }
 
-/// In which order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Sort {
-    Newest,
-    Oldest,
+impl Filter {
+    fn read(self) -> Result<MailFilter, Problem> {
+        let Self { state, template, to, user, from, until, sort } = self;
+        Ok(MailFilter { state, template, address: address("#/to", to)?, user, from, until, sort })
+    }
 }
 
 /// Why a mail is sent once more.
@@ -43,14 +48,43 @@ pub(super) async fn list(
     Query(filter): Query<Filter>,
     Query(page): Query<PageQuery<MailId>>,
 ) -> Result<impl IntoResponse, Problem> {
-    let filter = MailFilter {
-        state: filter.state,
-        template: filter.template,
-        address: address("#/to", filter.to)?,
-        user: filter.user,
-        oldest_first: filter.sort == Some(Sort::Oldest),
-    };
+    let filter = filter.read()?;
     Ok(Json(notifications::mails(&app.db, &recipients(&app), &filter, page.request()?).await?))
+}
+
+const EXPORTED: Exported = Exported {
+    name: "mails",
+    columns: &[
+        "id",
+        "template",
+        "language",
+        "recipient",
+        "user",
+        "state",
+        "attempts",
+        "edition",
+        "last_error",
+        "created_at",
+        "updated_at",
+        "sent_at",
+        "cause",
+    ],
+};
+
+/// `GET /api/admin/mails/export`
+pub(super) async fn export(
+    State(app): State<App>,
+    admin: Admin,
+    context: Context,
+    Query(filter): Query<Filter>,
+    Query(query): Query<ExportQuery>,
+) -> Result<Response, Problem> {
+    let (filter, shop) = (filter.read()?, app.clone());
+    let read = move |page: PageRequest<MailId>| {
+        let (app, filter) = (shop.clone(), filter.clone());
+        async move { Ok(notifications::mails(&app.db, &recipients(&app), &filter, page).await?) }
+    };
+    EXPORTED.answer(&app, (&admin, &context), query, read).await
 }
 
 /// `GET /api/admin/mails/{mail}`

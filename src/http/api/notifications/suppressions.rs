@@ -1,13 +1,18 @@
 //! `/api/admin/mail-suppressions`: addresses that nothing is sent to.
 
-use axum::{extract::State, http::StatusCode, response::IntoResponse};
+use axum::{
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
 use serde::Deserialize;
 
 use super::{address, reason, recipients};
 use crate::{
     accounts::Email,
     app::App,
-    http::{Admin, Json, Kind, PageQuery, Path, Problem, Query},
+    http::{Admin, Context, ExportQuery, Exported, Json, Kind, PageQuery, Path, Problem, Query},
+    kernel::PageRequest,
     notifications::{self, SuppressionFilter, SuppressionId, SuppressionReason},
 };
 
@@ -35,6 +40,26 @@ pub(super) async fn list(
 ) -> Result<impl IntoResponse, Problem> {
     let filter = SuppressionFilter { address: address("#/address", filter.address)?, reason: filter.reason };
     Ok(Json(notifications::suppressions(&app.db, &recipients(&app), &filter, page.request()?).await?))
+}
+
+const EXPORTED: Exported =
+    Exported { name: "mail-suppressions", columns: &["id", "recipient", "reason", "detail", "created_at"] };
+
+/// `GET /api/admin/mail-suppressions/export`
+pub(super) async fn export(
+    State(app): State<App>,
+    admin: Admin,
+    context: Context,
+    Query(filter): Query<Filter>,
+    Query(query): Query<ExportQuery>,
+) -> Result<Response, Problem> {
+    let filter = SuppressionFilter { address: address("#/address", filter.address)?, reason: filter.reason };
+    let shop = app.clone();
+    let read = move |page: PageRequest<SuppressionId>| {
+        let (app, filter) = (shop.clone(), filter.clone());
+        async move { Ok(notifications::suppressions(&app.db, &recipients(&app), &filter, page).await?) }
+    };
+    EXPORTED.answer(&app, (&admin, &context), query, read).await
 }
 
 /// `POST /api/admin/mail-suppressions`: an address that is there already stays as it is.

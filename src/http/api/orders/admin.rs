@@ -1,10 +1,6 @@
-//! `/api/admin/orders`, `/api/admin/ledger`
+//! `/api/admin/orders`
 
-use axum::{
-    extract::State,
-    http::StatusCode,
-    response::{IntoResponse, Response},
-};
+use axum::{extract::State, http::StatusCode, response::Response};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -12,14 +8,15 @@ use super::view::{Keys, ListedView, OrderView};
 use crate::{
     app::App,
     audit::Entry,
-    http::{Admin, IdempotencyKey, Json, Keyed, Kind, PageQuery, Path, Problem, Query},
-    kernel::{Money, OrderId, PaymentId},
+    http::{
+        Admin, Because, Context, ExportQuery, Exported, IdempotencyKey, Json, Keyed, Kind, PageQuery, Path, Problem,
+        Query, reason,
+    },
+    kernel::{Money, OrderId, Page, PageRequest, PaymentId},
     orders::{self, AnyOrders, RefundError},
     payments::ledger,
 };
 
-/// The longest reason, in characters.
-const LONGEST_REASON: usize = 500;
 /// The longest address that is looked for, in bytes.
 const LONGEST_EMAIL: usize = 254;
 
@@ -37,11 +34,19 @@ pub(super) struct NewRefund {
 
 /// An order as operators see it.
 #[derive(Debug, Serialize)]
-struct AdminView {
+pub(super) struct AdminView {
     #[serde(flatten)]
     order: OrderView,
     attention: Option<String>,
     ledger: Vec<ledger::EntryRow>,
+}
+
+/// PostgreSQL takes no NUL in a text, not even to look for it.
+fn check(filter: &AnyOrders) -> Result<(), Problem> {
+    if filter.email.as_ref().is_some_and(|email| email.len() > LONGEST_EMAIL || email.contains(char::is_control)) {
+        return Err(Problem::new(Kind::InvalidParameter).error("#/email", "expected an address"));
+    }
+    Ok(())
 }
 
 /// `GET /api/admin/orders`
@@ -50,13 +55,43 @@ pub(super) async fn list(
     _: Admin,
     Query(filter): Query<AnyOrders>,
     Query(page): Query<PageQuery<OrderId>>,
-) -> Result<impl IntoResponse, Problem> {
-    // PostgreSQL takes no NUL in a text, not even to look for it.
-    if filter.email.as_ref().is_some_and(|email| email.len() > LONGEST_EMAIL || email.contains(char::is_control)) {
-        return Err(Problem::new(Kind::InvalidParameter).error("#/email", "expected an address"));
-    }
+) -> Result<Json<Page<ListedView>>, Problem> {
+    check(&filter)?;
     let page = orders::list_any(&app.db, &filter, page.request()?).await?;
     Ok(Json(page.map(ListedView::for_operator)))
+}
+
+const EXPORTED: Exported = Exported {
+    name: "orders",
+    columns: &[
+        "id",
+        "status",
+        "email",
+        "provider",
+        "total.amount",
+        "total.currency",
+        "refunded.amount",
+        "created_at",
+        "paid_at",
+        "attention",
+    ],
+};
+
+/// `GET /api/admin/orders/export`
+pub(super) async fn export(
+    State(app): State<App>,
+    admin: Admin,
+    context: Context,
+    Query(filter): Query<AnyOrders>,
+    Query(query): Query<ExportQuery>,
+) -> Result<Response, Problem> {
+    check(&filter)?;
+    let shop = app.clone();
+    let read = move |page: PageRequest<OrderId>| {
+        let (app, filter) = (shop.clone(), filter.clone());
+        async move { Ok(orders::list_any(&app.db, &filter, page).await?.map(ListedView::for_operator)) }
+    };
+    EXPORTED.answer(&app, (&admin, &context), query, read).await
 }
 
 /// `GET /api/admin/orders/{order}`: everything, the ledger's entries too; not the keys, which are the buyer's.
@@ -64,7 +99,7 @@ pub(super) async fn show(
     State(app): State<App>,
     _: Admin,
     Path(id): Path<OrderId>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<AdminView>, Problem> {
     let order = orders::find_any(&app.db, id).await?.ok_or_else(missing)?;
     let view = AdminView {
         order: OrderView::of(&app, &order, Keys::Hidden).await?,
@@ -78,11 +113,64 @@ pub(super) async fn show(
 pub(super) async fn cancel(
     State(app): State<App>,
     admin: Admin,
+    context: Context,
     Path(id): Path<OrderId>,
+    Json(why): Json<Because>,
 ) -> Result<StatusCode, Problem> {
+    let (why, by) = (why.reason()?, (admin.actor(), Some(context.request_id().to_owned())));
     orders::find_any(&app.db, id).await?.ok_or_else(missing)?;
-    app.db.write(async |tx| orders::cancel(tx, id, admin.actor()).await).await?;
+    app.db.write(async |tx| orders::cancel_because(tx, id, why, by).await).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// `POST /api/admin/orders/{order}/reconcile`: has the provider asked what became of its payments.
+pub(super) async fn reconcile(
+    State(app): State<App>,
+    admin: Admin,
+    context: Context,
+    Path(id): Path<OrderId>,
+    Json(why): Json<Because>,
+) -> Result<StatusCode, Problem> {
+    let entry = because(&admin, &context, ("order.reconcile_asked", id), why.reason()?);
+    orders::find_any(&app.db, id).await?.ok_or_else(missing)?;
+    app.db
+        .write(async |tx| {
+            orders::nominate(tx, id).await?;
+            tx.audit(entry);
+            Ok::<_, Problem>(StatusCode::ACCEPTED)
+        })
+        .await
+}
+
+/// `POST /api/admin/orders/{order}/fulfil`: has what was paid for given once more, where that died on its way.
+pub(super) async fn fulfil(
+    State(app): State<App>,
+    admin: Admin,
+    context: Context,
+    Path(id): Path<OrderId>,
+    Json(why): Json<Because>,
+) -> Result<StatusCode, Problem> {
+    let entry = because(&admin, &context, ("order.fulfilment_asked", id), why.reason()?);
+    orders::find_any(&app.db, id).await?.ok_or_else(missing)?;
+    let owed = app
+        .db
+        .write(async |tx| {
+            let owed = orders::give_owed(tx, id).await?;
+            if owed {
+                tx.audit(entry);
+            }
+            Ok::<_, Problem>(owed)
+        })
+        .await?;
+    if owed {
+        return Ok(StatusCode::ACCEPTED);
+    }
+    Err(Problem::new(Kind::Conflict).detail("nothing is owed: the order is not paid, or has given all that it gives"))
+}
+
+fn because(admin: &Admin, context: &Context, (action, id): (&'static str, OrderId), why: &str) -> Entry {
+    let entry = Entry::new(admin.actor(), action, "order", id.to_string());
+    entry.reason(why).request(context.request_id().to_owned())
 }
 
 /// `POST /api/admin/orders/{order}/refunds`: accepted, and made by a job.
@@ -93,11 +181,7 @@ pub(super) async fn refund(
     key: IdempotencyKey,
     Json(new): Json<NewRefund>,
 ) -> Result<Response, Problem> {
-    let reason = new.reason.trim();
-    if reason.is_empty() || reason.chars().count() > LONGEST_REASON || reason.contains('\0') {
-        let detail = format!("expected 1 to {LONGEST_REASON} characters");
-        return Err(Problem::new(Kind::InvalidInput).error("#/reason", detail));
-    }
+    let reason = reason(&new.reason)?;
     orders::find_any(&app.db, id).await?.ok_or_else(missing)?;
     let keyed = Keyed::new(key, format!("{} POST /api/admin/orders/{id}/refunds", admin.user), &new)?;
     if let Some(answer) = keyed.recall(&app).await? {
@@ -114,29 +198,27 @@ pub(super) async fn refund(
         .await
 }
 
-/// `POST /api/admin/orders/{order}/attended`: a person has looked.
+/// `POST /api/admin/orders/{order}/attended`: a person has looked, and says what they found.
 pub(super) async fn attended(
     State(app): State<App>,
     admin: Admin,
+    context: Context,
     Path(id): Path<OrderId>,
+    Json(why): Json<Because>,
 ) -> Result<StatusCode, Problem> {
+    let entry = because(&admin, &context, ("order.attended", id), why.reason()?);
     orders::find_any(&app.db, id).await?.ok_or_else(missing)?;
     app.db
         .write(async |tx| {
             if orders::attended(tx, id).await? {
-                tx.audit(Entry::new(admin.actor(), "order.attended", "order", id.to_string()));
+                tx.audit(entry);
             }
             Ok::<_, Problem>(StatusCode::NO_CONTENT)
         })
         .await
 }
 
-/// `GET /api/admin/ledger/balances`
-pub(super) async fn balances(State(app): State<App>, _: Admin) -> Result<impl IntoResponse, Problem> {
-    Ok(Json(json!({ "data": ledger::balances(&app.db).await? })))
-}
-
-fn missing() -> Problem {
+pub(super) fn missing() -> Problem {
     Problem::new(Kind::NotFound).detail("there is no such order")
 }
 

@@ -2,8 +2,10 @@
 
 mod admin;
 mod create;
+mod money;
 mod show;
 mod subscriptions;
+mod subscriptions_admin;
 mod view;
 
 use axum::{
@@ -33,5 +35,26 @@ pub fn routes(app: &App) -> Router<App> {
         .route("/api/admin/orders/{order}/cancel", post(admin::cancel))
         .route("/api/admin/orders/{order}/refunds", post(admin::refund))
         .route("/api/admin/orders/{order}/attended", post(admin::attended))
-        .route("/api/admin/ledger/balances", get(admin::balances))
+        .route("/api/admin/orders/export", get(admin::export))
+        .route("/api/admin/orders/{order}/reconcile", post(admin::reconcile))
+        .route("/api/admin/orders/{order}/fulfil", post(admin::fulfil))
+        .route("/api/admin/subscriptions", get(subscriptions_admin::list))
+        .route("/api/admin/subscriptions/export", get(subscriptions_admin::export))
+        .route("/api/admin/subscriptions/{subscription}", get(subscriptions_admin::show))
+        .route("/api/admin/subscriptions/{subscription}/cancel", post(subscriptions_admin::cancel))
+        .merge(money())
+}
+
+/// Money of all orders.
+fn money() -> Router<App> {
+    Router::new()
+        .route("/api/admin/payments", get(money::payments))
+        .route("/api/admin/payments/export", get(money::export_payments))
+        .route("/api/admin/payments/{payment}", get(money::payment))
+        .route("/api/admin/refunds", get(money::refunds))
+        .route("/api/admin/refunds/export", get(money::export_refunds))
+        .route("/api/admin/refunds/{refund}", get(money::refund))
+        .route("/api/admin/disputes", get(money::disputes))
+        .route("/api/admin/disputes/export", get(money::export_disputes))
+        .route("/api/admin/disputes/{dispute}", get(money::dispute))
 }

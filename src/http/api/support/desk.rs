@@ -1,14 +1,17 @@
 //! `/api/admin/tickets` and `/api/developer/tickets`: all tickets, or those about a developer's own products.
 
-use axum::{extract::State, response::IntoResponse};
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
 use serde::Deserialize;
 
 use super::{gate::AtDesk, refusals::missing, view::DeskView};
 use crate::{
     app::App,
-    http::{Context, Json, Kind, PageQuery, Path, Problem, Query},
-    kernel::TicketId,
-    support::{self, Care, Category, Priority, Status, TicketChange, TicketFilter, TicketSort},
+    http::{Admin, Context, ExportQuery, Exported, Json, Kind, PageQuery, Path, Problem, Query},
+    kernel::{PageRequest, TicketId},
+    support::{self, Care, Category, Priority, Status, TicketChange, TicketCursor, TicketFilter, TicketSort},
 };
 
 /// Which tickets, in which order.
@@ -49,6 +52,51 @@ pub(super) async fn list(
     let page = support::list_at_desk(&app.db, &desk.agent, &filter, page.read()?).await?;
     let now = app.db.now();
     Ok(Json(page.map(|ticket| DeskView::of(ticket, &desk.agent, now))))
+}
+
+const EXPORTED: Exported = Exported {
+    name: "tickets",
+    columns: &[
+        "id",
+        "subject",
+        "category",
+        "status",
+        "priority",
+        "product.id",
+        "order",
+        "license",
+        "tenant",
+        "requester.id",
+        "requester.name",
+        "requester.email",
+        "assignee.id",
+        "breached",
+        "created_at",
+        "updated_at",
+        "solved_at",
+        "closed_at",
+    ],
+};
+
+/// `GET /api/admin/tickets/export`: without what was written.
+pub(super) async fn export(
+    State(app): State<App>,
+    admin: Admin,
+    context: Context,
+    desk: AtDesk,
+    Query(filter): Query<Filter>,
+    Query(query): Query<ExportQuery>,
+) -> Result<Response, Problem> {
+    let (filter, agent, shop) = (filter.read(&desk)?, desk.agent, app.clone());
+    let read = move |page: PageRequest<TicketCursor>| {
+        let (app, filter, agent) = (shop.clone(), filter.clone(), agent.clone());
+        async move {
+            let page = support::list_at_desk(&app.db, &agent, &filter, page).await?;
+            let now = app.db.now();
+            Ok(page.map(|ticket| DeskView::of(ticket, &agent, now)))
+        }
+    };
+    EXPORTED.answer(&app, (&admin, &context), query, read).await
 }
 
 /// `GET …/tickets/{ticket}`

@@ -53,6 +53,7 @@ pub fn routes(app: &App) -> Router<App> {
 fn operators_desk() -> Router<App> {
     Router::new()
         .route("/api/admin/tickets", get(desk::list))
+        .route("/api/admin/tickets/export", get(desk::export))
         .route("/api/admin/tickets/{ticket}", get(desk::show).patch(desk::change))
         .route("/api/admin/tickets/{ticket}/messages", get(answer::messages).post(answer::reply))
         .route("/api/admin/tickets/{ticket}/canned-answers/{answer}", get(canned::filled))

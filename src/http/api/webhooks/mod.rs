@@ -4,14 +4,15 @@ use axum::{
     Router,
     extract::State,
     http::StatusCode,
+    response::Response,
     routing::{get, post},
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
     app::App,
-    http::{Admin, Json, Kind, PageQuery, Path, Problem, Query},
-    kernel::Page,
+    http::{Admin, Because, Context, ExportQuery, Exported, Json, Kind, PageQuery, Path, Problem, Query, sought},
+    kernel::{ByTime, Page, PageRequest, Sort, Time},
     payments::{self, InboxFilter, InboxView, ProviderName, ReplayError, WebhookId},
 };
 
@@ -19,6 +20,7 @@ use crate::{
 pub fn routes(_app: &App) -> Router<App> {
     Router::new()
         .route("/api/admin/webhooks", get(list))
+        .route("/api/admin/webhooks/export", get(export))
         .route("/api/admin/webhooks/{webhook}", get(show))
         .route("/api/admin/webhooks/{webhook}/replay", post(replay))
 }
@@ -29,30 +31,31 @@ struct Which {
     provider: Option<ProviderName>,
     #[serde(rename = "type")]
     event_type: Option<String>,
+    event: Option<String>,
     outcome: Option<String>,
     #[serde(default)]
     unhandled: bool,
+    from: Option<Time>,
+    until: Option<Time>,
+    sort: Option<Sort<ByTime>>,
 }
 
 impl Which {
     fn filter(self) -> Result<InboxFilter, Problem> {
-        bounded("#/type", self.event_type.as_deref())?;
-        bounded("#/outcome", self.outcome.as_deref())?;
+        let text = |pointer: &str, text: Option<String>| {
+            Ok::<_, Problem>(sought(pointer, text.as_deref())?.map(str::to_owned))
+        };
         Ok(InboxFilter {
             provider: self.provider.map(|provider| provider.to_string()),
-            event_type: self.event_type,
-            outcome: self.outcome,
+            event_type: text("#/type", self.event_type)?,
+            outcome: text("#/outcome", self.outcome)?,
             unhandled: self.unhandled,
+            event_id: text("#/event", self.event)?,
+            from: self.from,
+            until: self.until,
+            sort: self.sort,
         })
     }
-}
-
-/// PostgreSQL takes no NUL in a text, not even to look for it.
-fn bounded(pointer: &str, text: Option<&str>) -> Result<(), Problem> {
-    if text.is_some_and(|text| text.len() > 255 || text.contains('\0')) {
-        return Err(Problem::new(Kind::InvalidParameter).error(pointer, "expected at most 255 printable characters"));
-    }
-    Ok(())
 }
 
 /// `GET /api/admin/webhooks`
@@ -64,6 +67,27 @@ async fn list(
 ) -> Result<Json<Page<InboxView>>, Problem> {
     let (filter, request) = (which.filter()?, page.request()?);
     Ok(Json(payments::list(&app.db, &filter, &request).await?))
+}
+
+const EXPORTED: Exported = Exported {
+    name: "webhooks",
+    columns: &["id", "provider", "event_id", "event_type", "received_at", "handled_at", "outcome", "detail", "replays"],
+};
+
+/// `GET /api/admin/webhooks/export`: without bodies.
+async fn export(
+    State(app): State<App>,
+    admin: Admin,
+    context: Context,
+    Query(which): Query<Which>,
+    Query(query): Query<ExportQuery>,
+) -> Result<Response, Problem> {
+    let (filter, shop) = (which.filter()?, app.clone());
+    let read = move |page: PageRequest<WebhookId>| {
+        let (app, filter) = (shop.clone(), filter.clone());
+        async move { Ok(payments::list(&app.db, &filter, &page).await?) }
+    };
+    EXPORTED.answer(&app, (&admin, &context), query, read).await
 }
 
 /// `GET /api/admin/webhooks/{webhook}`
@@ -82,9 +106,12 @@ struct Replayed {
 async fn replay(
     State(app): State<App>,
     admin: Admin,
+    context: Context,
     Path(id): Path<WebhookId>,
+    Json(why): Json<Because>,
 ) -> Result<(StatusCode, Json<Replayed>), Problem> {
-    app.db.write(async |tx| payments::replay(tx, id, admin.actor()).await).await?;
+    let (why, by) = (why.reason()?, (admin.actor(), Some(context.request_id().to_owned())));
+    app.db.write(async |tx| payments::replay_because(tx, id, why, by).await).await?;
     Ok((StatusCode::ACCEPTED, Json(Replayed { id })))
 }
 

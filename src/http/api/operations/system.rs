@@ -1,0 +1,88 @@
+//! `/api/admin/system`: what runs here, on what, since when.
+
+use axum::extract::State;
+use serde::Serialize;
+
+use crate::{
+    app::App,
+    config::Profile,
+    db::SchemaState,
+    flags::Switch,
+    http::{Admin, Json, Problem},
+    jobs::admin::{self, WorkerView},
+    kernel::{Currency, Time},
+    payments::ProviderName,
+    storage::StoreHealth,
+};
+
+#[derive(Debug, Serialize)]
+struct Database {
+    engine: &'static str,
+    /// The newest migration; nothing if the schema is not this program's.
+    schema: Option<i64>,
+}
+
+#[derive(Debug, Serialize)]
+struct Journal {
+    /// Whether counts reach the disk.
+    writable: bool,
+    /// Counts in memory that the database does not have.
+    pending: usize,
+    bytes: u64,
+    /// Journals of earlier processes that are not counted yet.
+    retired: usize,
+}
+
+/// What runs.
+#[derive(Debug, Serialize)]
+pub(super) struct SystemView {
+    version: &'static str,
+    profile: Profile,
+    shop: String,
+    public_url: String,
+    currency: Currency,
+    /// When the process that answers began.
+    started_at: Time,
+    now: Time,
+    database: Database,
+    /// The processes that work on the queues, this one too.
+    workers: Vec<WorkerView>,
+    providers: Vec<ProviderName>,
+    /// Capabilities that are stopped.
+    stopped: Vec<Switch>,
+    /// How long ago the database confirmed flags and switches, in milliseconds.
+    flags_age_ms: u128,
+    storage: Vec<StoreHealth>,
+    usage: Journal,
+}
+
+/// `GET /api/admin/system`
+pub(super) async fn show(State(app): State<App>, _: Admin) -> Result<Json<SystemView>, Problem> {
+    let schema = match app.db.schema_state().await? {
+        SchemaState::Current { version } => Some(version),
+        SchemaState::Pending { .. } | SchemaState::Newer { .. } | SchemaState::Altered { .. } => None,
+    };
+    let usage = app.usage.status();
+    let (shop, stopped) = (&app.shop, Switch::ALL.into_iter().filter(|switch| !app.is_on(*switch)).collect());
+    Ok(Json(SystemView {
+        version: env!("CARGO_PKG_VERSION"),
+        profile: shop.profile,
+        shop: shop.name.clone(),
+        public_url: shop.public_url.clone(),
+        currency: shop.currency,
+        started_at: app.started_at,
+        now: app.db.now(),
+        database: Database { engine: app.db.dialect().pick("sqlite", "postgresql"), schema },
+        workers: admin::workers(&app.db).await?,
+        providers: app.providers.iter().map(|provider| provider.name()).collect(),
+        stopped,
+        flags_age_ms: app.flags.age().as_millis(),
+        storage: app.support.files.health().await,
+        usage: Journal {
+            writable: usage.writable,
+            pending: usage.pending_rows,
+            bytes: usage.journal_bytes,
+            retired: usage.retired,
+        },
+    }))
+}
