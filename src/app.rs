@@ -15,6 +15,7 @@ use crate::{
     notifications::Mailer,
     orders::Policy,
     payments::{Intake, Providers, sandbox::Sandbox},
+    privacy::Privacy,
     support,
     usage::{Meter, Usage},
 };
@@ -62,6 +63,8 @@ pub struct Parts {
     pub shop: Arc<Shop>,
     /// The support desk.
     pub support: Arc<support::Desk>,
+    /// Archives of people's data, and deletions.
+    pub privacy: Privacy,
 }
 
 impl std::ops::Deref for App {

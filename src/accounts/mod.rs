@@ -5,6 +5,7 @@
 
 mod access_token;
 mod account;
+mod again;
 mod by;
 mod claim;
 mod email;
@@ -30,6 +31,7 @@ pub use account::{
     Account, AccountChange, AccountError, AccountFilter, NewAccount, all_accounts, change_account, create_account,
     find_any_account, find_any_account_by_email, rename,
 };
+pub use again::{AgainError, ShownAgain, show_again};
 pub use by::By;
 pub use claim::{Claim, ClaimError, Claimed, ClaimedBy, claim_purchases};
 pub use email::{Email, InvalidEmail};

@@ -9,5 +9,6 @@ pub mod keys;
 pub mod licenses;
 pub mod notifications;
 pub mod orders;
+pub mod privacy;
 pub mod support;
 pub mod webhooks;
