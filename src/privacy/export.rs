@@ -109,7 +109,9 @@ pub async fn request_export(
         sqlx::query(
             "INSERT INTO data_exports (id, user_id, requested_by, state, created_at)
              SELECT $1, u.id, $3, 'pending', $4 FROM users u
-             WHERE u.id = $2 AND u.disabled_at IS NULL
+             WHERE u.id = $2
+                   AND NOT EXISTS (SELECT 1 FROM account_deletions d
+                                   WHERE d.user_id = u.id AND d.state IN ('running', 'done'))
                    AND (SELECT COUNT(*) FROM data_exports e WHERE e.user_id = u.id AND e.created_at > $5) < $6
              ON CONFLICT (user_id) WHERE state = 'pending' DO NOTHING"
         )
@@ -137,7 +139,8 @@ async fn why_none(tx: &mut Tx, user: UserId) -> Result<ExportRequestError, DbErr
         tx,
         sqlx::query_as(
             "SELECT EXISTS (SELECT 1 FROM data_exports e WHERE e.user_id = u.id AND e.state = 'pending')
-             FROM users u WHERE u.id = $1 AND u.disabled_at IS NULL"
+             FROM users u WHERE u.id = $1 AND NOT EXISTS (
+                 SELECT 1 FROM account_deletions d WHERE d.user_id = u.id AND d.state IN ('running', 'done'))"
         )
         .bind(user)
     )?;

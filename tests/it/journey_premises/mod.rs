@@ -4,6 +4,7 @@ mod downloads;
 mod invoices;
 mod keys;
 pub(crate) mod mail;
+mod privacy;
 mod support;
 
 use std::{
@@ -142,6 +143,7 @@ impl Premises {
             mail::furnish(self).await,
             keys::furnish(&self.db, &license).await,
             invoices::furnish(self).await,
+            privacy::furnish(self).await,
         ];
         self.things.extend(more.concat());
     }

@@ -11,6 +11,7 @@ mod mail;
 mod open;
 mod operators;
 mod orders;
+mod privacy;
 mod sandbox;
 mod support;
 
@@ -120,6 +121,7 @@ pub(crate) fn routes() -> Vec<Route> {
         keys::routes(),
         catalogue::routes(),
         operators::routes(),
+        privacy::routes(),
         sandbox::routes(),
     ]
     .concat()
