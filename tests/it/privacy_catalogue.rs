@@ -50,7 +50,10 @@ on_both!(every_column_of_the_schema_is_in_the_catalogue, |test: TestDb| async mo
         }
     }
     let names = |tables: &BTreeMap<String, BTreeSet<String>>| -> BTreeSet<String> {
-        tables.iter().flat_map(|(table, columns)| columns.iter().map(move |column| format!("{table}.{column}"))).collect()
+        tables
+            .iter()
+            .flat_map(|(table, columns)| columns.iter().map(move |column| format!("{table}.{column}")))
+            .collect()
     };
     let (there, known) = (names(&there), names(&known));
     let missing: Vec<_> = there.difference(&known).collect();
@@ -61,7 +64,8 @@ on_both!(every_column_of_the_schema_is_in_the_catalogue, |test: TestDb| async mo
 
 /// The catalogue as people read it.
 fn as_markdown() -> String {
-    let mut text = String::from("| table | columns | when the account is deleted | in the archive |\n|---|---|---|---|\n");
+    let mut text =
+        String::from("| table | columns | when the account is deleted | in the archive |\n|---|---|---|---|\n");
     for table in catalogue::tables() {
         let file = table.file.map_or("no".to_owned(), |file| format!("`{}.json`", file.name));
         let mut row = |columns: &[&str], becomes: &str, shown: &str| {

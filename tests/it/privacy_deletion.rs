@@ -6,13 +6,12 @@ use std::{collections::BTreeSet, time::Duration};
 use mintreu::{
     accounts::Role,
     audit::{self, Actor, Disclosure, Filter, PageRequest, PersonalView},
-
     execute, fetch_one,
     jobs::Failure,
     kernel::Time,
     privacy::{
-        self, AccountDeletionId, Blocker, DeletionError, DeletionState, Eraser, RequestedBy, Scheduling, SchedulingError,
-        Step, Wait, cancel_deletion, catalogue, housekeeping, schedule_deletion, sweep_deleted,
+        self, AccountDeletionId, Blocker, DeletionError, DeletionState, Eraser, RequestedBy, Scheduling,
+        SchedulingError, Step, Wait, cancel_deletion, catalogue, housekeeping, schedule_deletion, sweep_deleted,
     },
 };
 
@@ -68,14 +67,17 @@ on_both!(who_is_erased_is_found_nowhere_but_on_invoices, |test: TestDb| async mo
     }
     let quiet: BTreeSet<&str> = BTreeSet::from([
         // Neither a text nor hers.
-        "users.totp_last_step", "product_sources.encrypted_token", "credential_hooks.active",
+        "users.totp_last_step",
+        "product_sources.encrypted_token",
+        "credential_hooks.active",
     ]);
     for table in catalogue::tables() {
         for (column, _) in table.overwritten() {
             let name = format!("{}.{column}", table.name);
-            let is_text = table.columns.iter().any(|it| {
-                it.name == column && matches!(it.kind, catalogue::Kind::Text | catalogue::Kind::Json)
-            });
+            let is_text = table
+                .columns
+                .iter()
+                .any(|it| it.name == column && matches!(it.kind, catalogue::Kind::Text | catalogue::Kind::Json));
             let plain = ["line2", "city", "region", "postcode", "vat_id", "revoked_reason", "rate_limits"];
             let expected = is_text && !quiet.contains(name.as_str()) && !plain.contains(&column);
             let hint = name == "mail_suppressions.recipient_hint";
@@ -117,8 +119,11 @@ on_both!(who_is_erased_is_found_nowhere_but_on_invoices, |test: TestDb| async mo
 
 on_both!(the_trail_stays_whole_and_tells_nothing_of_who_is_erased, |test: TestDb| async move {
     let scene = Scene::full(&test).await;
-    let filter =
-        Filter { actor: Some(Actor::user(scene.ada.user.to_string())), action: Some("user.did".into()), ..Filter::default() };
+    let filter = Filter {
+        actor: Some(Actor::user(scene.ada.user.to_string())),
+        action: Some("user.did".into()),
+        ..Filter::default()
+    };
     let personal = async || {
         let page = PageRequest::default();
         let found = audit::list(&scene.db, &keys(), Disclosure::Opened, &filter, page).await.expect("listed");
@@ -162,7 +167,10 @@ on_both!(the_account_is_locked_first, |test: TestDb| async move {
     assert!(Eraser(&scene.privacy).take(deletion.id, Step::LockOut).await.expect("taken"));
     assert_eq!(scene.number("SELECT COUNT(*) FROM sessions").await, 1, "somebody else's");
     assert_eq!(scene.number("SELECT COUNT(*) FROM access_tokens").await, 0);
-    assert_eq!(scene.number("SELECT COUNT(*) FROM users WHERE disabled_at IS NOT NULL AND password_hash IS NULL").await, 1);
+    assert_eq!(
+        scene.number("SELECT COUNT(*) FROM users WHERE disabled_at IS NOT NULL AND password_hash IS NULL").await,
+        1
+    );
     let by = scene.by();
     let cancelled = scene.db.write(async |tx| cancel_deletion(tx, scene.ada.user, &by).await).await;
     assert!(matches!(cancelled, Err(SchedulingError::Begun)), "{cancelled:?}");
@@ -217,7 +225,8 @@ on_both!(a_deletion_can_be_cancelled_until_it_begins, |test: TestDb| async move 
 
 async fn schedule(scene: &Scene, due_at: Time) -> Result<AccountDeletionId, SchedulingError> {
     let by = scene.by();
-    let wanted = Scheduling { user: scene.ada.user, requested_by: RequestedBy::Operator, due_at, reason: Some("a letter") };
+    let wanted =
+        Scheduling { user: scene.ada.user, requested_by: RequestedBy::Operator, due_at, reason: Some("a letter") };
     scene.db.write(async |tx| schedule_deletion(tx, wanted, &by).await).await.map(|deletion| deletion.id)
 }
 
@@ -229,7 +238,10 @@ on_both!(what_stands_in_the_way_is_told_and_looked_at_again, |test: TestDb| asyn
     scene.run(&format!("UPDATE products SET status = 'published' WHERE developer_id = {vendor}"), &ids).await;
     let transaction = [("user", scene.ada.user.uuid()), ("ltx", scene.db.ids().next_uuid())];
     scene
-        .run("INSERT INTO ledger_transactions (id, kind, cause, created_at) VALUES ({ltx}, 'sale', 'x', {now})", &transaction)
+        .run(
+            "INSERT INTO ledger_transactions (id, kind, cause, created_at) VALUES ({ltx}, 'sale', 'x', {now})",
+            &transaction,
+        )
         .await;
     let entry = format!(
         "INSERT INTO ledger_entries (id, transaction_id, account, developer_id, amount, currency, created_at)
@@ -303,7 +315,8 @@ on_both!(what_comes_in_afterwards_is_erased_too_and_the_last_address_forgotten, 
     assert!(privacy::farewell(&scene.db, &keys(), deletion.id).await.expect("answers").is_none());
     assert_eq!(scene.number("SELECT COUNT(*) FROM mail_settings").await, 0);
     let kept: String =
-        fetch_one!(&scene.db, sqlx::query_scalar("SELECT email FROM users WHERE id = $1").bind(anew.user)).expect("there");
+        fetch_one!(&scene.db, sqlx::query_scalar("SELECT email FROM users WHERE id = $1").bind(anew.user))
+            .expect("there");
     assert_eq!(kept, EMAIL, "the new account is nobody's old one");
     assert_eq!(scene.number("SELECT COUNT(*) FROM sessions").await, 2);
 });

@@ -10,8 +10,8 @@ use mintreu::{
     kernel::Checksum,
     notifications::Notice,
     privacy::{
-        self, DataExport, ExportRequestError, ExportState, MOST_EXPORTS, RequestedBy, catalogue, find_export, housekeeping,
-        request_export,
+        self, DataExport, ExportRequestError, ExportState, MOST_EXPORTS, RequestedBy, catalogue, find_export,
+        housekeeping, request_export,
     },
 };
 use serde_json::Value;
@@ -135,12 +135,12 @@ on_both!(done_twice_it_is_written_and_told_once, |test: TestDb| async move {
     ] {
         assert_eq!(scene.number(text).await, count, "{text}");
     }
-    let told: String = fetch_one!(
-        &scene.db,
-        sqlx::query_scalar("SELECT payload FROM jobs WHERE kind = 'notifications.send'")
-    )
-    .expect("one");
-    assert!(matches!(serde_json::from_str(&told), Ok(Notice::DataExportReady { export: row }) if row == export.id.uuid()));
+    let told: String =
+        fetch_one!(&scene.db, sqlx::query_scalar("SELECT payload FROM jobs WHERE kind = 'notifications.send'"))
+            .expect("one");
+    assert!(
+        matches!(serde_json::from_str(&told), Ok(Notice::DataExportReady { export: row }) if row == export.id.uuid())
+    );
 });
 
 on_both!(a_storage_that_is_away_is_tried_again_and_nobody_is_told, |test: TestDb| async move {

@@ -22,8 +22,8 @@ use mintreu::{
     },
     notifications::{self, MailId, MailTo, Mailer, Recipients},
     privacy::{
-        AccountDeletion, AccountDeletionId, DataExport, Eraser, Policy, Privacy, RequestedBy, Scheduling, build_archive,
-        request_export, schedule_deletion,
+        AccountDeletion, AccountDeletionId, DataExport, Eraser, Policy, Privacy, RequestedBy, Scheduling,
+        build_archive, request_export, schedule_deletion,
     },
     storage::{ByteStream, LocalStorage, ObjectKey, Presented, Reply, Stat, Storage, StorageError, Stores},
     support,
@@ -128,13 +128,9 @@ impl Scene {
         let clock = Arc::new(ManualClock::new(Time::from_micros(1_800_000_000_000_000)));
         let db = test.open_at(clock.clone()).await;
         let (files, mails) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
-        let storage =
-            Arc::new(Fickle { inner: LocalStorage::new(files.path()), away: AtomicBool::new(false) });
+        let storage = Arc::new(Fickle { inner: LocalStorage::new(files.path()), away: AtomicBool::new(false) });
         let mailer = Mailer::new("shop@example.com", MailTo::Directory(mails.path().into())).expect("a mailer");
-        let policy = Policy {
-            export_ttl: Duration::from_hours(7 * 24),
-            deletion_grace: Duration::from_hours(14 * 24),
-        };
+        let policy = Policy { export_ttl: Duration::from_hours(7 * 24), deletion_grace: Duration::from_hours(14 * 24) };
         let stores = Stores { local: storage.clone(), s3: None, prefers_s3: false };
         let privacy = Privacy { db: db.clone(), keys: keys(), files: stores, mailer, policy };
         let ada = sign_in(&db, EMAIL, Role::Customer).await;
@@ -234,7 +230,9 @@ impl Scene {
         )
         .await;
         self.run(
-            &format!("INSERT INTO mail_optouts (holder, topic, created_at) VALUES ('{user}', 'product_updates', {{now}})"),
+            &format!(
+                "INSERT INTO mail_optouts (holder, topic, created_at) VALUES ('{user}', 'product_updates', {{now}})"
+            ),
             &ids,
         )
         .await;
