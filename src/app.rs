@@ -23,12 +23,13 @@ use crate::{
     notifications::{Mailer, Notice},
     orders::Policy,
     payments::{self, Intake, Providers, sandbox::Sandbox},
+    privacy::{self, Privacy},
     support,
     usage::{Meter, Usage},
 };
 
 /// The queues that a server feeds from.
-pub const QUEUES: [&str; 7] = [
+pub const QUEUES: [&str; 8] = [
     payments::HandleEvent::QUEUE,
     licenses::IssueLicenses::QUEUE,
     downloads::VerifySource::QUEUE,
@@ -36,6 +37,7 @@ pub const QUEUES: [&str; 7] = [
     Notice::QUEUE,
     accounts::Housekeeping::QUEUE,
     support::ReceiveMail::QUEUE,
+    privacy::BuildArchive::QUEUE,
 ];
 
 /// A running installation; clones share its parts, and cost next to nothing.
@@ -85,6 +87,8 @@ pub struct Parts {
     pub crew: Crew,
     /// When this process began.
     pub started_at: Time,
+    /// Archives of people's data, and deletions.
+    pub privacy: Privacy,
 }
 
 impl std::ops::Deref for App {

@@ -29,6 +29,7 @@ pub mod licenses;
 pub mod notifications;
 pub mod orders;
 pub mod payments;
+pub mod privacy;
 pub mod storage;
 pub mod support;
 pub mod telemetry;

@@ -5,6 +5,7 @@
 
 mod access_token;
 mod account;
+mod again;
 mod by;
 mod claim;
 mod desk;
@@ -31,6 +32,7 @@ pub use account::{
     Account, AccountChange, AccountError, NewAccount, change_account, create_account, find_any_account,
     find_any_account_by_email, rename,
 };
+pub use again::{AgainError, ShownAgain, show_again};
 pub use by::By;
 pub use claim::{Claim, ClaimError, Claimed, ClaimedBy, claim_purchases};
 pub use desk::{AccountFilter, AccountSort, Invited, Link, PutOut, all_accounts, invite, put_out, send_link};

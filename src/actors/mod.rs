@@ -58,6 +58,8 @@ pub mod notifications;
 mod order_letters;
 pub mod payments;
 mod policy;
+pub mod privacy;
+mod privacy_letters;
 mod root;
 mod run;
 mod service;

@@ -4,7 +4,9 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use uuid::Uuid;
 
-use super::{Capability, credential_letters, license_letters, order_letters, source_letters, ticket_letters};
+use super::{
+    Capability, credential_letters, license_letters, order_letters, privacy_letters, source_letters, ticket_letters,
+};
 use crate::{
     accounts::{self, Account, ProofToMail, Purpose},
     app::{App, Shop},
@@ -98,6 +100,9 @@ async fn gather(state: &Notifications, db: &Db, notice: &Notice) -> Letters {
         Notice::TicketReplied { ticket, message } => ticket_letters::replied(state, db, ticket, message).await,
         Notice::TicketAnswered { ticket, message } => ticket_letters::answered(state, db, ticket, message).await,
         Notice::TicketSolved { ticket } => ticket_letters::solved(state, db, ticket).await,
+        Notice::DataExportReady { export } => privacy_letters::export_ready(state, db, export).await,
+        Notice::DeletionScheduled { deletion } => privacy_letters::deletion_scheduled(db, deletion).await,
+        Notice::AccountDeleted { deletion } => privacy_letters::account_deleted(state, db, deletion).await,
         Notice::TicketLate { ticket, resolution } => ticket_letters::late(state, db, ticket, resolution).await,
     }
 }

@@ -9,6 +9,7 @@ use crate::{
     db::{Db, DbError, DbOptions, GroupLimits, OpenError, SchemaState},
     kernel::{IdSource, SystemClock, seal::Keyring},
     notifications::{MailTo, Mailer},
+    privacy::{self, Privacy},
     storage::{LocalStorage, S3Options, S3Storage, Storage, Stores},
     support::{Desk, Policy, Targets},
 };
@@ -176,4 +177,12 @@ pub(super) fn support_desk(config: &Config) -> Desk {
         },
         files: stores(config),
     }
+}
+
+/// What archives and deletions need.
+pub(super) fn privacy(config: &Config, db: &Db, keys: &Keyring) -> Result<Privacy, Failure> {
+    let policy =
+        privacy::Policy { export_ttl: config.privacy.export_ttl, deletion_grace: config.privacy.deletion_grace };
+    let (files, mailer) = (stores(config), mailer(config)?);
+    Ok(Privacy { db: db.clone(), keys: keys.clone(), files, mailer, policy })
 }

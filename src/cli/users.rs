@@ -1,6 +1,6 @@
 //! `mintreu users`
 
-use std::{io::Read, process::ExitCode};
+use std::{io::Read, process::ExitCode, time::Duration};
 
 use clap::Subcommand;
 use serde_json::json;
@@ -11,6 +11,7 @@ use crate::{
     config::Config,
     db::{Db, DbError},
     kernel::{PageFrom, PageRequest, Sort, Sorted},
+    privacy::{self, RequestedBy, Scheduling, SchedulingError},
 };
 
 #[derive(Debug, Subcommand)]
@@ -74,6 +75,27 @@ pub(super) enum Users {
         #[arg(long)]
         reason: String,
     },
+    /// Have an archive written of all that is kept about somebody; a mail tells them where it is.
+    #[command(after_help = "Example:\n  mintreu users export ada@example.com --reason \"letter 2026-17\"")]
+    Export {
+        /// The account's address.
+        email: Email,
+        /// Why; it is kept in the audit trail.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Have an account deleted, and its person forgotten.
+    #[command(after_help = "Example:\n  mintreu users delete ada@example.com --reason \"letter 2026-17\"")]
+    Delete {
+        /// Its address.
+        email: Email,
+        /// Why; it is kept in the audit trail, which forgets nothing: name a file rather than a person.
+        #[arg(long)]
+        reason: String,
+        /// Without the time in which it can be cancelled.
+        #[arg(long)]
+        at_once: bool,
+    },
     /// Take the second factor from an account whose owner lost it.
     #[command(after_help = "Example:\n  mintreu users reset-totp ada@example.com --reason \"lost her telephone\"")]
     ResetTotp {
@@ -107,6 +129,11 @@ impl Users {
             Self::Enable { email, reason } => {
                 let change = AccountChange { role: None, disabled: Some(false) };
                 change_account(&db, &email, change, &reason, output).await?;
+            }
+            Self::Export { email, reason } => export(&db, &email, &reason, output).await?,
+            Self::Delete { email, reason, at_once } => {
+                let grace = if at_once { Duration::ZERO } else { config.privacy.deletion_grace };
+                delete(&db, &email, (&reason, grace), output).await?;
             }
             Self::ResetTotp { email, reason } => reset_second_factor(&db, &email, &reason, output).await?,
         }
@@ -189,6 +216,35 @@ async fn reset_second_factor(db: &Db, email: &Email, why: &str, output: Output) 
         .map_err(|error: DbError| Failure::failed(error))?;
     let done = if had { "signs in without a second factor now" } else { "had no second factor" };
     show(&find(db, email).await?, done, output)
+}
+
+async fn export(db: &Db, email: &Email, why: &str, output: Output) -> Result<(), Failure> {
+    let (account, why) = (find(db, email).await?, reason(why)?);
+    let by = (&by(), RequestedBy::Operator);
+    let export = db
+        .write(async |tx| privacy::request_export(tx, account.id, by, Some(why)).await)
+        .await
+        .map_err(|error| Failure::failed(format!("{email}: {error}")))?;
+    output.print(&export, |export| format!("{}: a running server writes the archive and mails {email}", export.id))
+}
+
+async fn delete(db: &Db, email: &Email, (why, grace): (&str, Duration), output: Output) -> Result<(), Failure> {
+    let (account, why) = (find(db, email).await?, reason(why)?);
+    let due_at = db.now() + grace;
+    let wanted = Scheduling { user: account.id, requested_by: RequestedBy::Operator, due_at, reason: Some(why) };
+    let deletion = db.write(async |tx| privacy::schedule_deletion(tx, wanted, &by()).await).await.map_err(told)?;
+    output
+        .print(&deletion, |deletion| format!("{email} will be deleted by a running server from {} on", deletion.due_at))
+}
+
+fn told(error: SchedulingError) -> Failure {
+    match error {
+        SchedulingError::Blocked(blockers) => {
+            let names: Vec<_> = blockers.iter().map(|blocker| blocker.as_str()).collect();
+            Failure::failed(format!("the account cannot be deleted yet: {}", names.join(", ")))
+        }
+        error => Failure::failed(error),
+    }
 }
 
 async fn list(db: &Db, filter: AccountFilter, limit: u16, output: Output) -> Result<(), Failure> {

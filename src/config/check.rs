@@ -95,6 +95,8 @@ fn ranges(config: &Config, found: &mut Found<'_>) {
     keys(config, found);
     support(config, found);
     invoices(config, found);
+    found.duration("privacy.export_ttl", config.privacy.export_ttl, hour..=day * 30);
+    found.duration("privacy.deletion_grace", config.privacy.deletion_grace, millis(0)..=day * 30);
     found.duration("shutdown.grace", config.shutdown.grace, millis(0)..=hour);
     if !(usage.sample_rate > 0.0 && usage.sample_rate <= 1.0) {
         let what = format!(

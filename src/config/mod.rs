@@ -150,6 +150,8 @@ pub struct Config {
     pub payments: Payments,
     /// The support desk.
     pub support: Support,
+    /// What people can ask for under data protection law.
+    pub privacy: Privacy,
     /// Keys.
     pub secrets: Secrets,
     /// The end of the process.

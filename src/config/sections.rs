@@ -417,6 +417,15 @@ pub struct SupportTargets {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub struct Privacy {
+    #[serde(with = "values::duration")]
+    pub export_ttl: Duration,
+    #[serde(with = "values::duration")]
+    pub deletion_grace: Duration,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Secrets {
     pub key: Vec<SecretKey>,
 }

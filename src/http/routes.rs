@@ -28,6 +28,7 @@ pub fn routes(app: App) -> Router {
         .merge(api::notifications::routes(&app))
         .merge(api::operations::routes())
         .merge(api::orders::routes(&app))
+        .merge(api::privacy::routes(&app))
         .merge(api::support::routes(&app))
         .merge(api::webhooks::routes(&app))
         .merge(sandbox::routes(&app))

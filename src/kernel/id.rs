@@ -98,6 +98,13 @@ impl<P: Prefix> fmt::Display for Id<P> {
     }
 }
 
+/// The text form of an identifier whose kind only its prefix says.
+#[must_use]
+pub fn prefixed(prefix: &str, uuid: Uuid) -> String {
+    let text: String = base32_encode(uuid.as_u128()).iter().copied().map(char::from).collect();
+    format!("{prefix}_{text}")
+}
+
 impl<P: Prefix> fmt::Debug for Id<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)

@@ -21,7 +21,7 @@ pub mod trace;
 pub use checksum::Checksum;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use country::{Country, UnknownCountry};
-pub use id::{Id, IdSource, ParseIdError, Prefix};
+pub use id::{Id, IdSource, ParseIdError, Prefix, prefixed};
 pub use money::{Currency, Money};
 pub use names::{
     CategoryId, CouponId, DeveloperId, DisputeId, InvoiceId, LicenseId, OrderId, OrderItemId, PaymentId, PlanId,

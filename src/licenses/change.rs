@@ -174,6 +174,9 @@ static LICENSE_CHANGES: AppendTable = AppendTable::new(
     &[("license_id", Column::Uuid), ("key_hash", Column::Text), ("created_at", Column::Time)],
 );
 
+/// What of a change says where somebody uses a licence: the log has it, which can be overwritten, and the audit trail not.
+const PERSONAL: [&str; 4] = ["name", "domain", "domains", "ips"];
+
 /// Records `action` on each of `licenses`; `detail` is an object that the log keeps.
 pub(super) async fn record(
     tx: &mut Tx,
@@ -187,8 +190,11 @@ pub(super) async fn record(
     if let (Some(reason), Some(told)) = (&change.reason, told.as_object_mut()) {
         told.insert("reason".to_owned(), json!(reason));
     }
-    let (told, after) =
-        (told.to_string(), detail.as_object().filter(|detail| !detail.is_empty()).map(|_| detail.clone()));
+    let mut after = detail.clone();
+    if let Some(after) = after.as_object_mut() {
+        after.retain(|key, _| !PERSONAL.contains(&key.as_str()));
+    }
+    let (told, after) = (told.to_string(), Some(after).filter(|it| it.as_object().is_some_and(|it| !it.is_empty())));
     for license in licenses {
         let followed = license.followed;
         forget_everywhere(tx, license.id, &license.key_hash);

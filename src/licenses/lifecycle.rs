@@ -102,6 +102,26 @@ pub async fn end_item(tx: &mut Tx, item: OrderItemId, reason: &str) -> Result<u6
     Ok(count(&ended))
 }
 
+/// Ends what a tenant has, since nobody is there to have it any more; some at a time. How many ended now.
+pub async fn end_of_tenant(tx: &mut Tx, tenant: TenantId, reason: &str) -> Result<i64, DbError> {
+    let now = tx.now();
+    let ended: Vec<Touched> = fetch_all!(
+        tx,
+        sqlx::query_as(touched!(
+            "UPDATE licenses SET status = 'cancelled', reason = $2, updated_at = $3, revision = revision + 1
+             WHERE id IN (SELECT id FROM licenses WHERE tenant_id = $1
+                              AND status IN ('pending', 'active', 'suspended', 'expired') ORDER BY id LIMIT $4)
+                   AND status IN ('pending', 'active', 'suspended', 'expired')"
+        ))
+        .bind(tenant)
+        .bind(reason)
+        .bind(now)
+        .bind(super::BATCH)
+    )?;
+    record(tx, &ended, Action::Cancelled, &Change::system().because(reason), &json!({})).await?;
+    Ok(i64::try_from(ended.len()).unwrap_or(super::BATCH))
+}
+
 /// Gives all licences of a tenant to another: a guest who proved the address. How many moved.
 pub async fn move_to_tenant(tx: &mut Tx, from: TenantId, to: TenantId, user: UserId) -> Result<u64, DbError> {
     let now = tx.now();

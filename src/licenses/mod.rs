@@ -37,8 +37,8 @@ pub use issue::{Entitlement, IssueError, IssueLicenses, issue};
 pub use key::{Typed, TypingError, check_typing};
 pub use known::{Asked, Known, Place};
 pub use lifecycle::{
-    LifecycleError, Step, Stepped, end_item, move_to_tenant, renew, renew_item, resume, revoke, revoke_item,
-    revoke_order, suspend, take_step,
+    LifecycleError, Step, Stepped, end_item, end_of_tenant, move_to_tenant, renew, renew_item, resume, revoke,
+    revoke_item, revoke_order, suspend, take_step,
 };
 pub use maker::{KeyHash, KeyMaker, KeyRefused};
 pub use own::{

@@ -21,7 +21,8 @@ use lettre::{
 };
 
 use super::{
-    Letter,
+    Letter, MailId,
+    post::name,
     smtp::{Conversation, Server, Trouble},
 };
 use crate::kernel::Time;
@@ -113,6 +114,21 @@ impl Mailer {
         let written = tokio::task::spawn_blocking(move || keep(&directory, &name, &bytes)).await;
         let written = written.unwrap_or_else(|stopped| Err(std::io::Error::other(stopped)));
         written.map_err(|error| format!("mail.file.path: cannot write to {}: {error}", path.display()))
+    }
+
+    /// Removes the files of a mail, of all its editions; nothing where mail goes to a server.
+    pub async fn forget(&self, mail: MailId, edition: i64) -> Result<(), String> {
+        let Transport::Directory(path) = &self.transport else { return Ok(()) };
+        for edition in 0..=edition {
+            let file = path.join(format!("{}.eml", name(mail, edition)));
+            match tokio::fs::remove_file(&file).await {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(format!("mail.file.path: cannot remove {}: {error}", file.display()));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Begins to send a mail to the server; `None` where mail goes into a directory.

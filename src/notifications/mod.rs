@@ -16,6 +16,7 @@ mod notice;
 mod order_letters;
 mod post;
 mod preferences;
+mod privacy_letters;
 mod recipients;
 mod record;
 mod samples;
@@ -42,6 +43,7 @@ pub use order_letters::{
 };
 pub use post::{Owed, Post, Posted, Telling};
 pub use preferences::{PreferenceChange, Preferences, TopicPreference, change_preferences, language_of, preferences};
+pub use privacy_letters::{AccountDeletedLetter, DataExportReadyLetter, DeletionScheduledLetter};
 pub use recipients::Recipients;
 pub use record::{MailState, forget_mails};
 pub use samples::Sample;

@@ -126,6 +126,21 @@ pub enum Notice {
         /// Which one.
         ticket: TicketId,
     },
+    /// An archive of somebody's data can be fetched. Names a row of `data_exports`.
+    DataExportReady {
+        /// The row.
+        export: Uuid,
+    },
+    /// An account will be deleted. Names a row of `account_deletions`.
+    DeletionScheduled {
+        /// The row.
+        deletion: Uuid,
+    },
+    /// An account was deleted: to the address that it had. Names a row of `account_deletions`.
+    AccountDeleted {
+        /// The row.
+        deletion: Uuid,
+    },
     /// To the operators: a target was missed.
     TicketLate {
         /// Of which ticket.
@@ -143,6 +158,9 @@ impl Notice {
             Self::VerifyEmail { proof } | Self::ResetPassword { proof } | Self::ClaimPurchases { proof } => {
                 proof.simple().to_string()
             }
+            Self::DataExportReady { export: row }
+            | Self::DeletionScheduled { deletion: row }
+            | Self::AccountDeleted { deletion: row } => row.simple().to_string(),
             Self::OrderPaid { order } | Self::OrderFulfilled { order } | Self::OrderDisputed { order } => {
                 order.to_string()
             }
@@ -192,6 +210,9 @@ impl Notice {
             Self::TicketAnswered { .. } => "ticket_answered",
             Self::TicketSolved { .. } => "ticket_solved",
             Self::TicketLate { .. } => "ticket_late",
+            Self::DataExportReady { .. } => "data_export_ready",
+            Self::DeletionScheduled { .. } => "deletion_scheduled",
+            Self::AccountDeleted { .. } => "account_deleted",
         }
     }
 }

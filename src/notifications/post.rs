@@ -364,6 +364,6 @@ impl Outgoing<'_> {
 }
 
 /// `mail_…`, or `mail_….2` for its third edition.
-fn name(id: MailId, edition: i64) -> String {
+pub(super) fn name(id: MailId, edition: i64) -> String {
     if edition == 0 { id.to_string() } else { format!("{id}.{edition}") }
 }

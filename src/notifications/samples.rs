@@ -3,11 +3,12 @@
 use uuid::Uuid;
 
 use super::{
-    AlreadyRegisteredLetter, ClaimPurchasesLetter, CredentialStuckLetter, Dispute, DownloadReadyLetter,
-    LicenseExpiringLetter, OrderDisputedLetter, OrderFulfilledLetter, OrderLine, OrderNeedsAttentionLetter,
-    OrderPaidLetter, OrderRefundedLetter, PasswordChangedLetter, RenewalFailedLetter, ResetPasswordLetter,
-    SourceBrokenLetter, SubscriptionEndedLetter, Template, TicketAnsweredLetter, TicketHead, TicketLateLetter,
-    TicketNewsLetter, TicketOpenedLetter, TicketSolvedLetter, VerifyEmailLetter, Write,
+    AccountDeletedLetter, AlreadyRegisteredLetter, ClaimPurchasesLetter, CredentialStuckLetter, DataExportReadyLetter,
+    DeletionScheduledLetter, Dispute, DownloadReadyLetter, LicenseExpiringLetter, OrderDisputedLetter,
+    OrderFulfilledLetter, OrderLine, OrderNeedsAttentionLetter, OrderPaidLetter, OrderRefundedLetter,
+    PasswordChangedLetter, RenewalFailedLetter, ResetPasswordLetter, SourceBrokenLetter, SubscriptionEndedLetter,
+    Template, TicketAnsweredLetter, TicketHead, TicketLateLetter, TicketNewsLetter, TicketOpenedLetter,
+    TicketSolvedLetter, VerifyEmailLetter, Write,
 };
 use crate::kernel::{Currency, LicenseId, Money, OrderId, SubscriptionId, TicketId, Time};
 
@@ -69,6 +70,13 @@ impl Sample {
                 state: "provisioning".to_owned(),
                 problem: "it answers with the status 503".to_owned(),
             })],
+            Template::DataExportReady => [Some(token), None]
+                .map(|token| -> Box<dyn Write> {
+                    Box::new(DataExportReadyLetter { name: name.clone(), token, expires_at: at })
+                })
+                .into(),
+            Template::DeletionScheduled => vec![Box::new(DeletionScheduledLetter { name, due_at: at })],
+            Template::AccountDeleted => vec![Box::new(AccountDeletedLetter { done_at: at })],
             Template::TicketOpened
             | Template::TicketNews
             | Template::TicketAnswered

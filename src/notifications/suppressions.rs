@@ -44,7 +44,9 @@ pub struct Suppression {
 pub(super) async fn bounced(tx: &mut Tx, recipient: &str, hint: &str, why: &str) -> Result<(), DbError> {
     if let Some(id) = add(tx, (recipient, hint), SuppressionReason::Bounced, why).await? {
         let actor = Actor::system("notifications.bounces");
-        tx.audit(Entry::new(actor, "mail.suppressed", "mail_suppression", id.to_string()).reason(why));
+        // What the server said may repeat the address, which the trail could never forget: the suppression has it.
+        let entry = Entry::new(actor, "mail.suppressed", "mail_suppression", id.to_string());
+        tx.audit(entry.reason("the server says that nobody is there"));
     }
     Ok(())
 }

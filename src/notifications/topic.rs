@@ -76,6 +76,12 @@ text_enum! {
         TicketSolved = "ticket_solved",
         /// A target was missed.
         TicketLate = "ticket_late",
+        /// An archive of somebody's data can be fetched.
+        DataExportReady = "data_export_ready",
+        /// An account will be deleted.
+        DeletionScheduled = "deletion_scheduled",
+        /// An account was deleted.
+        AccountDeleted = "account_deleted",
     }
 }
 
@@ -88,7 +94,10 @@ impl Template {
             | Self::ResetPassword
             | Self::AlreadyRegistered
             | Self::PasswordChanged
-            | Self::ClaimPurchases => Topic::Account,
+            | Self::ClaimPurchases
+            | Self::DataExportReady
+            | Self::DeletionScheduled
+            | Self::AccountDeleted => Topic::Account,
             Self::OrderPaid
             | Self::OrderFulfilled
             | Self::OrderRefunded

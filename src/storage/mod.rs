@@ -129,6 +129,11 @@ impl Stores {
         }
     }
 
+    /// Keeps a file of any length, as it comes. Gives its length.
+    pub async fn write(&self, key: &ObjectKey, content: ByteStream) -> Result<u64, StorageError> {
+        self.preferred().put(key, content).await
+    }
+
     /// Reads a file, wherever it was kept: another store may have been preferred then.
     pub async fn read(&self, key: &ObjectKey) -> Result<ByteStream, StorageError> {
         for storage in self.all() {

@@ -55,7 +55,9 @@ pub use open::{Asker, NewTicket, Opening, open_ticket};
 pub use policy::{Desk, Policy};
 pub use receive::{ReceiveError, receive_mail};
 pub use reply::{AgentReply, Came, Replied, Reply, reply_as_agent, reply_as_customer};
-pub use sweep::{TidyError, TidySupport, WatchTickets, close_solved, tidy, watch_clocks};
+pub use sweep::{
+    TidyError, TidySupport, WatchTickets, close_solved, remove_attachment, remove_mail, tidy, watch_clocks,
+};
 pub use ticket::{Agent, Category, Ticket, find_any_ticket, find_at_desk, find_ticket, seller};
 
 /// Where work waits: the kill switch `support` pauses it.

@@ -175,6 +175,20 @@ pub async fn tidy(db: &Db, files: &Stores) -> Result<(), TidyError> {
     Ok(())
 }
 
+/// Deletes a file and what is known of it, wherever it belongs.
+pub async fn remove_attachment(db: &Db, files: &Stores, id: AttachmentId) -> Result<(), TidyError> {
+    files.remove(&attachment::key(id)).await?;
+    db.write(async |tx| execute!(tx, sqlx::query("DELETE FROM ticket_attachments WHERE id = $1").bind(id))).await?;
+    Ok(())
+}
+
+/// Deletes a mail that came in. Whoever was to handle it finds that it is not there.
+pub async fn remove_mail(db: &Db, files: &Stores, id: InboundMailId) -> Result<(), TidyError> {
+    files.remove(&inbound::key(id)).await?;
+    db.write(async |tx| execute!(tx, sqlx::query("DELETE FROM inbound_mails WHERE id = $1").bind(id))).await?;
+    Ok(())
+}
+
 async fn take_off(tx: &mut Tx, before: crate::kernel::Time) -> Result<Vec<AttachmentId>, DbError> {
     fetch_all!(
         tx,

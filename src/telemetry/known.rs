@@ -123,6 +123,8 @@ pub const METRICS: &[Metric] = &[
     count("mintreu_tickets_opened_total", "Tickets opened, by category."),
     count("mintreu_ticket_messages_total", "Messages written on tickets, by who wrote and how it came."),
     count("mintreu_tickets_late_total", "Targets of tickets that were missed, by clock."),
+    count("mintreu_data_exports_total", "Archives of people's data, by what became of them."),
+    count("mintreu_accounts_deleted_total", "Accounts whose people were erased."),
     count("mintreu_support_mails_total", "Mails that came in, by what became of them."),
     count("mintreu_attachments_refused_total", "Files that were refused for what is in them, by reason."),
     // The database.

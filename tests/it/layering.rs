@@ -34,6 +34,8 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     ("invoices", &[SLICE, &["accounts", "catalog", "payments", "orders"]]),
     // Reached through jobs only: no slice may name them.
     ("support", &[SLICE, SLICES, &["storage"]]),
+    // Right of everything whose rows it shows or erases.
+    ("privacy", &[SLICE, SLICES, &["storage", "invoices", "support"]]),
     ("app", &[BELOW_APP]),
     ("actors", &[BELOW_APP, &["app"]]),
     ("http", &[BELOW_APP, &["app"]]),
@@ -49,7 +51,7 @@ const SLICES: &[&str] = &["accounts", "catalog", "payments", "licenses", "downlo
 const BELOW_APP: &[&str] = &[
     "kernel", "config", "telemetry", "db", "jobs", "audit", "flags", "usage", "accounts", "catalog", "payments",
     "licenses", "api_keys", "downloads", "credentials", "orders", "invoices", "notifications", "support", "idempotency",
-    "storage",
+    "storage", "privacy",
 ];
 
 /// Where an outside library may be named.
@@ -79,6 +81,7 @@ const LIBRARIES: &[(&str, Home)] = &[
     ("aws_sdk_s3", Home::Only(&["storage"])),
     ("aws_smithy_http_client", Home::Only(&["storage"])),
     ("infer", Home::Only(&["storage"])),
+    ("flate2", Home::Only(&["privacy"])),
     ("webpki", Home::Only(&["payments"])),
     ("lettre", Home::Only(&["notifications"])),
     ("askama", Home::Only(&["http", "notifications", "invoices"])),

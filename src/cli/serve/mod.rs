@@ -125,6 +125,7 @@ async fn open_app(config: &Config) -> Result<App, Failure> {
         license_cache,
         downloads,
         passwords: open::passwords(&keys),
+        privacy: open::privacy(config, &db, &keys)?,
         mailer: open::mailer(config)?,
         shop: Arc::new(shop::shop(config)),
         support: Arc::new(open::support_desk(config)),

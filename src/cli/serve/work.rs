@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Failure, invoicing, providers};
 use crate::{
     accounts::Housekeeping,
-    actors::{Service, System, accounts, credentials, downloads, licensing, notifications, payments, support},
+    actors::{Service, System, accounts, credentials, downloads, licensing, notifications, payments, privacy, support},
     app::App,
     audit::{Sealer, SealerOptions},
     config::Config,
@@ -21,6 +21,7 @@ use crate::{
     notifications::Notice,
     orders::FetchFees,
     payments::HandleEvent,
+    privacy::BuildArchive,
     support::ReceiveMail,
     usage::Aggregator,
 };
@@ -45,6 +46,7 @@ pub(super) async fn start(app: &App, config: &Config, sole: bool) -> Result<Work
     let notifications = actors.add(notifications::capability(app)).await.map_err(Failure::failed)?;
     let accounts = actors.add(accounts::capability(app)).await.map_err(Failure::failed)?;
     let support = actors.add(support::capability(app)).await.map_err(Failure::failed)?;
+    let privacy = actors.add(privacy::capability(app)).await.map_err(Failure::failed)?;
     let options =
         WorkerOptions { name: host_name(), lease: config.jobs.lease, poll_interval: config.jobs.poll_interval, sole };
     let worker = Worker::start(app.db.clone(), options, schedules(config)?).await?;
@@ -66,6 +68,8 @@ pub(super) async fn start(app: &App, config: &Config, sole: bool) -> Result<Work
     // New licences wait under their own switch, and what was taken back stays so.
     feed(SweepCredentials::QUEUE, None, credentials.consumer());
     feed(Housekeeping::QUEUE, None, accounts.consumer());
+    // Nobody switches people's rights off.
+    feed(BuildArchive::QUEUE, None, privacy.consumer());
     let actors = Arc::new(actors);
     app.crew.begin(&actors);
     Ok(Work { actors, worker, gates })
@@ -94,6 +98,7 @@ fn schedules(config: &Config) -> Result<Vec<Schedule>, Failure> {
     all.extend(downloads::schedules().map_err(Failure::failed)?);
     all.extend(notifications::schedules().map_err(Failure::failed)?);
     all.extend(credentials::schedules().map_err(Failure::failed)?);
+    all.extend(privacy::schedules().map_err(Failure::failed)?);
     all.extend(support::schedules(config.support.close_after).map_err(Failure::failed)?);
     let schedules = [
         Schedule::new("payments.fetch_fees", "*/5 * * * *", FetchFees {}),

@@ -10,5 +10,6 @@ pub mod licenses;
 pub mod notifications;
 pub mod operations;
 pub mod orders;
+pub mod privacy;
 pub mod support;
 pub mod webhooks;

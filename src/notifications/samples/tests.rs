@@ -55,6 +55,7 @@ fn every_message_is_used_and_nothing_is_left_unfilled() {
     let sources = [
         include_str!("../account_letters.rs"),
         include_str!("../order_letters.rs"),
+        include_str!("../privacy_letters.rs"),
         include_str!("../license_letters.rs"),
         include_str!("../credential_letters.rs"),
         include_str!("../source_letters.rs"),

@@ -5,6 +5,7 @@ mod invoices;
 mod keys;
 pub(crate) mod mail;
 mod operations;
+mod privacy;
 mod support;
 
 use std::{
@@ -144,6 +145,7 @@ impl Premises {
             keys::furnish(&self.db, &license).await,
             invoices::furnish(self).await,
             operations::furnish(self).await,
+            privacy::furnish(self).await,
         ];
         self.things.extend(more.concat());
     }

@@ -12,6 +12,7 @@ mod open;
 mod operations;
 mod operators;
 mod orders;
+mod privacy;
 mod sandbox;
 mod support;
 
@@ -122,6 +123,7 @@ pub(crate) fn routes() -> Vec<Route> {
         catalogue::routes(),
         operators::routes(),
         operations::routes(),
+        privacy::routes(),
         sandbox::routes(),
     ]
     .concat()

@@ -1,13 +1,14 @@
 //! `/api/account`
 
 use axum::{extract::State, response::IntoResponse};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::fields;
 use crate::{
     accounts::{self, Account, Scope},
     app::App,
     http::{Caller, Context, Json, Problem},
+    privacy::{self, AccountDeletion},
 };
 
 /// `GET /api/account`
@@ -37,7 +38,17 @@ pub async fn change(
     own(&app, &caller).await.map(Json)
 }
 
-async fn own(app: &App, caller: &Caller) -> Result<Account, Problem> {
+/// The caller's account.
+#[derive(Serialize)]
+struct OwnView {
+    #[serde(flatten)]
+    account: Account,
+    /// That it will be deleted, if it will.
+    deletion: Option<AccountDeletion>,
+}
+
+async fn own(app: &App, caller: &Caller) -> Result<OwnView, Problem> {
     let account = accounts::find_any_account(&app.db, caller.user).await?;
-    account.ok_or_else(|| Problem::internal("a caller without an account"))
+    let account = account.ok_or_else(|| Problem::internal("a caller without an account"))?;
+    Ok(OwnView { account, deletion: privacy::deletion_of(&app.db, caller.user).await? })
 }

@@ -1,0 +1,107 @@
+//! `/api/admin/users/{user}/exports`, `/api/admin/users/{user}/deletion`: on somebody's written word.
+//!
+//! The archive goes to its person: operators see that it was written, and not what is in it.
+
+use axum::{extract::State, http::StatusCode, response::Response};
+use serde::{Deserialize, Serialize};
+
+use super::refusals::{no_deletion, no_user};
+use crate::{
+    accounts,
+    app::App,
+    http::{Admin, Context, IdempotencyKey, Json, Kind, PageQuery, Path, Problem, Query, once},
+    kernel::{Page, UserId},
+    privacy::{
+        self, AccountDeletion, DataExport, DataExportId, ExportRequestError, RequestedBy, Scheduling, SchedulingError,
+    },
+};
+
+/// Why an operator has an archive written.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ExportBody {
+    reason: String,
+}
+
+/// `POST /api/admin/users/{user}/exports`
+pub(super) async fn export(
+    State(app): State<App>,
+    admin: Admin,
+    context: Context,
+    key: IdempotencyKey,
+    (Path(user), Json(body)): (Path<UserId>, Json<ExportBody>),
+) -> Result<Response, Problem> {
+    let (by, reason) = (admin.by(&context), reason(&body.reason)?);
+    let scope = format!("{} POST /api/admin/users/{user}/exports", admin.user);
+    once(&app, key, scope, &body, async |tx| -> Result<(StatusCode, DataExport), ExportRequestError> {
+        let export = privacy::request_export(tx, user, (&by, RequestedBy::Operator), Some(&reason)).await?;
+        Ok((StatusCode::ACCEPTED, export))
+    })
+    .await
+}
+
+/// `GET /api/admin/users/{user}/exports`
+pub(super) async fn exports(
+    State(app): State<App>,
+    _: Admin,
+    Path(user): Path<UserId>,
+    Query(page): Query<PageQuery<DataExportId>>,
+) -> Result<Json<Page<DataExport>>, Problem> {
+    known(&app, user).await?;
+    Ok(Json(privacy::exports(&app.db, user, &page.request()?).await?))
+}
+
+/// Why an operator has an account deleted, and how soon.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DeletionBody {
+    reason: String,
+    /// Without the time in which it can be cancelled.
+    #[serde(default)]
+    at_once: bool,
+}
+
+/// `POST /api/admin/users/{user}/deletion`
+pub(super) async fn delete(
+    State(app): State<App>,
+    admin: Admin,
+    context: Context,
+    key: IdempotencyKey,
+    (Path(user), Json(body)): (Path<UserId>, Json<DeletionBody>),
+) -> Result<Response, Problem> {
+    let (by, reason) = (admin.by(&context), reason(&body.reason)?);
+    let now = app.db.now();
+    let due_at = if body.at_once { now } else { now + app.privacy.policy.deletion_grace };
+    let wanted = Scheduling { user, requested_by: RequestedBy::Operator, due_at, reason: Some(&reason) };
+    let scope = format!("{} POST /api/admin/users/{user}/deletion", admin.user);
+    once(&app, key, scope, &body, async |tx| -> Result<(StatusCode, AccountDeletion), SchedulingError> {
+        Ok((StatusCode::ACCEPTED, privacy::schedule_deletion(tx, wanted, &by).await?))
+    })
+    .await
+}
+
+/// `GET /api/admin/users/{user}/deletion`
+pub(super) async fn deletion(
+    State(app): State<App>,
+    _: Admin,
+    Path(user): Path<UserId>,
+) -> Result<Json<AccountDeletion>, Problem> {
+    known(&app, user).await?;
+    privacy::deletion_of(&app.db, user).await?.map(Json).ok_or_else(no_deletion)
+}
+
+async fn known(app: &App, user: UserId) -> Result<(), Problem> {
+    accounts::find_any_account(&app.db, user).await?.map(|_| ()).ok_or_else(no_user)
+}
+
+/// A file's number rather than a name: the audit trail forgets nothing.
+fn reason(text: &str) -> Result<String, Problem> {
+    const LONGEST: usize = 500;
+    let text = text.trim();
+    let odd = |c: char| c.is_control() && c != '\n';
+    if text.is_empty() || text.chars().count() > LONGEST || text.contains(odd) {
+        let detail = format!("1 to {LONGEST} characters: it is kept in the audit trail");
+        return Err(Problem::new(Kind::InvalidInput).error("#/reason", detail));
+    }
+    Ok(text.to_owned())
+}

@@ -1,0 +1,72 @@
+//! `/api/account/deletion`
+
+use std::sync::Arc;
+
+use axum::{Extension, extract::State, http::StatusCode};
+use serde::Deserialize;
+
+use super::{Limits, refusals::no_deletion};
+use crate::{
+    accounts::{self, NewPassword, SecondFactor},
+    app::App,
+    http::{Caller, Context, Json, Kind, Problem},
+    privacy::{self, AccountDeletion, RequestedBy, Scheduling, SchedulingError},
+};
+
+/// Who wants it shows once more who they are.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DeletionBody {
+    password: String,
+    totp: Option<String>,
+    recovery_code: Option<String>,
+}
+
+/// `POST /api/account/deletion`: nothing is lost before its time is over, and until then it can be cancelled.
+pub(super) async fn schedule(
+    State(app): State<App>,
+    Extension(limits): Extension<Arc<Limits>>,
+    caller: Caller,
+    context: Context,
+    Json(body): Json<DeletionBody>,
+) -> Result<(StatusCode, Json<AccountDeletion>), Problem> {
+    caller.session()?;
+    if body.password.chars().count() > NewPassword::LONGEST {
+        let detail = format!("at most {} characters", NewPassword::LONGEST);
+        return Err(Problem::new(Kind::InvalidInput).error("#/password", detail));
+    }
+    limits.passwords.check(&caller.user.to_string())?;
+    let second = body.totp.map(SecondFactor::Totp).or(body.recovery_code.map(SecondFactor::RecoveryCode));
+    if second.is_some() {
+        limits.codes.check(&caller.user.to_string())?;
+    }
+    let tools = (&app.keys, &app.passwords);
+    let shown = accounts::show_again(&app.db, tools, &caller, (body.password, second)).await?;
+    let (by, due_at) = (caller.by(&context), app.db.now() + app.privacy.policy.deletion_grace);
+    let wanted = Scheduling { user: caller.user, requested_by: RequestedBy::Person, due_at, reason: None };
+    let scheduled = app
+        .db
+        .write(async |tx| {
+            shown.redeem(tx).await?;
+            Ok::<_, Problem>(privacy::schedule_deletion(tx, wanted, &by).await?)
+        })
+        .await?;
+    Ok((StatusCode::ACCEPTED, Json(scheduled)))
+}
+
+/// `GET /api/account/deletion`
+pub(super) async fn show(State(app): State<App>, caller: Caller) -> Result<Json<AccountDeletion>, Problem> {
+    caller.session()?;
+    privacy::deletion_of(&app.db, caller.user).await?.map(Json).ok_or_else(no_deletion)
+}
+
+/// `DELETE /api/account/deletion`: the account is kept.
+pub(super) async fn cancel(State(app): State<App>, caller: Caller, context: Context) -> Result<StatusCode, Problem> {
+    caller.session()?;
+    let by = caller.by(&context);
+    app.db
+        .write(async |tx| privacy::cancel_deletion(tx, caller.user, &by).await)
+        .await
+        .map_err(|error: SchedulingError| Problem::from(error))?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,66 @@
+//! What is written down by the way.
+
+use super::{Rows, Table, boolean, id, int, other, text, time};
+
+/// In the order in which they are exported.
+pub(super) const TABLES: &[Table] = &[
+    Table {
+        name: "jobs",
+        key: "id",
+        whose: None,
+        shown_if: None,
+        file: None,
+        rows: Rows::Otherwise("what holds the address is overwritten in jobs that have ended"),
+        columns: &[
+            id("id", "job"),
+            text("queue"),
+            text("kind"),
+            text("payload").searched(),
+            text("state"),
+            boolean("parked"),
+            other("priority"),
+            time("run_at"),
+            other("attempt"),
+            other("max_attempts"),
+            int("token"),
+            id("worker_id", ""),
+            text("group_key"),
+            boolean("has_unique_key"),
+            boolean("cancel_requested"),
+            text("traceparent"),
+            text("errors").searched(),
+            time("created_at"),
+            time("claimed_at"),
+            time("finished_at"),
+        ],
+    },
+    Table {
+        name: "domain_events",
+        key: "id",
+        whose: None,
+        shown_if: None,
+        file: None,
+        rows: Rows::Otherwise("what holds the address is overwritten"),
+        columns: &[id("id", "evt"), text("name"), text("payload").searched(), time("occurred_at")],
+    },
+    Table {
+        name: "webhook_inbox",
+        key: "id",
+        whose: None,
+        shown_if: None,
+        file: None,
+        rows: Rows::Otherwise("what names the orders or their payments is overwritten"),
+        columns: &[
+            id("id", "whk"),
+            text("provider"),
+            text("event_id"),
+            text("event_type"),
+            text("payload").searched(),
+            time("received_at"),
+            time("handled_at"),
+            text("outcome"),
+            text("detail").searched(),
+            int("replays"),
+        ],
+    },
+];
