@@ -103,6 +103,7 @@ impl Exported {
     }
 
     /// A body as a file of this name.
+    #[must_use]
     pub fn file(self, format: Format, body: Body) -> Response {
         let media = match format {
             Format::Csv => "text/csv; charset=utf-8; header=present",

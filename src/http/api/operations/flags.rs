@@ -96,7 +96,7 @@ pub(super) async fn set(
     let definition = setting.definition(now.as_ref())?;
     let expected = if version == 0 { Expected::Absent } else { Expected::Version(version) };
     app.flags.set(&key, &definition, expected, &by).await?;
-    show_after(&app, &key)
+    Ok(show_after(&app, &key))
 }
 
 /// `POST /api/admin/flags/{flag}/clear`: a flag of the program is worth its default again, another one is gone.
@@ -111,13 +111,13 @@ pub(super) async fn clear(
     let by = by(&admin, &context, why.reason()?)?;
     sought("#/flag", Some(&key))?;
     app.flags.remove(&key, Expected::Version(version), &by).await?;
-    show_after(&app, &key)
+    Ok(show_after(&app, &key))
 }
 
-fn show_after(app: &App, key: &str) -> Result<Response, Problem> {
+fn show_after(app: &App, key: &str) -> Response {
     let flag = app.flags.get(key);
     let tag = flag.as_ref().map_or_else(|| tag(0, &[]), tag_of);
-    Ok(answer(&HeaderMap::new(), tag, flag))
+    answer(&HeaderMap::new(), tag, flag)
 }
 
 /// `GET /api/admin/flags/{flag}/history`: its changes in the trail, the last first.
