@@ -7,16 +7,19 @@
 //! request id, trace, metrics, access log and security headers; panics; size of the head; then, for the application
 //! alone and not for the probes, the number of requests, their time and the size of their bodies.
 
+mod answer;
 pub mod api;
 pub mod auth;
 mod checkout;
 mod context;
 mod docs;
+mod etag;
 mod extract;
 mod forwarded;
 mod idempotency;
 mod limits;
 mod observe;
+mod openapi;
 mod page;
 pub mod probes;
 mod problem;
@@ -32,13 +35,16 @@ mod tests;
 
 use std::{sync::Arc, time::Duration};
 
+use aide::axum::ApiRouter;
 use axum::{Router, extract::DefaultBodyLimit, middleware, routing};
 use tokio::sync::Semaphore;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 
+pub use answer::{Accepted, Created, File, FirstRevision, Limited, NoContent, NotStored, Once, Promised};
 pub use auth::{Admin, Caller, SameOrigin, Vendor};
 pub use context::{Context, RequestId, RequestMarker};
+pub use etag::{Conditional, IfMatch, IfNoneMatch, Tagged, tag, tag_of};
 pub(crate) use extract::unread;
 pub use extract::{Json, Path, Query};
 pub use idempotency::{IdempotencyKey, Keyed, once};
@@ -116,10 +122,11 @@ impl Front {
         Self { options, edge: Arc::new(Edge { public_url, https, ids, counters, proxies }), readiness }
     }
 
-    /// Everything that the public listener serves: `app` behind all layers, the probes and the problems' pages.
+    /// Everything that the public listener serves: `app` behind all layers, the probes, the problems' pages, and the
+    /// description of all that is described.
     ///
     /// `app` has its state already and no fallback.
-    pub fn router(&self, app: Router) -> Router {
+    pub fn router(&self, app: impl Into<ApiRouter>) -> Router {
         let FrontOptions { body_limit, head_limit, request_timeout, max_in_flight, .. } = self.options;
         let places = Arc::new(Semaphore::new(max_in_flight));
         // In one piece: every layer that is put on by itself is one more service to clone and box for each request.
@@ -131,8 +138,10 @@ impl Front {
             .layer(middleware::from_fn_with_state(self.edge.clone(), observe::observe))
             .layer(CatchPanicLayer::custom(limits::panicked))
             .layer(middleware::from_fn_with_state(head_limit, limits::head));
-        app.layer(application)
-            .merge(probes::public(&self.readiness))
+        let described = app.into().layer(application).merge(probes::public(&self.readiness));
+        let (routes, document) = openapi::finish(described, &self.edge.public_url);
+        routes
+            .merge(openapi::pages(&document))
             .merge(docs::pages())
             .fallback(not_found)
             .method_not_allowed_fallback(method_not_allowed)

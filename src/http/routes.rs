@@ -1,6 +1,7 @@
 //! The application's routes. Behind a kill switch are those that begin work; what is under way and what providers send
 //! always gets through.
 
+use aide::axum::ApiRouter;
 use axum::{
     Router,
     routing::{get, post},
@@ -10,11 +11,11 @@ use super::{api, checkout, sandbox, switch::under_switch, webhooks};
 use crate::{app::App, flags::Switch};
 
 /// All routes, with their state.
-pub fn routes(app: App) -> Router {
+pub fn routes(app: App) -> ApiRouter {
     let flags = app.flags.clone();
     let pay = Router::new().route("/pay/{order}", get(checkout::pay));
     let pay = under_switch(pay, Switch::Payments.as_str(), move || !flags.is_on(Switch::Payments));
-    Router::new()
+    ApiRouter::new()
         .merge(pay)
         .route("/pay/{order}/return", get(checkout::returned))
         .route("/pay/{order}/cancelled", get(checkout::turned_back))

@@ -1,5 +1,6 @@
 //! Lists in pages: `?limit=&after=&before=`, stable while rows are added.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Which page of a list.
@@ -36,7 +37,8 @@ impl<C> PageRequest<C> {
 }
 
 /// A page.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "{T}Page")]
 pub struct Page<T> {
     /// The rows, in the list's order.
     pub data: Vec<T>,

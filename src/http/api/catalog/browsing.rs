@@ -1,17 +1,12 @@
 //! `/api/products` and `/api/categories`: what everybody sees.
 
-use axum::{
-    extract::State,
-    http::HeaderMap,
-    response::{IntoResponse, Response},
-};
-use serde::Deserialize;
+use axum::{extract::State, response::IntoResponse};
+use serde::{Deserialize, Serialize};
 
-use super::etag::{answer, tag_of};
 use crate::{
     app::App,
-    catalog::{self, Browse, BrowseError, ProductType, Sort},
-    http::{Json, Kind, PageQuery, Path, Problem, Query},
+    catalog::{self, Browse, BrowseError, CategoryNode, ProductPage, ProductType, Sort},
+    http::{Conditional, IfNoneMatch, Json, Kind, PageQuery, Path, Problem, Query, tag_of},
     kernel::{Currency, PageFrom},
 };
 
@@ -86,15 +81,24 @@ pub(super) async fn products(
 pub(super) async fn product(
     State(app): State<App>,
     Path(slug): Path<String>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
+    known: IfNoneMatch,
+) -> Result<Conditional<ProductPage>, Problem> {
     let page = catalog::product_page(&app.db, &slug).await?;
     let page = page.ok_or_else(|| Problem::new(Kind::NotFound).detail("there is no such product for sale"))?;
-    Ok(answer(&headers, tag_of(&page), page))
+    Ok(known.answer(tag_of(&page), page))
+}
+
+/// All categories, each with those in it.
+#[derive(Debug, Serialize)]
+pub(super) struct CategoryTree {
+    data: Vec<CategoryNode>,
 }
 
 /// `GET /api/categories`
-pub(super) async fn categories(State(app): State<App>, headers: HeaderMap) -> Result<Response, Problem> {
-    let tree = serde_json::json!({ "data": catalog::category_tree(&app.db).await? });
-    Ok(answer(&headers, tag_of(&tree), tree))
+pub(super) async fn categories(
+    State(app): State<App>,
+    known: IfNoneMatch,
+) -> Result<Conditional<CategoryTree>, Problem> {
+    let tree = CategoryTree { data: catalog::category_tree(&app.db).await? };
+    Ok(known.answer(tag_of(&tree), tree))
 }

@@ -3,14 +3,11 @@
 use axum::{extract::State, response::IntoResponse};
 use serde::Deserialize;
 
-use super::{
-    etag::tag,
-    managed::{created_in, managed},
-};
+use super::managed::{created_in, managed};
 use crate::{
     app::App,
     catalog::{self, Category, CategoryFields},
-    http::{Admin, Json, PageQuery, Problem, Query},
+    http::{Admin, Json, PageQuery, Problem, Query, tag},
     kernel::CategoryId,
 };
 
@@ -33,5 +30,5 @@ pub(super) async fn list(
     Ok(Json(catalog::categories(&app.db, filters.q.as_deref(), page.request()?).await?))
 }
 
-created_in!("/api/admin/categories": CategoryFields, catalog::create_category);
-managed!(CategoryId: catalog::category, catalog::patch_category, catalog::delete_category);
+created_in!("/api/admin/categories" => Category: CategoryFields, catalog::create_category);
+managed!(CategoryId => Category: catalog::category, catalog::patch_category, catalog::delete_category);

@@ -3,14 +3,11 @@
 use axum::{extract::State, response::IntoResponse};
 use serde::Deserialize;
 
-use super::{
-    etag::tag,
-    managed::{created_in, managed},
-};
+use super::managed::{created_in, managed};
 use crate::{
     app::App,
     catalog::{self, Coupon, CouponFields},
-    http::{Admin, Json, PageQuery, Problem, Query},
+    http::{Admin, Json, PageQuery, Problem, Query, tag},
     kernel::CouponId,
 };
 
@@ -34,5 +31,5 @@ pub(super) async fn list(
     Ok(Json(catalog::coupons(&app.db, filters.active, filters.q.as_deref(), page.request()?).await?))
 }
 
-created_in!("/api/admin/coupons": CouponFields, catalog::create_coupon);
-managed!(CouponId: catalog::coupon, catalog::patch_coupon, catalog::delete_coupon);
+created_in!("/api/admin/coupons" => Coupon: CouponFields, catalog::create_coupon);
+managed!(CouponId => Coupon: catalog::coupon, catalog::patch_coupon, catalog::delete_coupon);

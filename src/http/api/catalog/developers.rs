@@ -3,14 +3,11 @@
 use axum::{extract::State, response::IntoResponse};
 use serde::Deserialize;
 
-use super::{
-    etag::tag,
-    managed::{created_in, managed},
-};
+use super::managed::{created_in, managed};
 use crate::{
     app::App,
     catalog::{self, Developer, DeveloperFields},
-    http::{Admin, Json, PageQuery, Problem, Query},
+    http::{Admin, Json, PageQuery, Problem, Query, tag},
     kernel::DeveloperId,
 };
 
@@ -33,5 +30,5 @@ pub(super) async fn list(
     Ok(Json(catalog::developers(&app.db, filters.q.as_deref(), page.request()?).await?))
 }
 
-created_in!("/api/admin/developers": DeveloperFields, catalog::create_developer);
-managed!(DeveloperId: catalog::developer, catalog::patch_developer, catalog::delete_developer);
+created_in!("/api/admin/developers" => Developer: DeveloperFields, catalog::create_developer);
+managed!(DeveloperId => Developer: catalog::developer, catalog::patch_developer, catalog::delete_developer);

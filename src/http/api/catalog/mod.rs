@@ -4,7 +4,6 @@ mod browsing;
 mod categories;
 mod coupons;
 mod developers;
-pub(super) mod etag;
 mod managed;
 mod plans;
 mod products;
@@ -15,8 +14,6 @@ mod transfer;
 use axum::{
     Router,
     extract::DefaultBodyLimit,
-    http::{HeaderValue, header},
-    response::Response,
     routing::{get, post},
 };
 use serde_json::{Map, Value};
@@ -63,10 +60,4 @@ fn by(admin: &Admin, context: &Context) -> By {
 
 fn missing() -> Problem {
     Problem::new(Kind::NotFound).detail("there is no such thing in the catalogue")
-}
-
-/// Nothing has changed what was just made: it is at its first revision.
-fn created(mut response: Response) -> Response {
-    response.headers_mut().insert(header::ETAG, HeaderValue::from_static("\"1\""));
-    response
 }

@@ -3,14 +3,11 @@
 use axum::{extract::State, response::IntoResponse};
 use serde::Deserialize;
 
-use super::{
-    etag::tag,
-    managed::{created_in, managed},
-};
+use super::managed::{created_in, managed};
 use crate::{
     app::App,
     catalog::{self, Product, ProductFields, ProductStatus},
-    http::{Admin, Json, PageQuery, Problem, Query},
+    http::{Admin, Json, PageQuery, Problem, Query, tag},
     kernel::ProductId,
 };
 
@@ -34,5 +31,5 @@ pub(super) async fn list(
     Ok(Json(catalog::products(&app.db, filters.status, filters.q.as_deref(), page.request()?).await?))
 }
 
-created_in!("/api/admin/products": ProductFields, catalog::create_product);
-managed!(ProductId: catalog::product, catalog::patch_product, catalog::delete_product);
+created_in!("/api/admin/products" => Product: ProductFields, catalog::create_product);
+managed!(ProductId => Product: catalog::product, catalog::patch_product, catalog::delete_product);

@@ -10,7 +10,6 @@ use serde::Deserialize;
 
 use super::{
     by,
-    etag::tag,
     managed::{created_in, managed},
     transfer::{ImportQuery, format_of},
 };
@@ -20,7 +19,7 @@ use crate::{
         ImportMode,
         tax::{self, TaxRate, TaxRateFields},
     },
-    http::{Admin, Context, Json, PageQuery, Problem, Query, extract::unread},
+    http::{Admin, Context, Json, PageQuery, Problem, Query, tag, unread},
     kernel::{Country, TaxRateId},
 };
 
@@ -59,5 +58,5 @@ pub(super) async fn import(
     Ok(Json(imported).into_response())
 }
 
-created_in!("/api/admin/tax-rates": TaxRateFields, tax::create_tax_rate);
-managed!(TaxRateId: tax::tax_rate, tax::patch_tax_rate, tax::delete_tax_rate);
+created_in!("/api/admin/tax-rates" => TaxRate: TaxRateFields, tax::create_tax_rate);
+managed!(TaxRateId => TaxRate: tax::tax_rate, tax::patch_tax_rate, tax::delete_tax_rate);

@@ -12,7 +12,7 @@ use super::by;
 use crate::{
     app::App,
     catalog::{self, Format, ImportMode},
-    http::{Admin, Context, Json, Kind, Problem, Query, extract::unread},
+    http::{Admin, Context, Json, Kind, Problem, Query, unread},
 };
 
 #[derive(Debug, Deserialize)]

@@ -1,10 +1,6 @@
 //! `…/products/{product}/sources` and `…/sources` at a desk: where products' files come from.
 
-use axum::{
-    extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
-    response::{IntoResponse, Response},
-};
+use axum::{extract::State, response::IntoResponse};
 use serde_json::{Map, Value, json};
 
 use super::desk::AtDesk;
@@ -13,9 +9,8 @@ use crate::{
     catalog::EditError,
     downloads::{self, Source, SourceFields, SourceId},
     http::{
-        IdempotencyKey, Json, Kind, Path, Problem,
-        api::catalog::etag::{IfMatch, answer, tag},
-        once,
+        Conditional, FirstRevision, IdempotencyKey, IfMatch, IfNoneMatch, Json, Kind, NoContent, Once, Path, Problem,
+        Promised, Tagged, once, tag,
     },
     kernel::{ProductId, Time},
 };
@@ -46,10 +41,10 @@ pub(super) async fn show(
     State(app): State<App>,
     desk: AtDesk,
     Path(id): Path<SourceId>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
+    known: IfNoneMatch,
+) -> Result<Conditional<Source>, Problem> {
     let source = downloads::managed_source(&app.db, id, desk.editor.developer).await?.ok_or_else(missing)?;
-    Ok(answer(&headers, tag_of(&source), source))
+    Ok(known.answer(tag_of(&source), source))
 }
 
 /// `POST …/products/{product}/sources`
@@ -59,18 +54,13 @@ pub(super) async fn create(
     Path(product): Path<ProductId>,
     key: IdempotencyKey,
     Json(fields): Json<SourceFields>,
-) -> Result<Response, Problem> {
+) -> Result<FirstRevision<Once<Source>>, Problem> {
     let (editor, rules) = (&desk.editor, app.downloads.rules());
     let scope = format!("{} POST products/{product}/sources", desk.caller.user);
     let body = fields.clone();
-    let made = once(&app, key, scope, &body, async |tx| {
-        let made = downloads::create_source(tx, product, fields, rules, editor).await?;
-        Ok::<_, EditError>((StatusCode::CREATED, made))
-    });
-    let mut made = made.await?;
-    // Nothing has changed what was just made.
-    made.headers_mut().insert(header::ETAG, HeaderValue::from_static("\"1\""));
-    Ok(made)
+    let made =
+        once(&app, key, scope, &body, async |tx| downloads::create_source(tx, product, fields, rules, editor).await);
+    Ok(FirstRevision(made.await?))
 }
 
 /// `PATCH …/sources/{id}`
@@ -80,11 +70,11 @@ pub(super) async fn change(
     Path(id): Path<SourceId>,
     IfMatch(revision): IfMatch,
     Json(patch): Json<Map<String, Value>>,
-) -> Result<Response, Problem> {
+) -> Result<Tagged<Source>, Problem> {
     let (editor, rules) = (&desk.editor, app.downloads.rules());
     let changed =
         app.db.write(async |tx| downloads::patch_source(tx, id, revision, &patch, (rules, editor)).await).await?;
-    Ok(answer(&HeaderMap::new(), tag_of(&changed), changed))
+    Ok(Tagged(tag_of(&changed), changed))
 }
 
 /// `DELETE …/sources/{id}`
@@ -93,9 +83,9 @@ pub(super) async fn remove(
     desk: AtDesk,
     Path(id): Path<SourceId>,
     IfMatch(revision): IfMatch,
-) -> Result<StatusCode, Problem> {
+) -> Result<NoContent, Problem> {
     app.db.write(async |tx| downloads::delete_source(tx, id, revision, &desk.editor).await).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 /// `POST …/sources/{id}/verify`: has somebody look at it now.
@@ -103,7 +93,7 @@ pub(super) async fn verify(
     State(app): State<App>,
     desk: AtDesk,
     Path(id): Path<SourceId>,
-) -> Result<StatusCode, Problem> {
+) -> Result<Promised, Problem> {
     app.db.write(async |tx| downloads::verify_now(tx, id, &desk.editor).await).await?;
-    Ok(StatusCode::ACCEPTED)
+    Ok(Promised)
 }

@@ -6,8 +6,7 @@ use axum::{
     Extension,
     body::Bytes,
     extract::{FromRequest, Request, State},
-    http::{HeaderMap, StatusCode},
-    response::Response,
+    http::HeaderMap,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -16,8 +15,8 @@ use super::{Limits, client, who};
 use crate::{
     app::App,
     db::DbError,
-    downloads::{SourceId, Wish},
-    http::{Caller, Context, IdempotencyKey, Json, Keyed, Kind, Path, Problem, address_key, unread},
+    downloads::{Link, SourceId, Wish},
+    http::{Caller, Context, IdempotencyKey, Json, Keyed, Kind, Once, Path, Problem, address_key, unread},
 };
 
 /// The most characters of a slug or a version.
@@ -77,7 +76,7 @@ pub(super) async fn start(
     context: Context,
     headers: HeaderMap,
     request: (Path<String>, IdempotencyKey, Optionally),
-) -> Result<Response, Problem> {
+) -> Result<Once<Link>, Problem> {
     let (Path(product), key, Optionally(wanted)) = request;
     let (product, who) = (slug(&product)?, who(caller.as_ref())?);
     let asker = who.map_or_else(|| address_key(context.peer()), |who| who.user.to_string());
@@ -89,8 +88,6 @@ pub(super) async fn start(
     let wish = Wish { source: wanted.source, version: wanted.version };
     let chosen = app.downloads.choose(product, who, &wish, &client(&context, &headers)).await?;
     let request = Some(context.request_id().to_owned());
-    let answer = keyed.once(&app, async |tx| {
-        Ok::<_, DbError>((StatusCode::CREATED, app.downloads.give(tx, &chosen, who, request.clone())))
-    });
+    let answer = keyed.once(&app, async |tx| Ok::<_, DbError>(app.downloads.give(tx, &chosen, who, request.clone())));
     answer.await
 }

@@ -1,21 +1,16 @@
 //! What plans let their keys call: everybody reads it, vendors and operators edit it.
 
-use axum::{
-    extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
-    response::Response,
-};
+use axum::extract::State;
 use serde_json::{Map, Value, json};
 
 use super::{Sells, by};
 use crate::{
-    api_keys::{self, EndpointFields, EndpointId},
+    api_keys::{self, Endpoint, EndpointFields, EndpointId},
     app::App,
     catalog::EditError,
     http::{
-        Context, IdempotencyKey, Json, Kind, Path, Problem,
-        api::catalog::etag::{IfMatch, answer, tag},
-        once,
+        Conditional, Context, FirstRevision, IdempotencyKey, IfMatch, IfNoneMatch, Json, Kind, NoContent, Once, Path,
+        Problem, Tagged, once, tag,
     },
     kernel::PlanId,
 };
@@ -52,17 +47,12 @@ pub(super) async fn create<S: Sells>(
     Path(plan): Path<PlanId>,
     key: IdempotencyKey,
     Json(fields): Json<EndpointFields>,
-) -> Result<Response, Problem> {
+) -> Result<FirstRevision<Once<Endpoint>>, Problem> {
     let (by, seller) = (by(&who, &context), who.seller());
     let scope = format!("{} POST endpoints of {plan}", who.caller().user);
     let body = fields.clone();
-    let made = once(&app, key, scope, &body, async |tx| {
-        Ok::<_, EditError>((StatusCode::CREATED, api_keys::create_endpoint(tx, seller, plan, fields, &by).await?))
-    });
-    let mut made = made.await?;
-    // Nothing has changed what was just made.
-    made.headers_mut().insert(header::ETAG, HeaderValue::from_static("\"1\""));
-    Ok(made)
+    let made = once(&app, key, scope, &body, async |tx| api_keys::create_endpoint(tx, seller, plan, fields, &by).await);
+    Ok(FirstRevision(made.await?))
 }
 
 /// `GET /api/{admin,vendor}/endpoints/{id}`
@@ -70,10 +60,10 @@ pub(super) async fn show<S: Sells>(
     State(app): State<App>,
     who: S,
     Path(id): Path<EndpointId>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
+    known: IfNoneMatch,
+) -> Result<Conditional<Endpoint>, Problem> {
     let endpoint = api_keys::endpoint(&app.db, who.seller(), id).await?.ok_or_else(missing)?;
-    Ok(answer(&headers, tag(endpoint.revision, &[]), endpoint))
+    Ok(known.answer(tag(endpoint.revision, &[]), endpoint))
 }
 
 /// `PATCH /api/{admin,vendor}/endpoints/{id}`
@@ -84,11 +74,11 @@ pub(super) async fn change<S: Sells>(
     Path(id): Path<EndpointId>,
     IfMatch(revision): IfMatch,
     Json(patch): Json<Map<String, Value>>,
-) -> Result<Response, Problem> {
+) -> Result<Tagged<Endpoint>, Problem> {
     let (by, seller) = (by(&who, &context), who.seller());
     let endpoint =
         app.db.write(async |tx| api_keys::patch_endpoint(tx, seller, (id, revision), &patch, &by).await).await?;
-    Ok(answer(&HeaderMap::new(), tag(endpoint.revision, &[]), endpoint))
+    Ok(Tagged(tag(endpoint.revision, &[]), endpoint))
 }
 
 /// `DELETE /api/{admin,vendor}/endpoints/{id}`
@@ -98,8 +88,8 @@ pub(super) async fn remove<S: Sells>(
     context: Context,
     Path(id): Path<EndpointId>,
     IfMatch(revision): IfMatch,
-) -> Result<StatusCode, Problem> {
+) -> Result<NoContent, Problem> {
     let (by, seller) = (by(&who, &context), who.seller());
     app.db.write(async |tx| api_keys::delete_endpoint(tx, seller, (id, revision), &by).await).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }

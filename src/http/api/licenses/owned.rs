@@ -2,7 +2,7 @@
 
 use axum::{
     extract::State,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderValue, header},
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use crate::{
     accounts::Scope,
     app::App,
     flags::{self, LICENSES_OFFLINE_FILES},
-    http::{Caller, Context, IdempotencyKey, Json, Kind, PageQuery, Path, Problem, Query, once},
+    http::{Caller, Context, IdempotencyKey, Json, Kind, Once, PageQuery, Path, Problem, Query, once},
     kernel::{LicenseId, Page},
     licenses::{self, Change, LicenseStatus, LicenseView, LogId, LogView, MAX_RULES, NewRules, OwnError},
 };
@@ -99,7 +99,7 @@ pub(super) async fn set_rules(
 
 /// A licence's new key.
 #[derive(Debug, Serialize)]
-struct NewKey {
+pub(super) struct NewKey {
     id: LicenseId,
     license_key: String,
     key_hint: String,
@@ -112,14 +112,14 @@ pub(super) async fn rotate_key(
     context: Context,
     key: IdempotencyKey,
     Path(id): Path<LicenseId>,
-) -> Result<Response, Problem> {
+) -> Result<Once<NewKey, 200>, Problem> {
     caller.require(Scope::LicensesWrite)?;
     let (scope, change) = (format!("{} POST /api/licenses/rotate-key", caller.user), change(&caller, &context));
     once(&app, key, scope, &id, async |tx| {
         let rotated = licenses::rotate_key(tx, &app.license_keys, (caller.tenant, id), &change).await?;
         app.license_cache.forget_with(tx, rotated.step);
         let (license_key, key_hint) = (rotated.license_key, rotated.key_hint);
-        Ok::<_, OwnError>((StatusCode::OK, NewKey { id, license_key, key_hint }))
+        Ok::<_, OwnError>(NewKey { id, license_key, key_hint })
     })
     .await
 }

@@ -1,10 +1,6 @@
 //! `/api/admin/orders`, `/api/admin/ledger`
 
-use axum::{
-    extract::State,
-    http::StatusCode,
-    response::{IntoResponse, Response},
-};
+use axum::{extract::State, http::StatusCode, response::IntoResponse};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -12,8 +8,8 @@ use super::view::{Keys, ListedView, OrderView};
 use crate::{
     app::App,
     audit::Entry,
-    http::{Admin, IdempotencyKey, Json, Keyed, Kind, PageQuery, Path, Problem, Query},
-    kernel::{Money, OrderId, PaymentId},
+    http::{Admin, IdempotencyKey, Json, Keyed, Kind, Once, PageQuery, Path, Problem, Query},
+    kernel::{Money, OrderId, PaymentId, RefundId},
     orders::{self, AnyOrders, RefundError},
     payments::ledger,
 };
@@ -85,6 +81,16 @@ pub(super) async fn cancel(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// A refund that a job makes.
+#[derive(Debug, Serialize)]
+pub(super) struct RequestedRefund {
+    id: RefundId,
+    order: OrderId,
+    amount: Money,
+    /// Always `requested`: what became of it, the order tells.
+    state: &'static str,
+}
+
 /// `POST /api/admin/orders/{order}/refunds`: accepted, and made by a job.
 pub(super) async fn refund(
     State(app): State<App>,
@@ -92,7 +98,7 @@ pub(super) async fn refund(
     Path(id): Path<OrderId>,
     key: IdempotencyKey,
     Json(new): Json<NewRefund>,
-) -> Result<Response, Problem> {
+) -> Result<Once<RequestedRefund, 202>, Problem> {
     let reason = new.reason.trim();
     if reason.is_empty() || reason.chars().count() > LONGEST_REASON || reason.contains('\0') {
         let detail = format!("expected 1 to {LONGEST_REASON} characters");
@@ -108,8 +114,7 @@ pub(super) async fn refund(
             let (refund, money): (_, Money) = orders::request_refund(tx, id, new.payment, new.amount, reason).await?;
             let entry = Entry::new(admin.actor(), "refund.requested", "order", id.to_string());
             tx.audit(entry.change(None, json!(money)).reason(reason));
-            let body = json!({ "id": refund, "order": id, "amount": money, "state": "requested" });
-            Ok::<_, RefundError>((StatusCode::ACCEPTED, body))
+            Ok::<_, RefundError>(RequestedRefund { id: refund, order: id, amount: money, state: "requested" })
         })
         .await
 }
