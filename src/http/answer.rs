@@ -63,6 +63,11 @@ impl<R> Limited<R> {
         Self { allowance: Some(allowance), answer }
     }
 
+    /// One of what the allowance lets through, if there is a limit.
+    pub const fn perhaps(allowance: Option<Allowance>, answer: R) -> Self {
+        Self { allowance, answer }
+    }
+
     /// One that cost nothing, such as an answer given again.
     pub const fn free(answer: R) -> Self {
         Self { allowance: None, answer }

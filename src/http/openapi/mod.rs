@@ -19,3 +19,4 @@ pub(super) use inputs::takes;
 pub(super) use operation::{Tell, TellEach, may, signed_in};
 pub(super) use outputs::gives;
 pub(super) use pages::pages;
+pub(super) use schemas::{given, taken};

@@ -31,8 +31,17 @@ pub(super) fn write(
         }
     }
     for (status, kinds) in by_status {
-        let reference = components.problem(&kinds);
-        responses.entry(status.to_string()).or_insert(reference);
+        match responses.get_mut(&status.to_string()) {
+            // It has an answer of its own under this status: either may come.
+            Some(own) => {
+                let mut problem = response(&kinds, components.public_url);
+                own["content"]["application/problem+json"] = problem["content"]["application/problem+json"].take();
+            }
+            None => {
+                let reference = components.problem(&kinds);
+                responses.insert(status.to_string(), reference);
+            }
+        }
     }
 }
 

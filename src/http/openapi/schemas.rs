@@ -42,7 +42,7 @@ thread_local! {
 }
 
 /// The schema of what is taken: a reference, unless it is a small thing.
-pub(super) fn taken<T: JsonSchema>() -> Schema {
+pub(in crate::http) fn taken<T: JsonSchema>() -> Schema {
     GENERATORS.with_borrow_mut(|generators| generators.taken.subschema_for::<T>())
 }
 
@@ -52,7 +52,7 @@ pub(super) fn taken_apart<T: JsonSchema>() -> Schema {
 }
 
 /// The schema of what is given: a reference, unless it is a small thing.
-pub(super) fn given<T: JsonSchema>() -> Schema {
+pub(in crate::http) fn given<T: JsonSchema>() -> Schema {
     GENERATORS.with_borrow_mut(|generators| generators.given.subschema_for::<T>())
 }
 

@@ -1,6 +1,7 @@
 //! `/api/admin/licenses`: what operators see and do. Keys are found, never shown.
 
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{bounds::text, owned::change, refusals::no_license};
@@ -18,11 +19,15 @@ use crate::{
 const REASON: usize = 500;
 
 /// What to look for.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct Search {
+    /// Those of this product.
     product: Option<ProductId>,
+    /// Those of this order.
     order: Option<OrderId>,
+    /// Those with this status, as it is written down.
     status: Option<LicenseStatus>,
+    /// The one with this key, whole.
     key: Option<String>,
 }
 
@@ -77,17 +82,24 @@ pub(super) async fn log(
 }
 
 /// Why something is done.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "LicenseStep")]
 pub(super) struct Reason {
+    /// Why; it is written down.
+    #[schemars(length(min = 1, max = 500))]
     reason: String,
 }
 
 /// Until when, and why.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "LicenseRenewal")]
 pub(super) struct Renewal {
+    /// When it ends from now on.
     until: Time,
+    /// Why; it is written down.
+    #[schemars(length(min = 1, max = 500))]
     reason: String,
 }
 
