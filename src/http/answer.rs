@@ -63,6 +63,11 @@ impl<R> Limited<R> {
         Self { allowance: Some(allowance), answer }
     }
 
+    /// One of what the allowance lets through, if there is a limit.
+    pub const fn perhaps(allowance: Option<Allowance>, answer: R) -> Self {
+        Self { allowance, answer }
+    }
+
     /// One that cost nothing, such as an answer given again.
     pub const fn free(answer: R) -> Self {
         Self { allowance: None, answer }
@@ -114,6 +119,18 @@ pub struct File(pub Response);
 impl IntoResponse for File {
     fn into_response(self) -> Response {
         self.0
+    }
+}
+
+/// An answer that sets a cookie.
+#[derive(Debug)]
+pub struct WithCookie<R>(pub HeaderValue, pub R);
+
+impl<R: IntoResponse> IntoResponse for WithCookie<R> {
+    fn into_response(self) -> Response {
+        let mut response = self.1.into_response();
+        response.headers_mut().insert(header::SET_COOKIE, self.0);
+        response
     }
 }
 
