@@ -122,6 +122,18 @@ impl IntoResponse for File {
     }
 }
 
+/// An answer that sets a cookie.
+#[derive(Debug)]
+pub struct WithCookie<R>(pub HeaderValue, pub R);
+
+impl<R: IntoResponse> IntoResponse for WithCookie<R> {
+    fn into_response(self) -> Response {
+        let mut response = self.1.into_response();
+        response.headers_mut().insert(header::SET_COOKIE, self.0);
+        response
+    }
+}
+
 /// An answer that nothing on its way may keep: it holds a secret.
 #[derive(Debug)]
 pub struct NotStored<R>(pub R);

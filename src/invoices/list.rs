@@ -1,5 +1,6 @@
 //! Finding papers.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sqlx::{AssertSqlSafe, FromRow};
 
@@ -45,6 +46,7 @@ pub struct Invoice {
 
 text_enum! {
     /// In which order a list is.
+    #[schemars(rename = "InvoiceOrder")]
     pub enum Order {
         /// The newest first.
         Newest = "newest",
@@ -54,7 +56,7 @@ text_enum! {
 }
 
 /// Which papers an operator looks for.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct AnyInvoices {
     /// Of this kind.
     pub kind: Option<Kind>,

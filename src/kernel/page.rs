@@ -65,6 +65,12 @@ impl<T> Page<T> {
         Self { data: rows, has_more, next_cursor }
     }
 
+    /// All that there is, where that is little.
+    #[must_use]
+    pub const fn whole(data: Vec<T>) -> Self {
+        Self { data, has_more: false, next_cursor: None }
+    }
+
     /// The same page of other things.
     pub fn map<U>(self, each: impl FnMut(T) -> U) -> Page<U> {
         Page { data: self.data.into_iter().map(each).collect(), has_more: self.has_more, next_cursor: self.next_cursor }

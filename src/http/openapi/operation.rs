@@ -12,6 +12,7 @@ use aide::{
 use schemars::Schema;
 use serde_json::{Value, json};
 
+use super::inputs::takes;
 use crate::{accounts::Scope, http::Kind};
 
 /// The scheme of a session's cookie.
@@ -51,6 +52,10 @@ pub(in crate::http) trait Tell: Sized {
     #[must_use]
     fn may(self, kinds: &[Kind]) -> Self;
 
+    /// A body that is no JSON of a known shape: its media types.
+    #[must_use]
+    fn body(self, kinds: &[&str]) -> Self;
+
     /// That it is answered outside the layers of the application, without its limits.
     #[must_use]
     fn outside(self) -> Self;
@@ -87,6 +92,11 @@ impl Tell for TransformOperation<'_> {
 
     fn may(mut self, kinds: &[Kind]) -> Self {
         may(self.inner_mut(), kinds);
+        self
+    }
+
+    fn body(mut self, kinds: &[&str]) -> Self {
+        takes(self.inner_mut(), kinds, Schema::default());
         self
     }
 
@@ -136,7 +146,7 @@ pub(in crate::http) fn signed_in(operation: &mut Operation, scopes: &[Scope]) {
 }
 
 /// Notes whom an operation is for.
-pub(super) fn audience(operation: &mut Operation, who: &str) {
+pub(in crate::http) fn audience(operation: &mut Operation, who: &str) {
     operation.extensions.insert(AUDIENCE.to_owned(), who.into());
 }
 

@@ -10,13 +10,13 @@ use schemars::{JsonSchema, Schema};
 use super::{operation::may, schemas::given};
 use crate::http::{
     Accepted, Conditional, Created, File, FirstRevision, Json, Kind, Limited, NoContent, NotStored, Once, Problem,
-    Promised, Tagged,
+    Promised, Tagged, WithCookie,
 };
 
 type Responses = Vec<(Option<u16>, Response)>;
 
 /// A response of one schema.
-pub(in crate::http) fn gives(description: &str, kind: &str, json_schema: Schema) -> Response {
+fn gives(description: &str, kind: &str, json_schema: Schema) -> Response {
     let schema = Some(SchemaObject { json_schema, external_docs: None, example: None });
     let content = Content::from_iter([(kind.to_owned(), MediaType { schema, ..MediaType::default() })]);
     Response { description: description.to_owned(), content, ..Response::default() }
@@ -127,6 +127,14 @@ impl<R: OperationOutput> OperationOutput for NotStored<R> {
 
     fn inferred_responses(ctx: &mut GenContext, operation: &mut Operation) -> Responses {
         R::inferred_responses(ctx, operation)
+    }
+}
+
+impl<R: OperationOutput> OperationOutput for WithCookie<R> {
+    type Inner = R::Inner;
+
+    fn inferred_responses(ctx: &mut GenContext, operation: &mut Operation) -> Responses {
+        with_headers(R::inferred_responses(ctx, operation), &["Set-Cookie"])
     }
 }
 

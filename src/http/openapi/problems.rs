@@ -122,6 +122,7 @@ pub(super) fn headers() -> Value {
         "RateLimit": text("What is left of the limit, and in how many seconds it is whole again: `\"login\";r=3;t=20`."),
         "RateLimit-Policy": text("The limit: its name, so many requests, in so many seconds: `\"login\";q=10;w=60`."),
         "Retry-After": number("In how many seconds it makes sense to try again."),
+        "Set-Cookie": text("The session's cookie, or its end."),
         "WWW-Authenticate": text("`Bearer realm=\"mintreu\"`."),
         "X-RateLimit-Limit": number("So many requests."),
         "X-RateLimit-Remaining": number("So many are left."),

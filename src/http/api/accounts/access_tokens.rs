@@ -1,16 +1,17 @@
 //! `/api/account/tokens`
 
-use axum::{extract::State, response::IntoResponse};
+use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::fields;
 use crate::{
-    accounts::{self, AccessTokenId, MadeAccessToken, NewAccessToken, Scope, Scopes, TokenError},
+    accounts::{self, AccessToken, AccessTokenId, MadeAccessToken, NewAccessToken, Scope, Scopes, TokenError},
     app::App,
     http::{
         Caller, Context, IdempotencyKey, Json, Kind, NoContent, NotStored, Once, PageQuery, Path, Problem, Query, once,
     },
-    kernel::Time,
+    kernel::{Page, Time},
 };
 
 /// `GET /api/account/tokens`
@@ -18,17 +19,21 @@ pub async fn list(
     State(app): State<App>,
     caller: Caller,
     Query(page): Query<PageQuery<AccessTokenId>>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<Page<AccessToken>>, Problem> {
     caller.session()?;
     Ok(Json(accounts::access_tokens(&app.db, caller.user, &page.request()?).await?))
 }
 
 /// A token as its owner wants it.
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NewAccessToken")]
 pub struct NewTokenBody {
+    /// What you call it.
     name: String,
+    /// What it may be used for.
     scopes: Vec<Scope>,
+    /// When it ends; never, if nothing is said.
     expires_at: Option<Time>,
 }
 

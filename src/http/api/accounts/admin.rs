@@ -1,6 +1,7 @@
 //! `/api/admin/users`
 
-use axum::{extract::State, response::IntoResponse};
+use axum::extract::State;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::fields;
@@ -8,12 +9,16 @@ use crate::{
     accounts::{self, Account, AccountChange, AccountError, AccountFilter, Role, UserId},
     app::App,
     http::{Admin, Context, Json, Kind, PageQuery, Path, Problem, Query},
+    kernel::Page,
 };
 
 /// Which accounts.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub struct FilterQuery {
+    /// Those with this in their address.
+    #[schemars(length(max = 254))]
     email: Option<String>,
+    /// Those who are this.
     role: Option<Role>,
 }
 
@@ -23,7 +28,7 @@ pub async fn list(
     _: Admin,
     Query(filter): Query<FilterQuery>,
     Query(page): Query<PageQuery<UserId>>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<Page<Account>>, Problem> {
     let email = filter.email.map(|email| email.trim().to_lowercase()).filter(|email| !email.is_empty());
     if email.as_ref().is_some_and(|email| email.len() > 254 || email.contains(char::is_control)) {
         return Err(Problem::new(Kind::InvalidParameter).error("#/email", "expected a part of an address"));
@@ -33,16 +38,20 @@ pub async fn list(
 }
 
 /// `GET /api/admin/users/{user}`
-pub async fn show(State(app): State<App>, _: Admin, Path(user): Path<UserId>) -> Result<impl IntoResponse, Problem> {
+pub async fn show(State(app): State<App>, _: Admin, Path(user): Path<UserId>) -> Result<Json<Account>, Problem> {
     find(&app, user).await.map(Json)
 }
 
 /// What changes, and why.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "UserChange")]
 pub struct ChangeBody {
+    /// What they are to be.
     role: Option<Role>,
+    /// Whether they are to stay outside.
     disabled: Option<bool>,
+    /// Why, for the audit trail.
     reason: String,
 }
 
@@ -53,7 +62,7 @@ pub async fn change(
     context: Context,
     Path(user): Path<UserId>,
     Json(body): Json<ChangeBody>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<Account>, Problem> {
     let reason = fields::reason(&body.reason)?;
     let change = AccountChange { role: body.role, disabled: body.disabled };
     accounts::change_account(&app.db, (user, Some(admin.user)), change, &admin.by(&context), &reason).await?;

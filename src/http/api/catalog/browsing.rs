@@ -1,13 +1,14 @@
 //! `/api/products` and `/api/categories`: what everybody sees.
 
-use axum::{extract::State, response::IntoResponse};
+use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     app::App,
-    catalog::{self, Browse, BrowseError, CategoryNode, ProductPage, ProductType, Sort},
+    catalog::{self, Browse, BrowseError, Card, CategoryNode, ProductPage, ProductType, Sort},
     http::{Conditional, IfNoneMatch, Json, Kind, PageQuery, Path, Problem, Query, tag_of},
-    kernel::{Currency, PageFrom},
+    kernel::{Currency, Page, PageFrom},
 };
 
 /// The most characters of a search.
@@ -15,17 +16,29 @@ const LONGEST_SEARCH: usize = 200;
 /// The most characters of a slug.
 const LONGEST_SLUG: usize = 100;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct Filters {
+    /// Words to search for.
+    #[schemars(length(max = LONGEST_SEARCH))]
     q: Option<String>,
+    /// The slug of a category; what stands in those below it counts too.
+    #[schemars(length(max = LONGEST_SLUG))]
     category: Option<String>,
+    /// Those of this type.
     #[serde(rename = "type")]
     kind: Option<ProductType>,
+    /// The slug of who sells.
+    #[schemars(length(max = LONGEST_SLUG))]
     developer: Option<String>,
+    /// Those that the shop puts forward, or the others.
     featured: Option<bool>,
+    /// The lowest price, in minor units of `currency`.
     min_price: Option<i64>,
+    /// The highest price, in minor units of `currency`.
     max_price: Option<i64>,
+    /// The currency of prices; the shop's own if nothing is said.
     currency: Option<Currency>,
+    /// In which order; `relevance` only with `q`.
     sort: Option<Sort>,
 }
 
@@ -66,7 +79,7 @@ pub(super) async fn products(
     State(app): State<App>,
     Query(filters): Query<Filters>,
     Query(page): Query<PageQuery<String>>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<Page<Card>>, Problem> {
     let browse = filters.browse(app.shop.currency)?;
     let request = page.read()?;
     let pointer = if matches!(request.from, PageFrom::Before(_)) { "#/before" } else { "#/after" };
@@ -89,8 +102,9 @@ pub(super) async fn product(
 }
 
 /// All categories, each with those in it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct CategoryTree {
+    /// Those at the top.
     data: Vec<CategoryNode>,
 }
 

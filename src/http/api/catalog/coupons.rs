@@ -1,6 +1,7 @@
 //! `/api/admin/coupons`: what takes something off.
 
-use axum::{extract::State, response::IntoResponse};
+use axum::extract::State;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::managed::{created_in, managed};
@@ -8,12 +9,14 @@ use crate::{
     app::App,
     catalog::{self, Coupon, CouponFields},
     http::{Admin, Json, PageQuery, Problem, Query, tag},
-    kernel::CouponId,
+    kernel::{CouponId, Page},
 };
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct Filters {
+    /// Words that it has.
     q: Option<String>,
+    /// Those that are in force, or those that are not.
     active: Option<bool>,
 }
 
@@ -27,9 +30,9 @@ pub(super) async fn list(
     _: Admin,
     Query(filters): Query<Filters>,
     Query(page): Query<PageQuery<CouponId>>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<Page<Coupon>>, Problem> {
     Ok(Json(catalog::coupons(&app.db, filters.active, filters.q.as_deref(), page.request()?).await?))
 }
 
 created_in!("/api/admin/coupons" => Coupon: CouponFields, catalog::create_coupon);
-managed!(CouponId => Coupon: catalog::coupon, catalog::patch_coupon, catalog::delete_coupon);
+managed!(CouponId => Coupon, CouponFields: catalog::coupon, catalog::patch_coupon, catalog::delete_coupon);

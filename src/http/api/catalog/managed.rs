@@ -2,7 +2,7 @@
 
 /// `show`, `change` and `remove` of one kind of thing, at `…/{id}`. Changes name the revision that they are made to.
 macro_rules! managed {
-    ($id:ty => $thing:ty: $show:path, $patch:path, $delete:path) => {
+    ($id:ty => $thing:ty, $fields:ty: $show:path, $patch:path, $delete:path) => {
         /// `GET …/{id}`
         pub(super) async fn show(
             ::axum::extract::State(app): ::axum::extract::State<$crate::app::App>,
@@ -21,7 +21,7 @@ macro_rules! managed {
             context: $crate::http::Context,
             $crate::http::Path(id): $crate::http::Path<$id>,
             $crate::http::IfMatch(revision): $crate::http::IfMatch,
-            $crate::http::Json(patch): $crate::http::Json<super::Patch>,
+            $crate::http::Json(patch): $crate::http::Json<$crate::http::MergePatch<$fields>>,
         ) -> Result<$crate::http::Tagged<$thing>, $crate::http::Problem> {
             let by = super::by(&admin, &context);
             let thing = app.db.write(async |tx| $patch(tx, id, revision, &patch, &by).await).await?;

@@ -1,14 +1,13 @@
 //! `/api/admin/products/{product}/plans` and `/api/admin/plans`: how a product is sold, and for how much.
 
-use axum::{extract::State, response::IntoResponse};
-use serde_json::json;
+use axum::extract::State;
 
 use super::{by, managed::managed, missing};
 use crate::{
     app::App,
     catalog::{self, Plan, PlanFields},
     http::{Admin, Context, FirstRevision, IdempotencyKey, Json, Once, Path, Problem, once, tag},
-    kernel::{PlanId, ProductId},
+    kernel::{Page, PlanId, ProductId},
 };
 
 fn tag_of(plan: &Plan) -> String {
@@ -20,9 +19,9 @@ pub(super) async fn list(
     State(app): State<App>,
     _: Admin,
     Path(product): Path<ProductId>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<Page<Plan>>, Problem> {
     catalog::product(&app.db, product).await?.ok_or_else(missing)?;
-    Ok(Json(json!({ "data": catalog::plans(&app.db, product).await?, "has_more": false, "next_cursor": null })))
+    Ok(Json(Page::whole(catalog::plans(&app.db, product).await?)))
 }
 
 /// `POST /api/admin/products/{product}/plans`
@@ -41,4 +40,4 @@ pub(super) async fn create(
     Ok(FirstRevision(answer.await?))
 }
 
-managed!(PlanId => Plan: catalog::plan, catalog::patch_plan, catalog::delete_plan);
+managed!(PlanId => Plan, PlanFields: catalog::plan, catalog::patch_plan, catalog::delete_plan);

@@ -1,6 +1,7 @@
 //! `/api/admin/products`: what is sold, published or not.
 
-use axum::{extract::State, response::IntoResponse};
+use axum::extract::State;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::managed::{created_in, managed};
@@ -8,12 +9,14 @@ use crate::{
     app::App,
     catalog::{self, Product, ProductFields, ProductStatus},
     http::{Admin, Json, PageQuery, Problem, Query, tag},
-    kernel::ProductId,
+    kernel::{Page, ProductId},
 };
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct Filters {
+    /// Words that it has.
     q: Option<String>,
+    /// Those that stand so.
     status: Option<ProductStatus>,
 }
 
@@ -27,9 +30,9 @@ pub(super) async fn list(
     _: Admin,
     Query(filters): Query<Filters>,
     Query(page): Query<PageQuery<ProductId>>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<Page<Product>>, Problem> {
     Ok(Json(catalog::products(&app.db, filters.status, filters.q.as_deref(), page.request()?).await?))
 }
 
 created_in!("/api/admin/products" => Product: ProductFields, catalog::create_product);
-managed!(ProductId => Product: catalog::product, catalog::patch_product, catalog::delete_product);
+managed!(ProductId => Product, ProductFields: catalog::product, catalog::patch_product, catalog::delete_product);

@@ -1,15 +1,15 @@
 //! The hook of a product: where its vendor makes credentials.
 
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 use crate::{
     app::App,
     credentials::{self, Hook, HookFields, MadeHook},
     http::{
-        Conditional, Context, FirstRevision, IdempotencyKey, IfMatch, IfNoneMatch, Json, Kind, NoContent, NotStored,
-        Once, Path, Problem, Tagged,
+        Conditional, Context, FirstRevision, IdempotencyKey, IfMatch, IfNoneMatch, Json, Kind, MergePatch, NoContent,
+        NotStored, Once, Path, Problem, Tagged,
         api::keys::{Sells, by},
         once, tag,
     },
@@ -29,12 +29,16 @@ pub(super) async fn show<S: Sells>(
 }
 
 /// A hook that is wished for; without a secret it gets one.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NewHook")]
 pub(super) struct Wanted {
+    /// Where it is asked.
     url: String,
+    /// Whether it is.
     #[serde(default = "yes")]
     active: bool,
+    /// What signs the requests; one is made if none is given.
     secret: Option<String>,
 }
 
@@ -67,7 +71,7 @@ pub(super) async fn change<S: Sells>(
     context: Context,
     Path(product): Path<ProductId>,
     IfMatch(revision): IfMatch,
-    Json(patch): Json<Map<String, Value>>,
+    Json(patch): Json<MergePatch<HookFields>>,
 ) -> Result<Tagged<Hook>, Problem> {
     let (by, of, rules) = (by(&who, &context), (who.seller(), product, revision), app.credentials.rules());
     let hook = app.db.write(async |tx| credentials::patch_hook(tx, of, &patch, rules, &by).await).await?;

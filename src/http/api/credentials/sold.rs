@@ -1,6 +1,7 @@
 //! `/api/admin/credentials` and `/api/developer/credentials`: credentials of what one sells, without what is secret.
 
-use axum::{extract::State, http::StatusCode};
+use axum::extract::State;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::refusals::no_credential;
@@ -8,17 +9,21 @@ use crate::{
     app::App,
     credentials::{self, CredentialFilter, CredentialId, CredentialState, CredentialView},
     http::{
-        Context, Json, PageQuery, Path, Problem, Query,
+        Context, Json, PageQuery, Path, Problem, Promised, Query,
         api::keys::{Sells, reason},
     },
     kernel::{LicenseId, Page, ProductId},
 };
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct Search {
+    /// Those of this product.
     product: Option<ProductId>,
+    /// Those of this licence.
     license: Option<LicenseId>,
+    /// Those that stand so.
     state: Option<CredentialState>,
+    /// Those that somebody must look at, or the others.
     attention: Option<bool>,
 }
 
@@ -48,9 +53,11 @@ pub(super) async fn show<S: Sells>(
 }
 
 /// Why.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "CredentialRevocation")]
 pub(super) struct Reason {
+    /// Why, for the owner and for the audit trail.
     reason: String,
 }
 
@@ -73,8 +80,8 @@ pub(super) async fn retry<S: Sells>(
     who: S,
     context: Context,
     Path(id): Path<CredentialId>,
-) -> Result<StatusCode, Problem> {
+) -> Result<Promised, Problem> {
     let (by, sold) = (who.caller().by(&context), (who.seller(), id));
     app.db.write(async |tx| credentials::retry_sold(tx, sold, &by).await).await?;
-    Ok(StatusCode::ACCEPTED)
+    Ok(Promised)
 }

@@ -1,6 +1,7 @@
 //! `/api/downloads` and `/api/admin/downloads`: who downloaded what, and what became of it.
 
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
@@ -11,10 +12,13 @@ use crate::{
     kernel::{Page, ProductId, UserId},
 };
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct Search {
+    /// Those of this product.
     product: Option<ProductId>,
+    /// Those of this person.
     user: Option<UserId>,
+    /// Those that came to this.
     status: Option<DownloadStatus>,
 }
 

@@ -1,7 +1,6 @@
 //! `…/products/{product}/sources` and `…/sources` at a desk: where products' files come from.
 
-use axum::{extract::State, response::IntoResponse};
-use serde_json::{Map, Value, json};
+use axum::extract::State;
 
 use super::desk::AtDesk;
 use crate::{
@@ -9,10 +8,10 @@ use crate::{
     catalog::EditError,
     downloads::{self, Source, SourceFields, SourceId},
     http::{
-        Conditional, FirstRevision, IdempotencyKey, IfMatch, IfNoneMatch, Json, Kind, NoContent, Once, Path, Problem,
-        Promised, Tagged, once, tag,
+        Conditional, FirstRevision, IdempotencyKey, IfMatch, IfNoneMatch, Json, Kind, MergePatch, NoContent, Once,
+        Path, Problem, Promised, Tagged, once, tag,
     },
-    kernel::{ProductId, Time},
+    kernel::{Page, ProductId, Time},
 };
 
 fn missing() -> Problem {
@@ -30,10 +29,10 @@ pub(super) async fn list(
     State(app): State<App>,
     desk: AtDesk,
     Path(product): Path<ProductId>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<Page<Source>>, Problem> {
     let sources = downloads::managed_sources(&app.db, product, desk.editor.developer).await?;
     let sources = sources.ok_or(EditError::NotFound)?;
-    Ok(Json(json!({ "data": sources, "has_more": false, "next_cursor": null })))
+    Ok(Json(Page::whole(sources)))
 }
 
 /// `GET …/sources/{id}`
@@ -69,7 +68,7 @@ pub(super) async fn change(
     desk: AtDesk,
     Path(id): Path<SourceId>,
     IfMatch(revision): IfMatch,
-    Json(patch): Json<Map<String, Value>>,
+    Json(patch): Json<MergePatch<SourceFields>>,
 ) -> Result<Tagged<Source>, Problem> {
     let (editor, rules) = (&desk.editor, app.downloads.rules());
     let changed =

@@ -1,21 +1,17 @@
 //! `GET /api/admin/invoices`, `…/export`, `…/{invoice}[.html|.pdf]`
 
-use axum::{
-    extract::State,
-    http::header,
-    response::{IntoResponse, Response},
-};
+use axum::{extract::State, http::header, response::IntoResponse};
 
 use super::{
     own::missing,
-    view::{ListedView, Named},
+    view::{ListedView, Named, Paper},
 };
 use crate::{
     app::App,
     audit::Entry,
-    http::{Admin, Json, Kind, PageQuery, Path, Problem, Query},
+    http::{Admin, File, Json, Kind, PageQuery, Path, Problem, Query},
     invoices::{self, AnyInvoices, ExportError},
-    kernel::InvoiceId,
+    kernel::{InvoiceId, Page},
 };
 
 /// The longest address that is looked for, in bytes.
@@ -29,7 +25,7 @@ pub(super) async fn list(
     _: Admin,
     Query(filter): Query<AnyInvoices>,
     Query(page): Query<PageQuery<InvoiceId>>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<Page<ListedView>>, Problem> {
     check(&filter)?;
     let page = invoices::list_any(&app.db, &filter, page.request()?).await?;
     Ok(Json(page.map(ListedView::of)))
@@ -40,7 +36,7 @@ pub(super) async fn export(
     State(app): State<App>,
     admin: Admin,
     Query(filter): Query<AnyInvoices>,
-) -> Result<Response, Problem> {
+) -> Result<File, Problem> {
     check(&filter)?;
     let table = invoices::export(&app.db, &filter).await?;
     app.db
@@ -54,15 +50,11 @@ pub(super) async fn export(
         (header::CONTENT_DISPOSITION, "attachment; filename=\"invoices.csv\""),
         (header::CACHE_CONTROL, "no-store"),
     ];
-    Ok((headers, table).into_response())
+    Ok(File((headers, table).into_response()))
 }
 
 /// `GET /api/admin/invoices/{invoice}`
-pub(super) async fn show(
-    State(app): State<App>,
-    _: Admin,
-    Path(named): Path<Named>,
-) -> Result<impl IntoResponse, Problem> {
+pub(super) async fn show(State(app): State<App>, _: Admin, Path(named): Path<Named>) -> Result<Paper, Problem> {
     let invoice = invoices::find(&app.db, named.id).await?.ok_or_else(missing)?;
     named.answer(invoice).await
 }

@@ -1,18 +1,17 @@
 //! What plans let their keys call: everybody reads it, vendors and operators edit it.
 
 use axum::extract::State;
-use serde_json::{Map, Value, json};
 
 use super::{Sells, by};
 use crate::{
-    api_keys::{self, Endpoint, EndpointFields, EndpointId},
+    api_keys::{self, Endpoint, EndpointFields, EndpointId, OfferedEndpoints},
     app::App,
     catalog::EditError,
     http::{
-        Conditional, Context, FirstRevision, IdempotencyKey, IfMatch, IfNoneMatch, Json, Kind, NoContent, Once, Path,
-        Problem, Tagged, once, tag,
+        Conditional, Context, FirstRevision, IdempotencyKey, IfMatch, IfNoneMatch, Json, Kind, MergePatch, NoContent,
+        Once, Path, Problem, Tagged, once, tag,
     },
-    kernel::PlanId,
+    kernel::{Page, PlanId},
 };
 
 fn missing() -> Problem {
@@ -20,13 +19,16 @@ fn missing() -> Problem {
 }
 
 /// `GET /api/products/{slug}/endpoints`: what each plan lets its keys call.
-pub(super) async fn offered(State(app): State<App>, Path(slug): Path<String>) -> Result<Json<Value>, Problem> {
+pub(super) async fn offered(
+    State(app): State<App>,
+    Path(slug): Path<String>,
+) -> Result<Json<Page<OfferedEndpoints>>, Problem> {
     let missing = || Problem::new(Kind::NotFound).detail("there is no such product");
     if !crate::catalog::is_slug(&slug) {
         return Err(missing());
     }
     let plans = api_keys::offered(&app.db, &slug).await?.ok_or_else(missing)?;
-    Ok(Json(json!({ "data": plans, "has_more": false, "next_cursor": null })))
+    Ok(Json(Page::whole(plans)))
 }
 
 /// `GET /api/{admin,vendor}/plans/{id}/endpoints`: all of them, which are few.
@@ -34,9 +36,9 @@ pub(super) async fn list<S: Sells>(
     State(app): State<App>,
     who: S,
     Path(plan): Path<PlanId>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Page<Endpoint>>, Problem> {
     let endpoints = api_keys::endpoints(&app.db, who.seller(), plan).await?.ok_or(EditError::NotFound)?;
-    Ok(Json(json!({ "data": endpoints, "has_more": false, "next_cursor": null })))
+    Ok(Json(Page::whole(endpoints)))
 }
 
 /// `POST /api/{admin,vendor}/plans/{id}/endpoints`
@@ -73,7 +75,7 @@ pub(super) async fn change<S: Sells>(
     context: Context,
     Path(id): Path<EndpointId>,
     IfMatch(revision): IfMatch,
-    Json(patch): Json<Map<String, Value>>,
+    Json(patch): Json<MergePatch<EndpointFields>>,
 ) -> Result<Tagged<Endpoint>, Problem> {
     let (by, seller) = (by(&who, &context), who.seller());
     let endpoint =

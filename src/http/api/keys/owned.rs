@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::refusals::{no_key, no_license};
@@ -40,11 +41,15 @@ pub(super) async fn list(
 }
 
 /// A key that is wished for.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NewApiKey")]
 pub(super) struct Wanted {
+    /// What its owner calls it.
     name: String,
+    /// What it may call: of the plan's scopes; all of them if nothing is said.
     scopes: Option<Vec<String>>,
+    /// When it ends; with its licence if nothing is said.
     expires_at: Option<Time>,
 }
 
@@ -92,9 +97,11 @@ pub(super) async fn show(
 }
 
 /// What may be changed.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ApiKeyChange")]
 pub(super) struct Renamed {
+    /// What its owner calls it.
     name: String,
 }
 
@@ -127,9 +134,11 @@ pub(super) async fn revoke(
 }
 
 /// For how long the old secret shall be good.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ApiKeyRotation")]
 pub(super) struct Overlap {
+    /// For so many hours the old secret is good too.
     overlap_hours: Option<u32>,
 }
 
@@ -158,12 +167,18 @@ pub(super) async fn rotate(
 }
 
 /// How many calls were made.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ApiUsage")]
 pub(super) struct Used {
+    /// Of which licence.
     license: LicenseId,
+    /// Always `month`.
     period: &'static str,
+    /// So many so far.
     calls: i64,
+    /// So many may be made; any number if there is no limit.
     limit: Option<i64>,
+    /// When it begins anew.
     resets_at: Time,
 }
 

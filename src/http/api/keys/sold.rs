@@ -1,6 +1,7 @@
 //! `/api/admin/keys` and `/api/developer/keys`: keys of what one sells. Secrets are nowhere to be seen.
 
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{Sells, reason};
@@ -11,11 +12,15 @@ use crate::{
     kernel::{LicenseId, Page, ProductId, TenantId},
 };
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct Search {
+    /// Those of this product.
     product: Option<ProductId>,
+    /// Those of this licence.
     license: Option<LicenseId>,
+    /// Those that these own.
     tenant: Option<TenantId>,
+    /// Those that stand so.
     status: Option<KeyStatus>,
 }
 
@@ -32,9 +37,11 @@ pub(super) async fn list<S: Sells>(
 }
 
 /// Why.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "KeyRevocation")]
 pub(super) struct Reason {
+    /// Why, for the owner and for the audit trail.
     reason: String,
 }
 
