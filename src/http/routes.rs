@@ -2,23 +2,14 @@
 //! always gets through.
 
 use aide::axum::ApiRouter;
-use axum::{
-    Router,
-    routing::{get, post},
-};
 
-use super::{api, checkout, sandbox, switch::under_switch, webhooks};
-use crate::{app::App, flags::Switch};
+use super::{api, checkout, sandbox, webhooks};
+use crate::app::App;
 
 /// All routes, with their state.
 pub fn routes(app: App) -> ApiRouter {
-    let flags = app.flags.clone();
-    let pay = Router::new().route("/pay/{order}", get(checkout::pay));
-    let pay = under_switch(pay, Switch::Payments.as_str(), move || !flags.is_on(Switch::Payments));
     ApiRouter::new()
-        .merge(pay)
-        .route("/pay/{order}/return", get(checkout::returned))
-        .route("/pay/{order}/cancelled", get(checkout::turned_back))
+        .merge(checkout::routes(&app))
         .merge(api::accounts::routes(&app))
         .merge(api::catalog::routes(&app))
         .merge(api::credentials::routes())
@@ -31,6 +22,6 @@ pub fn routes(app: App) -> ApiRouter {
         .merge(api::support::routes(&app))
         .merge(api::webhooks::routes(&app))
         .merge(sandbox::routes(&app))
-        .route("/webhooks/{provider}", post(webhooks::receive))
+        .merge(webhooks::routes())
         .with_state(app)
 }

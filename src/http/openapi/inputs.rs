@@ -31,7 +31,7 @@ impl<T: JsonSchema> OperationInput for Json<T> {
 }
 
 /// Notes a body.
-pub(super) fn takes(operation: &mut Operation, kinds: &[&str], json_schema: Schema) {
+pub(in crate::http) fn takes(operation: &mut Operation, kinds: &[&str], json_schema: Schema) {
     let schema = Some(SchemaObject { json_schema, external_docs: None, example: None });
     let media = MediaType { schema, ..MediaType::default() };
     let content = kinds.iter().map(|kind| ((*kind).to_owned(), media.clone()));

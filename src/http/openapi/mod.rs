@@ -15,6 +15,8 @@ mod problems;
 mod schemas;
 
 pub(super) use document::finish;
+pub(super) use inputs::takes;
 pub(super) use operation::{Tell, TellEach, audience, may, signed_in};
+pub(super) use outputs::gives;
 pub(super) use pages::pages;
 pub(super) use schemas::{given, taken};

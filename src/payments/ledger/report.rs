@@ -1,5 +1,6 @@
 //! Reading the ledger: balances, an order's entries, and the proof that everything balances.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::FromRow;
 
@@ -11,7 +12,8 @@ use crate::{
 };
 
 /// What an account holds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, FromRow, JsonSchema)]
+#[schemars(rename = "LedgerBalance")]
 pub struct Balance {
     /// Which one, e.g. `clearing:stripe`.
     pub account: String,
@@ -49,7 +51,8 @@ pub async fn payable(db: &Db, developer: DeveloperId, now: Time) -> Result<Vec<(
 }
 
 /// An entry with the transaction that it belongs to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, FromRow, JsonSchema)]
+#[schemars(rename = "LedgerEntry")]
 pub struct EntryRow {
     /// Of which transaction.
     pub transaction_id: LedgerTransactionId,

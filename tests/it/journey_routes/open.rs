@@ -32,7 +32,7 @@ pub(super) fn routes() -> Vec<Route> {
         get("/api/products/{slug}", Anybody, &[]),
         get("/api/categories", Anybody, &[]),
         get("/pay/{order}", Anybody, &[]),
-        get("/pay/{order}/return", Anybody, &["token"]),
+        get("/pay/{order}/return", Anybody, &[]),
         get("/pay/{order}/cancelled", Anybody, &[]),
         send(Method::POST, "/webhooks/{provider}", Anybody, Takes::Signed),
     ]

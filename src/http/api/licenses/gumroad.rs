@@ -60,7 +60,7 @@ pub(super) struct Verify {
 /// A licence that is good, or whose purchase says why it is not.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "GumroadLicense")]
-struct Found {
+pub(super) struct Found {
     /// Always true.
     success: bool,
     /// How often it was used, with this time.
@@ -72,7 +72,7 @@ struct Found {
 /// A licence that is not to be used.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "GumroadRefusal")]
-struct Refused {
+pub(super) struct Refused {
     /// Always false.
     success: bool,
     /// Why.
@@ -166,7 +166,7 @@ async fn counted(app: &App, hash: KeyHash) -> Result<Option<Sale>, Problem> {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "GumroadPurchase")]
 #[expect(clippy::struct_excessive_bools, reason = "programs look for all of them")]
-struct Purchase {
+pub(super) struct Purchase {
     /// The order's item.
     id: OrderItemId,
     /// The same.

@@ -64,7 +64,7 @@ pub(super) struct Ask {
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(untagged)]
 #[schemars(inline)]
-enum Nonce {
+pub(super) enum Nonce {
     Number(i64),
     Text(String),
 }
@@ -106,7 +106,7 @@ impl Ask {
 /// What a program gets. It reads `valid`; the rest is for people.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "LicenseVerdict", description = "What a program gets. It reads `valid`; the rest is for people.")]
-struct Answer<'a> {
+pub(super) struct Answer<'a> {
     /// Whether the licence is good for what was asked, or what was asked is done.
     valid: bool,
     /// Why, or why not.

@@ -56,6 +56,7 @@ fn places() -> ApiRouter<App> {
             "/v1/licenses/activate",
             post_with(lemon::activate, |op| {
                 op.told("activateLicenseAsLemonSqueezy", "Activate a licence, as Lemon Squeezy does")
+                    .may(&[Kind::InvalidInput])
             }),
         )
         .api_route(

@@ -1,6 +1,7 @@
 //! `/api/admin/orders`, `/api/admin/ledger`
 
-use axum::{extract::State, http::StatusCode, response::IntoResponse};
+use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -8,8 +9,8 @@ use super::view::{Keys, ListedView, OrderView};
 use crate::{
     app::App,
     audit::Entry,
-    http::{Admin, IdempotencyKey, Json, Keyed, Kind, Once, PageQuery, Path, Problem, Query},
-    kernel::{Money, OrderId, PaymentId, RefundId},
+    http::{Admin, IdempotencyKey, Json, Keyed, Kind, NoContent, Once, PageQuery, Path, Problem, Query},
+    kernel::{Money, OrderId, Page, PaymentId, RefundId},
     orders::{self, AnyOrders, RefundError},
     payments::ledger,
 };
@@ -20,23 +21,28 @@ const LONGEST_REASON: usize = 500;
 const LONGEST_EMAIL: usize = 254;
 
 /// A refund to be made.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewRefund {
     /// In minor units; everything that is left if nothing is said.
+    #[schemars(range(min = 1))]
     amount: Option<i64>,
     /// Which payment; the one that settled the order if nothing is said.
     payment: Option<PaymentId>,
     /// Why; the buyer sees it.
+    #[schemars(length(min = 1, max = 500))]
     reason: String,
 }
 
 /// An order as operators see it.
-#[derive(Debug, Serialize)]
-struct AdminView {
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "AdminOrder")]
+pub(super) struct AdminView {
     #[serde(flatten)]
     order: OrderView,
+    /// Why an operator should look.
     attention: Option<String>,
+    /// What was booked for it.
     ledger: Vec<ledger::EntryRow>,
 }
 
@@ -46,7 +52,7 @@ pub(super) async fn list(
     _: Admin,
     Query(filter): Query<AnyOrders>,
     Query(page): Query<PageQuery<OrderId>>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<Page<ListedView>>, Problem> {
     // PostgreSQL takes no NUL in a text, not even to look for it.
     if filter.email.as_ref().is_some_and(|email| email.len() > LONGEST_EMAIL || email.contains(char::is_control)) {
         return Err(Problem::new(Kind::InvalidParameter).error("#/email", "expected an address"));
@@ -60,7 +66,7 @@ pub(super) async fn show(
     State(app): State<App>,
     _: Admin,
     Path(id): Path<OrderId>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<AdminView>, Problem> {
     let order = orders::find_any(&app.db, id).await?.ok_or_else(missing)?;
     let view = AdminView {
         order: OrderView::of(&app, &order, Keys::Hidden).await?,
@@ -75,17 +81,20 @@ pub(super) async fn cancel(
     State(app): State<App>,
     admin: Admin,
     Path(id): Path<OrderId>,
-) -> Result<StatusCode, Problem> {
+) -> Result<NoContent, Problem> {
     orders::find_any(&app.db, id).await?.ok_or_else(missing)?;
     app.db.write(async |tx| orders::cancel(tx, id, admin.actor()).await).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 /// A refund that a job makes.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct RequestedRefund {
+    /// Which one.
     id: RefundId,
+    /// Of which order.
     order: OrderId,
+    /// How much.
     amount: Money,
     /// Always `requested`: what became of it, the order tells.
     state: &'static str,
@@ -124,21 +133,29 @@ pub(super) async fn attended(
     State(app): State<App>,
     admin: Admin,
     Path(id): Path<OrderId>,
-) -> Result<StatusCode, Problem> {
+) -> Result<NoContent, Problem> {
     orders::find_any(&app.db, id).await?.ok_or_else(missing)?;
     app.db
         .write(async |tx| {
             if orders::attended(tx, id).await? {
                 tx.audit(Entry::new(admin.actor(), "order.attended", "order", id.to_string()));
             }
-            Ok::<_, Problem>(StatusCode::NO_CONTENT)
+            Ok::<_, Problem>(NoContent)
         })
         .await
 }
 
+/// What the ledger's accounts hold.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "LedgerBalances")]
+pub(super) struct Balances {
+    /// All accounts that hold anything.
+    data: Vec<ledger::Balance>,
+}
+
 /// `GET /api/admin/ledger/balances`
-pub(super) async fn balances(State(app): State<App>, _: Admin) -> Result<impl IntoResponse, Problem> {
-    Ok(Json(json!({ "data": ledger::balances(&app.db).await? })))
+pub(super) async fn balances(State(app): State<App>, _: Admin) -> Result<Json<Balances>, Problem> {
+    Ok(Json(Balances { data: ledger::balances(&app.db).await? }))
 }
 
 fn missing() -> Problem {

@@ -2,7 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{Extension, extract::State, response::IntoResponse};
+use axum::{Extension, extract::State};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::view::{OrderHead, QuoteView};
@@ -19,12 +20,14 @@ use crate::{
 };
 
 /// A new order; a guest gets the token that shows it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "OpenedOrder")]
 pub(super) struct Opened {
     #[serde(flatten)]
     order: OrderHead,
     #[serde(flatten)]
     cart: QuoteView,
+    /// What shows the order to a guest, as `token` of `GET /api/orders/{order}`.
     #[serde(skip_serializing_if = "Option::is_none")]
     guest_token: Option<String>,
 }
@@ -46,7 +49,7 @@ pub(super) async fn quote(
     caller: Option<Caller>,
     context: Context,
     Json(new): Json<NewOrder>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<QuoteView>, Problem> {
     let billed = billed(&new, &context)?;
     let quote = price(&app, &new, caller.map(|caller| caller.tenant), billed.as_ref()).await?;
     Ok(Json(QuoteView::of(&quote)))

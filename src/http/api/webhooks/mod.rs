@@ -1,35 +1,49 @@
 //! `/api/admin/webhooks`: what payment providers sent, for operators.
 
-use axum::{
-    Router,
-    extract::State,
-    http::StatusCode,
-    routing::{get, post},
+use aide::axum::{
+    ApiRouter,
+    routing::{get_with, post_with},
 };
+use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     app::App,
-    http::{Admin, Json, Kind, PageQuery, Path, Problem, Query},
+    http::{Accepted, Admin, Json, Kind, PageQuery, Path, Problem, Query, openapi::Tell},
     kernel::Page,
     payments::{self, InboxFilter, InboxView, ProviderName, ReplayError, WebhookId},
 };
 
 /// The routes.
-pub fn routes(_app: &App) -> Router<App> {
-    Router::new()
-        .route("/api/admin/webhooks", get(list))
-        .route("/api/admin/webhooks/{webhook}", get(show))
-        .route("/api/admin/webhooks/{webhook}/replay", post(replay))
+pub fn routes(_app: &App) -> ApiRouter<App> {
+    ApiRouter::new()
+        .api_route(
+            "/api/admin/webhooks",
+            get_with(list, |op| op.told("listWebhooks", "List what payment providers sent")),
+        )
+        .api_route(
+            "/api/admin/webhooks/{webhook}",
+            get_with(show, |op| op.told("showWebhook", "Show what a payment provider sent, as it was sent")),
+        )
+        .api_route(
+            "/api/admin/webhooks/{webhook}/replay",
+            post_with(replay, |op| op.told("replayWebhook", "Have an event handled again")),
+        )
+        .with_path_items(|item| item.tag("webhooks"))
 }
 
 /// Which events.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 struct Which {
+    /// Sent by this provider.
     provider: Option<ProviderName>,
+    /// Of this type.
     #[serde(rename = "type")]
     event_type: Option<String>,
+    /// With this outcome.
     outcome: Option<String>,
+    /// Only those that nobody has handled yet.
     #[serde(default)]
     unhandled: bool,
 }
@@ -73,8 +87,10 @@ async fn show(State(app): State<App>, _: Admin, Path(id): Path<WebhookId>) -> Re
 }
 
 /// What will be handled again.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ReplayedWebhook")]
 struct Replayed {
+    /// Which event.
     id: WebhookId,
 }
 
@@ -83,9 +99,9 @@ async fn replay(
     State(app): State<App>,
     admin: Admin,
     Path(id): Path<WebhookId>,
-) -> Result<(StatusCode, Json<Replayed>), Problem> {
+) -> Result<Accepted<Replayed>, Problem> {
     app.db.write(async |tx| payments::replay(tx, id, admin.actor()).await).await?;
-    Ok((StatusCode::ACCEPTED, Json(Replayed { id })))
+    Ok(Accepted(Replayed { id }))
 }
 
 impl From<ReplayError> for Problem {
