@@ -83,6 +83,7 @@ mod mail_http;
 mod mail_post;
 mod mail_scene;
 mod mail_wishes;
+mod openapi;
 mod orders_refund;
 mod orders_settle;
 mod orders_subscriptions;

@@ -238,10 +238,11 @@ fn prune(document: &mut Value) {
     let mut open = Vec::new();
     references(&document["paths"], &mut open);
     while let Some(reference) = open.pop() {
-        if let Some(target) = reference.strip_prefix('#').and_then(|pointer| document.pointer(pointer)) {
-            if kept.insert(reference) {
-                references(target, &mut open);
-            }
+        let target = reference.strip_prefix('#').and_then(|pointer| document.pointer(pointer));
+        if let Some(target) = target
+            && kept.insert(reference)
+        {
+            references(target, &mut open);
         }
     }
     for section in ["schemas", "responses", "headers"] {

@@ -3,7 +3,7 @@
 use aide::{
     OperationInput,
     generate::GenContext,
-    openapi::{Content, MediaType, Operation, ReferenceOr, RequestBody, Response, SchemaObject},
+    openapi::{MediaType, Operation, ReferenceOr, RequestBody, Response, SchemaObject, SecurityRequirement},
 };
 use schemars::{JsonSchema, Schema, json_schema};
 use serde_json::Value;
@@ -20,7 +20,6 @@ use crate::{
     },
 };
 
-/// What an extractor that is nobody's argument but ours says.
 type Responses = Vec<(Option<u16>, Response)>;
 
 impl<T: JsonSchema> OperationInput for Json<T> {
@@ -35,7 +34,7 @@ pub(in crate::http) fn takes(operation: &mut Operation, kinds: &[&str], json_sch
     let schema = Some(SchemaObject { json_schema, external_docs: None, example: None });
     let media = MediaType { schema, ..MediaType::default() };
     let content = kinds.iter().map(|kind| ((*kind).to_owned(), media.clone()));
-    let body = RequestBody { content: Content::from_iter(content), required: true, ..RequestBody::default() };
+    let body = RequestBody { content: content.collect(), required: true, ..RequestBody::default() };
     operation.request_body = Some(ReferenceOr::Item(body));
 }
 
@@ -108,7 +107,7 @@ impl<C: JsonSchema> JsonSchema for PageQuery<C> {
 
 /// Nobody needs to sign in: taken back where the argument is not optional.
 fn nobody_too(operation: &mut Operation) {
-    operation.security.insert(0, Default::default());
+    operation.security.insert(0, SecurityRequirement::new());
 }
 
 fn somebody(operation: &mut Operation) -> Responses {

@@ -1,6 +1,8 @@
 //! What is told of an operation while its route is registered: beside what its arguments and its answer say, who may
 //! use it and how it may be refused.
 
+use std::iter;
+
 use aide::{
     openapi::{
         HeaderStyle, Operation, Parameter, ParameterData, ParameterSchemaOrContent, PathStyle, QueryStyle, ReferenceOr,
@@ -138,8 +140,8 @@ pub(in crate::http) fn may(operation: &mut Operation, kinds: &[Kind]) {
 pub(in crate::http) fn signed_in(operation: &mut Operation, scopes: &[Scope]) {
     let scopes: Vec<String> = scopes.iter().map(|scope| scope.as_str().to_owned()).collect();
     operation.security = vec![
-        SecurityRequirement::from_iter([(SESSION.to_owned(), Vec::new())]),
-        SecurityRequirement::from_iter([(TOKEN.to_owned(), scopes)]),
+        SecurityRequirement::from([(SESSION.to_owned(), Vec::new())]),
+        SecurityRequirement::from([(TOKEN.to_owned(), scopes)]),
     ];
     // Also the wrong site is refused, and the wrong token.
     may(operation, &[Kind::Unauthorized, Kind::Forbidden]);
@@ -172,9 +174,9 @@ pub(super) fn parameter(operation: &mut Operation, place: Place, name: &str, req
             example: None,
         }),
         example: None,
-        examples: Default::default(),
+        examples: iter::empty().collect(),
         explode: None,
-        extensions: Default::default(),
+        extensions: iter::empty().collect(),
     };
     let parameter = match place {
         Place::Path => Parameter::Path { parameter_data, style: PathStyle::Simple },

@@ -18,7 +18,7 @@ type Responses = Vec<(Option<u16>, Response)>;
 /// A response of one schema.
 pub(in crate::http) fn gives(description: &str, kind: &str, json_schema: Schema) -> Response {
     let schema = Some(SchemaObject { json_schema, external_docs: None, example: None });
-    let content = Content::from_iter([(kind.to_owned(), MediaType { schema, ..MediaType::default() })]);
+    let content = Content::from([(kind.to_owned(), MediaType { schema, ..MediaType::default() })]);
     Response { description: description.to_owned(), content, ..Response::default() }
 }
 

@@ -9,6 +9,9 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         get("/livez", Anybody, &["verbose"]),
         get("/readyz", Anybody, &["verbose"]),
+        get("/api/openapi.json", Anybody, &[]),
+        get("/api/docs", Anybody, &[]),
+        get("/api/docs/{file}", Anybody, &[]),
         get("/docs/problems", Anybody, &[]),
         get("/docs/problems/{name}", Anybody, &[]),
         get(
