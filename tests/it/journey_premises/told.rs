@@ -4,18 +4,15 @@ use reqwest::{Method, Response, header};
 use serde_json::Value;
 
 /// Pages and what belongs to them: not of the API.
-pub(crate) const PAGES: [&str; 11] = [
+pub(crate) const PAGES: [&str; 8] = [
     "/api/docs",
     "/api/docs/{file}",
     "/api/openapi.json",
     "/docs/problems",
     "/docs/problems/{name}",
-    "/mail/unsubscribe",
-    "/pay/{order}",
-    "/pay/{order}/cancelled",
-    "/pay/{order}/return",
     "/sandbox/pay/{session}",
-    "/webhooks/{provider}",
+    "/sandbox/style.css",
+    "/unsubscribe/{token}",
 ];
 
 /// The served document.

@@ -81,17 +81,11 @@ pub(super) struct Refused {
 
 /// An answer as it is given there.
 #[derive(Debug)]
-pub(super) enum Spoken {
-    Found(Limited<Json<Found>>),
-    Refused(Limited<Json<Refused>>),
-}
+pub(super) struct Spoken(Response);
 
 impl IntoResponse for Spoken {
     fn into_response(self) -> Response {
-        match self {
-            Self::Found(found) => found.into_response(),
-            Self::Refused(refused) => (StatusCode::NOT_FOUND, refused).into_response(),
-        }
+        self.0
     }
 }
 
@@ -107,7 +101,8 @@ impl OperationOutput for Spoken {
 }
 
 fn refused(message: &'static str, allowance: Option<Allowance>) -> Spoken {
-    Spoken::Refused(Limited::perhaps(allowance, Json(Refused { success: false, message })))
+    let answer = Limited::perhaps(allowance, Json(Refused { success: false, message }));
+    Spoken((StatusCode::NOT_FOUND, answer).into_response())
 }
 
 /// Why a licence is not to be used, as far as `success` tells it.
@@ -152,7 +147,7 @@ pub(super) async fn verify(
     };
     let uses = sale.usage_count;
     let found = Found { success: true, uses, purchase: Purchase::of(sale, key, app.db.now()) };
-    Ok(Spoken::Found(Limited::perhaps(allowance, Json(found))))
+    Ok(Spoken(Limited::perhaps(allowance, Json(found)).into_response()))
 }
 
 /// Counts a use and reads the licence again; none if no use was left.
