@@ -218,6 +218,7 @@ async fn the_page_needs_nothing_from_elsewhere() {
     let page = get("/api/docs").await;
     let policy = page.headers()["content-security-policy"].to_str().expect("text").to_owned();
     assert!(policy.contains("script-src 'self';") && policy.starts_with("default-src 'none'"), "{policy}");
+    assert!(!policy.contains("unsafe"), "{policy}");
     let text = page.text().await.expect("text");
     assert!(!text.contains("://"), "{text}");
     let mut loaded = 0;

@@ -4,13 +4,14 @@ use reqwest::{Method, Response, header};
 use serde_json::Value;
 
 /// Pages and what belongs to them: not of the API.
-pub(crate) const PAGES: [&str; 11] = [
+pub(crate) const PAGES: [&str; 12] = [
     "/api/docs",
     "/api/docs/{file}",
     "/api/openapi.json",
     "/docs/problems",
     "/docs/problems/{name}",
-    "/mail/unsubscribe",
+    "/sandbox/style.css",
+    "/unsubscribe/{token}",
     "/pay/{order}",
     "/pay/{order}/cancelled",
     "/pay/{order}/return",
