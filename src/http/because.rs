@@ -1,5 +1,6 @@
 //! Why an operator does something.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::problem::{Kind, Problem};
@@ -8,11 +9,14 @@ use super::problem::{Kind, Problem};
 const LONGEST: usize = 500;
 
 /// A body that says why, and nothing else.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Reason")]
 pub struct Because {
+    /// Why: it is kept in the audit trail.
     // One that is missing is refused as one that says nothing.
     #[serde(default)]
+    #[schemars(length(min = 1, max = 500), required)]
     reason: String,
 }
 
