@@ -79,7 +79,7 @@ impl Flags {
                 let now = registry.get(&key);
                 // A slip of the pen makes a flag that nobody asks for: it is told apart.
                 let done = if now.is_none() { "is new and set" } else { "is set" };
-                let definition = definition(&value, now)?;
+                let definition = definition(&value, now.as_ref())?;
                 let expected = match version {
                     None => Expected::Any,
                     Some(0) => Expected::Absent,
@@ -108,7 +108,7 @@ fn by(reason: &str) -> Result<ChangedBy, Failure> {
 }
 
 /// What `value` says: a definition, or `true` or `false` for everyone, which keeps what a flag is described by.
-fn definition(value: &str, now: Option<FlagView>) -> Result<Definition, Failure> {
+fn definition(value: &str, now: Option<&FlagView>) -> Result<Definition, Failure> {
     let Ok(truth) = value.parse::<bool>() else {
         return Definition::parse(value).map_err(|flaws| {
             let told = |flaw: &Flaw| match flaw.pointer.as_str() {
@@ -120,7 +120,7 @@ fn definition(value: &str, now: Option<FlagView>) -> Result<Definition, Failure>
             Failure::usage(format!("the value is neither `true`, `false` nor the JSON of a definition: {flaws}"))
         });
     };
-    Definition::for_everybody(truth, now.as_ref().map(|flag| &flag.definition)).ok_or_else(|| {
+    Definition::for_everybody(truth, now.map(|flag| &flag.definition)).ok_or_else(|| {
         Failure::usage(format!("`{value}` is for boolean flags, and this one is not: give a definition"))
     })
 }

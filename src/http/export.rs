@@ -133,6 +133,7 @@ impl Exported {
     }
 
     /// A body as a file of this name.
+    #[must_use]
     pub fn file(self, format: Format, body: Body) -> ListFile {
         let media = match format {
             Format::Csv => "text/csv; charset=utf-8; header=present",

@@ -339,8 +339,8 @@ on_both!(an_order_is_looked_after_for_a_reason, |test: TestDb| async move {
     desk.shop.pay(&lost).await;
     let waiting = "/api/admin/orders?payment_state=paid&fulfilment_state=unfulfilled";
     until("it is paid", async || {
-        let list = desk.get(waiting).await;
-        if rows(&list).len() == 1 { Ok(()) } else { Err(list) }
+        let found = desk.get(waiting).await;
+        if rows(&found).len() == 1 { Ok(()) } else { Err(found) }
     })
     .await;
     let jobs = desk.get("/api/admin/jobs?queue=licensing&state=available&kind=licenses.issue").await;

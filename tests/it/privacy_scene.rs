@@ -171,7 +171,7 @@ impl Scene {
         theirs.issue(&self.db).await;
         let next = || self.db.ids().next_uuid();
         let (guest, payment, ticket, message, note) = (next(), next(), next(), next(), next());
-        let (article, subscription, vendor, shelf, source) = (next(), next(), next(), next(), next());
+        let (article, subscription, vendor, category, source) = (next(), next(), next(), next(), next());
         let (coupon, guest_order) = (next(), next());
         let ids = [
             ("user", self.ada.user.uuid()),
@@ -190,7 +190,7 @@ impl Scene {
             ("article", article),
             ("subscription", subscription),
             ("vendor", vendor),
-            ("shelf", shelf),
+            ("shelf", category),
             ("source", source),
             ("coupon", coupon),
             ("eve", self.eve.user.uuid()),

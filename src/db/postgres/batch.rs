@@ -97,7 +97,9 @@ impl Lane {
 
 async fn carry(shared: &Arc<Shared>, members: Vec<Member>) {
     let mut all = Appends::default();
-    members.iter().for_each(|member| all.merge(member.rows.clone()));
+    for member in &members {
+        all.merge(member.rows.clone());
+    }
     match shared.write(all).await {
         Err(error) if members.len() > 1 && is_refusal(&error) => {
             for Member { rows, answer } in members {

@@ -1,5 +1,7 @@
 //! What tells people what is in their archive.
 
+use std::fmt::Write;
+
 use super::super::catalogue::tables;
 use crate::kernel::Time;
 
@@ -12,7 +14,8 @@ pub(super) fn text(email: &str, now: Time) -> String {
          Passwords, tokens, keys and other secrets are not in it, nor are hashes of them.\n\n"
     );
     for file in tables().filter_map(|table| table.file) {
-        text.push_str(&format!("{}.json\n    {}.\n", file.name, file.title));
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{}.json\n    {}.", file.name, file.title);
     }
     text.push_str(
         "invoices/\n    Your invoices and credit notes as PDF.\nattachments/\n    The files on your tickets.\n",

@@ -209,7 +209,7 @@ fn dos(now: Time) -> (u16, u16) {
     let mut parts = text.split(' ').map(|part| part.parse::<u16>().unwrap_or_default());
     let mut part = || parts.next().unwrap_or_default();
     let date = part().saturating_sub(1980).min(127) << 9 | part() << 5 | part();
-    let time = part() << 11 | part() << 5 | part() / 2;
+    let time = part() << 11 | part() << 5 | (part() / 2);
     (date, time)
 }
 
@@ -220,7 +220,7 @@ mod tests {
     #[test]
     fn a_date_is_as_ms_dos_had_it() {
         let noon: Time = "2026-03-01T12:34:57Z".parse().expect("a time");
-        assert_eq!(dos(noon), (46 << 9 | 3 << 5 | 1, 12 << 11 | 34 << 5 | 28));
+        assert_eq!(dos(noon), ((2026 - 1980) * 512 + 3 * 32 + 1, 12 * 2048 + 34 * 32 + 57 / 2));
         assert_eq!(dos(Time::from_micros(0)).0 >> 9, 0);
     }
 

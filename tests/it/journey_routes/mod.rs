@@ -122,6 +122,7 @@ pub(crate) fn routes() -> Vec<Route> {
         keys::routes(),
         catalogue::routes(),
         operators::routes(),
+        operators::of_sales(),
         operations::routes(),
         privacy::routes(),
         sandbox::routes(),

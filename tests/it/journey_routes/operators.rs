@@ -38,6 +38,14 @@ pub(super) fn routes() -> Vec<Route> {
             Operator,
             json!({ "role": "customer", "disabled": false, "reason": "because" }),
         ),
+    ]
+}
+
+/// Those of orders, and of what comes of them.
+pub(super) fn of_sales() -> Vec<Route> {
+    use Who::Operator;
+    let reason = json!({ "reason": "because" });
+    vec![
         get("/api/admin/orders", Operator, ORDERS),
         get("/api/admin/orders/export", Operator, EXPORT),
         get("/api/admin/orders/{order}", Operator, &[]),

@@ -92,7 +92,7 @@ pub(super) async fn export(
 ) -> Result<ListFile, Problem> {
     let (filter, agent, shop) = (filter.read(&desk)?, desk.agent, app.clone());
     let read = move |page: PageRequest<TicketCursor>| {
-        let (app, filter, agent) = (shop.clone(), filter.clone(), agent.clone());
+        let (app, filter, agent) = (shop.clone(), filter.clone(), agent);
         async move {
             let page = support::list_at_desk(&app.db, &agent, &filter, page).await?;
             let now = app.db.now();
