@@ -50,6 +50,7 @@ impl Offered {
 /// A product as customers see it.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[expect(missing_docs, reason = "the fields are the product's")]
+#[schemars(rename = "ProductDetail")]
 pub struct ProductPage {
     pub id: ProductId,
     pub slug: String,

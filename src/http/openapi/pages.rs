@@ -19,11 +19,10 @@ use crate::http::{
     problem::{Kind, Problem},
 };
 
-/// Scripts and styles of this server alone. The page's library sets styles on what it draws, and so do a few of its
-/// drawings in the text of the page, which is what `unsafe-inline` is for; no script may stand there.
+/// Scripts and styles from files of this server alone; its drawings are in the styles.
 const POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
-     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
+     base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 );
 const PAGE: &str = include_str!("page/docs.html");
 const START: &str = include_str!("page/start.js");

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::json;
 
-use super::{PAGE, Route, Takes, Who, get, send};
+use super::{Route, Takes, Who, get, send};
 
 const FILTERS: &[&str] =
     &["limit", "after", "before", "kind", "number", "order", "email", "country", "currency", "from", "until", "sort"];
