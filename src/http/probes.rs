@@ -224,7 +224,7 @@ impl<const BUSY: bool> OperationOutput for Reported<BUSY> {
         let mut told = Json::<Report<'_>>::inferred_responses(ctx, operation);
         for (_, response) in &mut told {
             response.content.insert("text/plain".to_owned(), MediaType::default());
-            response.description = "All is well.".to_owned();
+            "All is well.".clone_into(&mut response.description);
         }
         let busy = told.first().filter(|_| BUSY).cloned();
         told.extend(

@@ -136,11 +136,10 @@ fn who(operation: &mut Map<String, Value>) -> String {
         Some([scope, ..]) => {
             sentences.push(format!("An access token needs the scope `{}`.", scope.as_str().unwrap_or_default()));
         }
-        Some([]) => {}
         None if schemes.iter().any(|scheme| scheme.get(SESSION).is_some()) => {
             sentences.push("Only for a session: an access token does not do.".to_owned());
         }
-        None => {}
+        Some([]) | None => {}
     }
     sentences.join(" ")
 }

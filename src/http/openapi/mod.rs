@@ -1,4 +1,4 @@
-//! The API's description: OpenAPI 3.1, generated from the routes as they are registered.
+//! The API's description: `OpenAPI` 3.1, generated from the routes as they are registered.
 //!
 //! Promise: what an operation takes is told by its arguments, and what it gives by the type that it answers with, so
 //! that the document cannot say otherwise than the code does. A route adds what types do not know: its name, a line for

@@ -51,7 +51,7 @@ pub async fn make(
     let (by, random, user) = (caller.by(&context), app.keys.random().clone(), caller.user);
     let scope = format!("{user} POST /api/account/tokens");
     let made = once(&app, key, scope, &body, async move |tx| -> Result<MadeAccessToken, TokenError> {
-        Ok(accounts::make_token(tx, user, new, &random, &by).await?)
+        accounts::make_token(tx, user, new, &random, &by).await
     });
     Ok(NotStored(made.await?))
 }

@@ -56,9 +56,7 @@ macro_rules! created_in {
         ) -> Result<$crate::http::FirstRevision<$crate::http::Once<$thing>>, $crate::http::Problem> {
             let (by, scope) = (super::by(&admin, &context), format!("{} POST {}", admin.user, $collection));
             let body = fields.clone();
-            let answer = $crate::http::once(&app, key, scope, &body, async |tx| {
-                Ok::<_, $crate::catalog::EditError>($create(tx, fields, &by).await?)
-            });
+            let answer = $crate::http::once(&app, key, scope, &body, async |tx| $create(tx, fields, &by).await);
             Ok($crate::http::FirstRevision(answer.await?))
         }
     };
