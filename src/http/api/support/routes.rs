@@ -103,7 +103,7 @@ fn operators_desk() -> ApiRouter<App> {
         )
         .api_route(
             "/api/admin/tickets/export",
-            get_with(desk::export, |op| op.told("exportTickets", "Fetch tickets as a file")),
+            get_with(desk::export, |op| op.told("exportTickets", "Fetch tickets as a file").for_operators()),
         )
         .api_route(
             "/api/admin/tickets/{ticket}",
