@@ -132,6 +132,7 @@ pub struct JobView {
     /// Its kind.
     pub kind: String,
     /// Where it stands.
+    #[schemars(with = "JobState")]
     pub state: String,
     /// Whether it waits for another job of its group.
     pub parked: bool,

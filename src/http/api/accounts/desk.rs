@@ -57,7 +57,7 @@ pub async fn export(
 /// Whom an operator lets in, and why.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(rename = "UserInvitation")]
+#[schemars(rename = "UserInvitation", transform = crate::http::because::must_be_given)]
 pub struct InviteBody {
     /// Their address.
     #[schemars(extend("format" = "email"))]
@@ -68,7 +68,7 @@ pub struct InviteBody {
     role: Role,
     /// Why: it is kept in the audit trail.
     #[serde(default)]
-    #[schemars(length(min = 1, max = 500), required)]
+    #[schemars(length(min = 1, max = 500))]
     reason: String,
 }
 
@@ -112,14 +112,14 @@ pub async fn invite(
 /// What is taken, and why.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(rename = "UserSignOut")]
+#[schemars(rename = "UserSignOut", transform = crate::http::because::must_be_given)]
 pub struct PutOutBody {
     /// The tokens that they made for programs, too.
     #[serde(default)]
     tokens: bool,
     /// Why: it is kept in the audit trail.
     #[serde(default)]
-    #[schemars(length(min = 1, max = 500), required)]
+    #[schemars(length(min = 1, max = 500))]
     reason: String,
 }
 

@@ -155,12 +155,13 @@ fn people() -> ApiRouter<App> {
             "/api/admin/users/{user}/resend-verification",
             post_with(desk::resend_verification, |op| {
                 op.told("resendUserVerification", "Send somebody the link that confirms their address once more")
+                    .may(&[Kind::Conflict])
             }),
         )
         .api_route(
             "/api/admin/users/{user}/send-password-link",
             post_with(desk::send_password_link, |op| {
-                op.told("sendUserPasswordLink", "Send somebody a link for another password")
+                op.told("sendUserPasswordLink", "Send somebody a link for another password").may(&[Kind::Conflict])
             }),
         )
         .api_route(

@@ -45,7 +45,7 @@ pub(super) async fn show(
 /// What a flag is set to: `true` or `false` for everybody, or a whole definition.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(rename = "FlagSetting")]
+#[schemars(rename = "FlagSetting", transform = crate::http::because::must_be_given)]
 pub(super) struct Setting {
     /// What it is for everybody; not together with a definition.
     value: Option<bool>,
@@ -54,7 +54,7 @@ pub(super) struct Setting {
     definition: Option<Value>,
     /// Why: it is kept in the audit trail.
     #[serde(default)]
-    #[schemars(length(min = 1, max = 500), required)]
+    #[schemars(length(min = 1, max = 500))]
     reason: String,
 }
 

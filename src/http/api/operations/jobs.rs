@@ -159,7 +159,7 @@ pub(super) async fn retry(
 /// Which jobs run again, and why.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(rename = "JobsRetry")]
+#[schemars(rename = "JobsRetry", transform = crate::http::because::must_be_given)]
 pub(super) struct RetryAll {
     /// Those that stand so.
     state: Option<JobState>,
@@ -175,7 +175,7 @@ pub(super) struct RetryAll {
     until: Option<Time>,
     /// Why: it is kept in the audit trail.
     #[serde(default)]
-    #[schemars(length(min = 1, max = 500), required)]
+    #[schemars(length(min = 1, max = 500))]
     reason: String,
 }
 

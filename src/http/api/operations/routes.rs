@@ -115,16 +115,12 @@ fn controls() -> ApiRouter<App> {
         .api_route(
             "/api/admin/switches/{switch}/kill",
             post_with(switches::kill, |op| {
-                op.told("killSwitch", "Stop a capability")
-                    .description("At once here, and within a second everywhere.")
-                    .may(&[Kind::PreconditionFailed])
+                op.told("killSwitch", "Stop a capability").description("At once here, and within a second everywhere.")
             }),
         )
         .api_route(
             "/api/admin/switches/{switch}/restore",
-            post_with(switches::restore, |op| {
-                op.told("restoreSwitch", "Let a capability go on").may(&[Kind::PreconditionFailed])
-            }),
+            post_with(switches::restore, |op| op.told("restoreSwitch", "Let a capability go on")),
         )
         .api_route(
             "/api/admin/switches/{switch}/history",

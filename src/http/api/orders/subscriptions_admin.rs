@@ -76,13 +76,13 @@ pub(super) async fn export(
 /// When to end, and why.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(rename = "AnySubscriptionEnd")]
+#[schemars(rename = "AnySubscriptionEnd", transform = crate::http::because::must_be_given)]
 pub(super) struct Cancel {
     /// When.
     at: CancelSubscription,
     /// Why: it is kept in the audit trail.
     #[serde(default)]
-    #[schemars(length(min = 1, max = 500), required)]
+    #[schemars(length(min = 1, max = 500))]
     reason: String,
 }
 

@@ -84,7 +84,9 @@ fn own() -> ApiRouter<App> {
         .api_route(
             "/api/account/deletion",
             get_with(deletion::show, |op| {
-                op.told("showAccountDeletion", "Show how the deletion of your account stands").by_session()
+                op.told("showAccountDeletion", "Show how the deletion of your account stands")
+                    .by_session()
+                    .may(&[Kind::NotFound])
             })
             .post_with(deletion::schedule, |op| {
                 op.told("requestAccountDeletion", "Have your account deleted")
