@@ -13,10 +13,15 @@ use crate::{
 
 /// The routes.
 pub fn routes() -> ApiRouter<App> {
-    ApiRouter::new().merge(work()).merge(controls()).merge(books()).with_path_items(|item| item.tag("operations"))
+    ApiRouter::new()
+        .merge(work())
+        .merge(jobs())
+        .merge(controls())
+        .merge(books())
+        .with_path_items(|item| item.tag("operations"))
 }
 
-/// Who does the work, and what waits for them.
+/// Who does the work, and what sets it going.
 fn work() -> ApiRouter<App> {
     ApiRouter::new()
         .api_route(
@@ -27,6 +32,34 @@ fn work() -> ApiRouter<App> {
             "/api/admin/actors/{actor}/restart",
             post_with(actors::restart, |op| op.told("restartActor", "Have a capability or service begin anew")),
         )
+        .api_route(
+            "/api/admin/queues",
+            get_with(queues::list, |op| op.told("listQueues", "List queues, and how much waits in them")),
+        )
+        .api_route(
+            "/api/admin/queues/{queue}/pause",
+            post_with(queues::pause, |op| {
+                op.told("pauseQueue", "Hold a queue")
+                    .description("Nothing is claimed from it anywhere; what runs finishes.")
+            }),
+        )
+        .api_route(
+            "/api/admin/queues/{queue}/resume",
+            post_with(queues::resume, |op| op.told("resumeQueue", "Let a queue go on")),
+        )
+        .api_route(
+            "/api/admin/schedules",
+            get_with(schedules::list, |op| op.told("listSchedules", "List what the clock sets going")),
+        )
+        .api_route(
+            "/api/admin/schedules/{schedule}/run",
+            post_with(schedules::run, |op| op.told("runSchedule", "Run a schedule at once, besides its times")),
+        )
+}
+
+/// What waits, runs, is done and died.
+fn jobs() -> ApiRouter<App> {
+    ApiRouter::new()
         .api_route(
             "/api/admin/jobs",
             get_with(jobs::list, |op| {
@@ -59,29 +92,6 @@ fn work() -> ApiRouter<App> {
                     .description("One that runs is told to stop: 202.")
                     .may(&[Kind::Conflict])
             }),
-        )
-        .api_route(
-            "/api/admin/queues",
-            get_with(queues::list, |op| op.told("listQueues", "List queues, and how much waits in them")),
-        )
-        .api_route(
-            "/api/admin/queues/{queue}/pause",
-            post_with(queues::pause, |op| {
-                op.told("pauseQueue", "Hold a queue")
-                    .description("Nothing is claimed from it anywhere; what runs finishes.")
-            }),
-        )
-        .api_route(
-            "/api/admin/queues/{queue}/resume",
-            post_with(queues::resume, |op| op.told("resumeQueue", "Let a queue go on")),
-        )
-        .api_route(
-            "/api/admin/schedules",
-            get_with(schedules::list, |op| op.told("listSchedules", "List what the clock sets going")),
-        )
-        .api_route(
-            "/api/admin/schedules/{schedule}/run",
-            post_with(schedules::run, |op| op.told("runSchedule", "Run a schedule at once, besides its times")),
         )
 }
 
