@@ -82,3 +82,4 @@ CREATE TABLE license_changes (
     transaction_id INTEGER NOT NULL DEFAULT 0,
     created_at INTEGER NOT NULL
 ) STRICT;
+CREATE INDEX license_changes_by_transaction ON license_changes (transaction_id);

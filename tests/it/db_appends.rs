@@ -61,6 +61,34 @@ on_both!(a_transaction_that_only_appends_is_written_whole_or_not_at_all, |test| 
     publish(&db, 3, "sand", &[3]).await.expect("the next one is not held up");
 });
 
+/// On PostgreSQL they share statements; what the server refuses must not fail for another one's row, nor wait for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn those_who_only_append_at_once_fail_for_their_own_rows_alone() {
+    let Some(test) = TestDb::postgres().await else { return };
+    let db = shelf(&test).await;
+    publish(&db, 1_000, "first", &[0]).await.expect("it is written");
+    let publishing = (1..=200_i64).map(|number| {
+        let db = db.clone();
+        // The page of every tenth is taken.
+        let page = if number % 10 == 0 { 0 } else { number };
+        tokio::spawn(async move { publish(&db, number.unsigned_abs().into(), "book", &[page]).await })
+    });
+    let publishing: Vec<_> = publishing.collect();
+    let gone = (300..340_i64).map(|number| {
+        let db = db.clone();
+        tokio::spawn(async move { publish(&db, number.unsigned_abs().into(), "gone", &[number]).await })
+    });
+    gone.for_each(|caller| caller.abort());
+    for (number, outcome) in (1..).zip(futures::future::join_all(publishing).await) {
+        match outcome.expect("no panic") {
+            Ok(()) => assert_ne!(number % 10, 0, "{number} has a page that is taken"),
+            Err(error) => assert!(number % 10 == 0 && matches!(error, DbError::Unique(_)), "{number}: {error:?}"),
+        }
+    }
+    assert_eq!(count(&db, "SELECT COUNT(*) FROM the_books WHERE title = 'book'").await, 180);
+    publish(&db, 2_000, "last", &[1_000]).await.expect("nobody waits for ever");
+}
+
 on_both!(rows_are_changed_by_their_keys_and_nothing_else_is, |test| async move {
     let db = shelf(&test).await;
     for (id, title) in [(1, "ink"), (2, "quill"), (3, "sand")] {

@@ -58,7 +58,8 @@ fn enter(shared: Arc<Shared>, member: Member) -> Option<Lane> {
         queue.lanes += 1;
     }
     drop(queue);
-    free.then_some(Lane { shared, left: false })
+    // Not `then_some`: a lane that is made is in use until it is dropped.
+    free.then(|| Lane { shared, left: false })
 }
 
 /// A lane in use.

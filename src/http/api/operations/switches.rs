@@ -17,7 +17,8 @@ pub(super) async fn list(State(app): State<App>, _: Admin) -> Json<Page<SwitchSt
 }
 
 fn named(name: &str) -> Result<Switch, Problem> {
-    name.parse().map_err(|error: crate::flags::ParseSwitchError| Problem::new(Kind::NotFound).detail(error.to_string()))
+    // What was asked for may be long, and is not said again.
+    name.parse().map_err(|_| Problem::new(Kind::NotFound).detail("there is no such switch"))
 }
 
 fn state(app: &App, switch: Switch) -> Json<SwitchState> {
