@@ -31,16 +31,13 @@ pub(super) fn write(
         }
     }
     for (status, kinds) in by_status {
-        match responses.get_mut(&status.to_string()) {
+        if let Some(own) = responses.get_mut(&status.to_string()) {
             // It has an answer of its own under this status: either may come.
-            Some(own) => {
-                let mut problem = response(&kinds, components.public_url);
-                own["content"]["application/problem+json"] = problem["content"]["application/problem+json"].take();
-            }
-            None => {
-                let reference = components.problem(&kinds);
-                responses.insert(status.to_string(), reference);
-            }
+            let mut problem = response(&kinds, components.public_url);
+            own["content"]["application/problem+json"] = problem["content"]["application/problem+json"].take();
+        } else {
+            let reference = components.problem(&kinds);
+            responses.insert(status.to_string(), reference);
         }
     }
 }
