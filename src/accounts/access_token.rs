@@ -1,5 +1,6 @@
 //! Personal access tokens: what programs sign in with.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, FromRow};
 
@@ -21,7 +22,7 @@ pub const MOST_TOKENS: i64 = 100;
 const LONGEST_NAME: usize = 100;
 
 /// A token as its owner sees it.
-#[derive(Debug, Clone, Serialize, FromRow)]
+#[derive(Debug, Clone, Serialize, FromRow, JsonSchema)]
 pub struct AccessToken {
     /// Which one.
     pub id: AccessTokenId,
@@ -104,7 +105,7 @@ impl NewAccessToken {
 }
 
 /// A token just made: the only time that it is shown.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct MadeAccessToken {
     /// The token itself.
     pub token: String,

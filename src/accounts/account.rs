@@ -1,5 +1,6 @@
 //! Accounts as their owners and operators see them, and what operators change.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, FromRow};
 
@@ -11,7 +12,7 @@ use crate::{
 };
 
 /// An account.
-#[derive(Debug, Clone, Serialize, FromRow)]
+#[derive(Debug, Clone, Serialize, FromRow, JsonSchema)]
 pub struct Account {
     /// Which one.
     pub id: UserId,

@@ -1,5 +1,6 @@
 //! What operators do with accounts besides changing them: find them, let people in again, and put them out.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use sqlx::{AssertSqlSafe, FromRow};
 
@@ -31,7 +32,7 @@ impl SortField for AccountSort {
 }
 
 /// Which accounts; everything that is given must fit.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 pub struct AccountFilter {
     /// A part of the address, in lower case.
     pub email: Option<String>,

@@ -1,7 +1,8 @@
 //! What people, and the tokens they make, may do.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, Serializer};
 
 use crate::text_enum;
@@ -98,6 +99,20 @@ impl fmt::Display for Scopes {
 impl From<String> for Scopes {
     fn from(text: String) -> Self {
         Self::parse(&text)
+    }
+}
+
+impl JsonSchema for Scopes {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Scopes".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Vec::<Scope>::json_schema(generator)
     }
 }
 

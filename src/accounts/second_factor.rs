@@ -3,6 +3,7 @@
 //! Each code is good once: a time step by a guarded UPDATE, a recovery code by its row.
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
+use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::FromRow;
 use totp_rs::{Builder, Totp};
@@ -58,7 +59,8 @@ pub enum SecondFactorError {
 }
 
 /// What an authenticator needs to know.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SecondFactorEnrolment")]
 pub struct Enrolment {
     /// In base 32, to be typed.
     pub secret: String,

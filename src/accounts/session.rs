@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, FromRow};
 use uuid::Uuid;
@@ -43,7 +44,7 @@ impl Device {
 }
 
 /// A session as its owner sees it.
-#[derive(Debug, Clone, Serialize, FromRow)]
+#[derive(Debug, Clone, Serialize, FromRow, JsonSchema)]
 pub struct Session {
     /// Which one.
     pub id: SessionId,

@@ -1,5 +1,6 @@
 //! Endpoints: what a plan lets its keys call.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::FromRow;
 
@@ -13,7 +14,7 @@ use crate::{
 id_type!(EndpointId, EndpointMarker, "aep", "An endpoint of a plan's API.");
 
 /// An endpoint as its vendor sees it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Endpoint {
     /// Which one.
     pub id: EndpointId,
@@ -132,7 +133,7 @@ pub async fn endpoint(db: &Db, seller: Seller, id: EndpointId) -> Result<Option<
 }
 
 /// What one plan lets its keys call, for those who think of buying it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct OfferedEndpoints {
     /// The plan.
     pub id: PlanId,
@@ -145,7 +146,7 @@ pub struct OfferedEndpoints {
 }
 
 /// An endpoint as everybody sees it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct OfferedEndpoint {
     /// `*` for any.
     pub method: String,

@@ -1,5 +1,6 @@
 //! How vendors and operators edit endpoints. Keys that are in use are held to the new ones within a second.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -19,7 +20,7 @@ use crate::{
 const MOST: i64 = 200;
 
 /// What can be said about an endpoint.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EndpointFields {
     /// One of [`METHODS`].

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 use sqlx::FromRow;
@@ -37,7 +38,7 @@ pub struct NewKey {
 }
 
 /// A key with its secret: the only time that it is shown.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct MadeKey {
     /// The secret: for `X-API-Key`, or as the password of HTTP Basic.
     pub secret: String,

@@ -1,5 +1,6 @@
 //! Keys as their owners and sellers see them: never their secrets.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, FromRow};
 
@@ -33,6 +34,7 @@ impl Seller {
 
 text_enum! {
     /// Where a key stands by itself; its licence is another matter.
+    #[schemars(rename = "ApiKeyStatus")]
     pub enum KeyStatus {
         /// Good, as far as its licence is.
         Active = "active",
@@ -44,7 +46,8 @@ text_enum! {
 }
 
 /// A key, without its secret.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "ApiKey")]
 pub struct KeyView {
     /// Which one; also the client id.
     pub id: ApiKeyId,

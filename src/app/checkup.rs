@@ -1,5 +1,6 @@
 //! What is wrong in the database of an installation, and the mend: for `mintreu doctor` and for operators' pages.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
@@ -12,8 +13,9 @@ use crate::{
 };
 
 /// How a finding weighs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "FindingWeight")]
 pub enum Weight {
     /// As it should be.
     Fine,
@@ -24,7 +26,7 @@ pub enum Weight {
 }
 
 /// One thing that was looked at.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Finding {
     /// How it weighs.
     pub weight: Weight,

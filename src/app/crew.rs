@@ -3,12 +3,13 @@
 use std::sync::{Arc, OnceLock, Weak};
 
 use futures::future::BoxFuture;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::kernel::Time;
 
 /// What an actor is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ActorState {
     /// It takes jobs (a service: it runs).
@@ -24,7 +25,8 @@ pub enum ActorState {
 }
 
 /// One actor at one moment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "Actor")]
 pub struct ActorStatus {
     /// The capability or service.
     pub capability: &'static str,

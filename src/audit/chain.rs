@@ -1,5 +1,6 @@
 //! The chain: what exactly is hashed, and with what.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::FromRow;
 use uuid::Uuid;
@@ -109,7 +110,8 @@ impl Row {
 }
 
 /// The end of the chain: published, it proves later what the chain was then.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "AuditHead")]
 pub struct Head {
     /// How many entries are sealed: the last one's sequence number.
     pub sequence: i64,

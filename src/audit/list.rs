@@ -1,5 +1,6 @@
 //! Reading the trail: filters, and pages by cursor.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use sqlx::AssertSqlSafe;
@@ -75,7 +76,8 @@ pub enum Disclosure {
 }
 
 /// An entry, as it is shown.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "AuditEntry")]
 pub struct Record {
     /// Its place in the chain, once it has one.
     pub sequence: Option<i64>,
@@ -107,6 +109,7 @@ pub struct Record {
     pub request_id: Option<String>,
     /// Whose personal data is in it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "uuid"))]
     pub person: Option<Uuid>,
     /// That data.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -118,8 +121,9 @@ pub struct Record {
 }
 
 /// Personal data, as it is shown.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "AuditPersonalData")]
 pub enum PersonalView {
     /// Readable.
     Opened(Value),

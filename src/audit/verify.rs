@@ -1,5 +1,6 @@
 //! Verification: walks the chain from its first entry to its head and names the first thing that is wrong.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -39,8 +40,9 @@ impl Report {
 }
 
 /// What is wrong, and at which sequence number.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "problem")]
+#[schemars(rename = "AuditProblem")]
 pub enum Problem {
     /// There is no such entry, though there are later ones.
     #[error("entry {sequence} is missing: it was deleted")]
@@ -54,6 +56,7 @@ pub enum Problem {
         /// Its sequence number.
         sequence: i64,
         /// The id that the row has now.
+        #[schemars(with = "String", extend("format" = "uuid"))]
         id: Uuid,
     },
     /// The entry was sealed with a key that is not configured.
@@ -97,6 +100,7 @@ pub enum Problem {
         /// The entry's sequence number.
         sequence: i64,
         /// Whose key.
+        #[schemars(with = "String", extend("format" = "uuid"))]
         person: Uuid,
     },
 }
@@ -104,7 +108,8 @@ pub enum Problem {
 const PAGE: i64 = 500;
 
 /// What a part of a verification found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "AuditVerification")]
 pub struct Part {
     /// The last entry that is in order: where the next part begins. All zeros before the first.
     pub verified: Head,

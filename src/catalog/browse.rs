@@ -3,6 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sqlx::{AssertSqlSafe, FromRow};
 use uuid::Uuid;
@@ -17,6 +18,7 @@ use crate::{
 
 text_enum! {
     /// In which order.
+    #[schemars(rename = "ProductSort")]
     pub enum Sort {
         /// The last published first.
         Newest = "newest",
@@ -116,7 +118,8 @@ impl fmt::Display for Cursor {
 }
 
 /// A product in a list.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "ProductCard")]
 pub struct Card {
     /// Which one.
     pub id: ProductId,
@@ -150,15 +153,16 @@ pub struct Card {
 }
 
 /// A slug and what it stands for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[expect(missing_docs, reason = "the fields say it")]
+#[schemars(rename = "NamedSlug")]
 pub struct Named {
     pub slug: String,
     pub name: String,
 }
 
 /// The average of ratings, to two decimals, and how many there are.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 #[expect(missing_docs, reason = "the fields say it")]
 pub struct Rating {
     pub average: Option<f64>,

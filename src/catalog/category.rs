@@ -1,5 +1,6 @@
 //! Categories: a tree, six levels deep at most, without cycles.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sqlx::{AssertSqlSafe, FromRow};
@@ -20,7 +21,7 @@ use crate::{
 pub const MAX_DEPTH: i64 = 6;
 
 /// What can be said about a category.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CategoryFields {
     /// In addresses; made from the name if nothing is said.
@@ -40,7 +41,7 @@ pub struct CategoryFields {
 }
 
 /// A category as operators see it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Category {
     /// Which one.
     pub id: CategoryId,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sqlx::{AssertSqlSafe, FromRow};
@@ -17,7 +18,7 @@ use crate::{
 const MAX_SCOPE: usize = 200;
 
 /// What can be said about a coupon.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CouponFields {
     /// What customers type, in any case; kept in upper case.
@@ -61,7 +62,7 @@ const fn yes() -> bool {
 }
 
 /// A coupon as operators see it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Coupon {
     /// Which one.
     pub id: CouponId,

@@ -1,5 +1,6 @@
 //! What operators look for: products and coupons, filtered and sorted.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use sqlx::{AssertSqlSafe, FromRow};
 
@@ -36,7 +37,7 @@ impl SortField for ProductSort {
 }
 
 /// Which products an operator looks for.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 pub struct AnyProducts {
     /// A part of the title or slug.
     pub q: Option<String>,
@@ -112,7 +113,7 @@ impl SortField for CouponSort {
 }
 
 /// Which coupons an operator looks for.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 pub struct AnyCoupons {
     /// A part of the code or name.
     pub q: Option<String>,

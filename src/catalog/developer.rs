@@ -1,5 +1,6 @@
 //! Developers: who sells. The house, which sells the platform's own products, is there from the start.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sqlx::{AssertSqlSafe, FromRow};
@@ -22,7 +23,7 @@ pub const HOUSE: DeveloperId = DeveloperId::from_uuid(Uuid::from_u128(0x019b_000
 const TAKEN: &str = "slug";
 
 /// What can be said about a developer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DeveloperFields {
     /// In addresses; made from the name if nothing is said.
@@ -39,7 +40,7 @@ pub struct DeveloperFields {
 }
 
 /// A developer as operators see it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Developer {
     /// Which one.
     pub id: DeveloperId,

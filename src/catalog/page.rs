@@ -1,5 +1,6 @@
 //! What customers see of one product, and the tree of categories.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::FromRow;
 
@@ -14,8 +15,9 @@ use crate::{
 };
 
 /// A plan as customers see it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[expect(missing_docs, reason = "the fields are the plan's")]
+#[schemars(rename = "OfferedPlan")]
 pub struct Offered {
     pub id: PlanId,
     pub slug: String,
@@ -46,8 +48,9 @@ impl Offered {
 }
 
 /// A product as customers see it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[expect(missing_docs, reason = "the fields are the product's")]
+#[schemars(rename = "ProductDetail")]
 pub struct ProductPage {
     pub id: ProductId,
     pub slug: String,
@@ -138,7 +141,7 @@ pub async fn product_page(db: &Db, slug: &str) -> Result<Option<ProductPage>, Db
 }
 
 /// A category with what is in it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[expect(missing_docs, reason = "the fields are the category's")]
 pub struct CategoryNode {
     pub id: CategoryId,

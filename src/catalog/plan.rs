@@ -1,5 +1,6 @@
 //! Plans: how a product is sold.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::text_enum;
@@ -39,8 +40,9 @@ text_enum! {
 }
 
 /// What a plan's licence is limited to; none is no limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "PlanLimits")]
 pub struct Limits {
     /// Machines or sites it is active on at a time.
     #[serde(default, skip_serializing_if = "Option::is_none")]

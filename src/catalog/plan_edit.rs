@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sqlx::FromRow;
@@ -24,7 +25,7 @@ pub const MAX_PRICE: i64 = 1_000_000_000_000;
 const MAX_PLANS: usize = 50;
 
 /// What can be said about a plan.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PlanFields {
     /// Among the product's plans; made from the name if nothing is said.
@@ -65,7 +66,7 @@ const fn yes() -> bool {
 }
 
 /// A plan as operators see it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Plan {
     /// Which one.
     pub id: PlanId,

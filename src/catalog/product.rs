@@ -1,6 +1,7 @@
 //! Products: what is sold. A draft becomes published once it has a plan with a price, and archived when it is no longer
 //! sold; who bought it keeps it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sqlx::FromRow;
@@ -60,7 +61,7 @@ impl ProductStatus {
 }
 
 /// What can be said about a product.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProductFields {
     /// In addresses; made from the title if nothing is said.
@@ -144,7 +145,7 @@ const fn regular() -> LicenseType {
 }
 
 /// A product as operators see it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Product {
     /// Which one.
     pub id: ProductId,

@@ -1,5 +1,6 @@
 //! Quotes: what a cart costs, by the catalogue's prices and nobody else's.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::FromRow;
@@ -25,8 +26,9 @@ const LONGEST_NAME: usize = 100;
 const ALL_BPS: i64 = 10_000;
 
 /// An item of a cart.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "CartItem")]
 pub struct Wanted {
     /// The product's slug or id.
     pub product: String,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sqlx::FromRow;
@@ -32,7 +33,7 @@ pub struct HookRules<'a> {
 }
 
 /// What can be said about a hook.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HookFields {
     /// Where it is.
@@ -47,7 +48,8 @@ const fn yes() -> bool {
 }
 
 /// A product's hook, without its secret.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "CredentialHook")]
 pub struct Hook {
     /// Of which product.
     pub product: ProductId,
@@ -65,7 +67,8 @@ pub struct Hook {
 }
 
 /// A hook with its secret: the only time that it is shown.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "MadeCredentialHook")]
 pub struct MadeHook {
     /// What its calls are signed with.
     pub secret: String,

@@ -1,5 +1,6 @@
 //! What owners do with their credentials: see them, and have them replaced.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 use sqlx::FromRow;
@@ -82,7 +83,8 @@ async fn held(
 }
 
 /// A credential as its owner needs it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "RevealedCredential")]
 pub struct Revealed {
     /// Which one.
     pub id: CredentialId,

@@ -1,7 +1,8 @@
 //! Credentials as their owners and sellers see them: never their secrets.
 
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 use sqlx::{AssertSqlSafe, FromRow};
 
 use super::CredentialId;
@@ -28,7 +29,8 @@ text_enum! {
 }
 
 /// A credential, without its key and secret.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "Credential")]
 pub struct CredentialView {
     /// Which one.
     pub id: CredentialId,
@@ -46,8 +48,10 @@ pub struct CredentialView {
     /// The key's last characters.
     pub hint: Option<String>,
     /// What its vendor says of how often it may be used.
+    #[schemars(with = "Value")]
     pub rate_limits: Box<RawValue>,
     /// What its vendor says of how often it was.
+    #[schemars(with = "Value")]
     pub usage: Box<RawValue>,
     /// When its vendor said that.
     pub last_synced_at: Option<Time>,

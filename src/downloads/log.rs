@@ -1,5 +1,6 @@
 //! The log: every attempt to download, and what became of it.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, FromRow};
 
@@ -135,7 +136,8 @@ pub(super) async fn end(tx: &mut Tx, ends: &[End]) -> Result<(), DbError> {
 }
 
 /// An attempt, for those who may see it.
-#[derive(Debug, Clone, Serialize, FromRow)]
+#[derive(Debug, Clone, Serialize, FromRow, JsonSchema)]
+#[schemars(rename = "Download")]
 pub struct DownloadView {
     /// Which one.
     pub id: DownloadId,

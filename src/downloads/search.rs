@@ -1,5 +1,6 @@
 //! Sources of all products, for operators: what is broken, what was not looked at for long.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use sqlx::{AssertSqlSafe, FromRow};
 
@@ -30,7 +31,7 @@ impl SortField for SourceSort {
 }
 
 /// Which sources.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 pub struct AnySources {
     /// Of this product.
     pub product: Option<ProductId>,

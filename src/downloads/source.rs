@@ -1,5 +1,6 @@
 //! A product's sources: where its files come from.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sqlx::FromRow;
@@ -54,7 +55,7 @@ text_enum! {
 }
 
 /// What can be said about a source.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SourceFields {
     /// What it is.
@@ -95,7 +96,7 @@ const fn yes() -> bool {
 }
 
 /// A source as operators see it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Source {
     /// Which one.
     pub id: SourceId,
@@ -250,8 +251,9 @@ pub async fn sources(db: &Db, product: ProductId) -> Result<Vec<Source>, DbError
 }
 
 /// What a source offers, as buyers see it: nothing of where it comes from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[expect(missing_docs, reason = "the fields are the source's")]
+#[schemars(rename = "OfferedSource")]
 pub struct Offered {
     pub id: SourceId,
     pub name: String,

@@ -1,5 +1,6 @@
 //! Starting a download: a link for whoever may have the file.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 use sqlx::FromRow;
@@ -79,7 +80,8 @@ pub struct Chosen {
 }
 
 /// A link that was given out.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "DownloadLink")]
 pub struct Link {
     /// Which one.
     pub id: GrantId,

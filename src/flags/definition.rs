@@ -2,13 +2,14 @@
 
 use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::compiled::Rules;
 
 /// The type of a flag's values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FlagKind {
     /// true or false.
@@ -107,8 +108,9 @@ impl fmt::Display for Flaw {
 ///   {"when": [{"attribute": "country", "op": "in", "value": ["FR", "DE"]}], "variant": "on"},
 ///   {"tenants": ["ten_…"], "split": [{"variant": "on", "percent": 20}, {"variant": "off", "percent": 80}]}]}
 /// ```
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "FlagDefinition")]
 pub struct Definition {
     /// The type of its values.
     #[serde(rename = "type")]
@@ -137,8 +139,9 @@ const fn enabled() -> bool {
 }
 
 /// A rule: it applies if everything that it names holds, and serves one variant or draws lots.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "FlagRule")]
 pub struct RuleDef {
     /// Conditions on attributes; all must hold.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -166,8 +169,9 @@ fn is_targeting_key(by: &SplitBy) -> bool {
 }
 
 /// A share of a split.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "FlagShare")]
 pub struct Share {
     /// The variant that it serves.
     pub variant: String,
@@ -176,8 +180,9 @@ pub struct Share {
 }
 
 /// What lots are drawn by.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "FlagSplitBy")]
 pub enum SplitBy {
     /// The targeting key: each subject for itself.
     #[default]
@@ -187,8 +192,9 @@ pub enum SplitBy {
 }
 
 /// A condition on one attribute. Without the attribute only `missing`, `not_equals` and `not_in` hold.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "FlagCondition")]
 pub struct ConditionDef {
     /// Its name; `targetingKey` and `tenant` are always known.
     pub attribute: String,
@@ -200,9 +206,10 @@ pub struct ConditionDef {
 }
 
 /// How an attribute is compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the names are the field's own and say it")]
+#[schemars(rename = "FlagOperator")]
 pub enum Op {
     Equals,
     NotEquals,

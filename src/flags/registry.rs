@@ -9,6 +9,7 @@ use std::{
 };
 
 use arc_swap::{ArcSwap, Guard};
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::{Mutex, Notify, watch};
 
@@ -63,7 +64,8 @@ pub(super) struct Inner {
 }
 
 /// A flag, as it is shown.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "Flag")]
 pub struct FlagView {
     /// Its key.
     pub key: String,

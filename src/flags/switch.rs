@@ -2,13 +2,15 @@
 
 use std::{fmt, str::FromStr};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::kernel::Time;
 
 /// A capability that an operator can stop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "KillSwitch")]
 pub enum Switch {
     /// New orders and checkouts. Webhooks are still taken in.
     Payments,
@@ -67,7 +69,8 @@ impl FromStr for Switch {
 }
 
 /// How a switch stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "KillSwitchState")]
 pub struct SwitchState {
     /// Which one.
     pub switch: Switch,

@@ -1,6 +1,8 @@
 //! Why an operator does something.
 
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::problem::{Kind, Problem};
 
@@ -8,12 +10,27 @@ use super::problem::{Kind, Problem};
 const LONGEST: usize = 500;
 
 /// A body that says why, and nothing else.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Reason", transform = must_be_given)]
 pub struct Because {
+    /// Why: it is kept in the audit trail.
     // One that is missing is refused as one that says nothing.
     #[serde(default)]
+    #[schemars(length(min = 1, max = 500))]
     reason: String,
+}
+
+/// In the description of a body: its `reason` must be given. Serde takes a body without one, which is then refused as one
+/// that says nothing.
+pub(super) fn must_be_given(schema: &mut Schema) {
+    let Some(body) = schema.as_object_mut() else { return };
+    if let Some(reason) = body.get_mut("properties").and_then(|all| all.get_mut("reason")?.as_object_mut()) {
+        reason.remove("default");
+    }
+    if let Value::Array(required) = body.entry("required").or_insert_with(|| Value::Array(Vec::new())) {
+        required.push("reason".into());
+    }
 }
 
 impl Because {

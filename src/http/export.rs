@@ -6,18 +6,25 @@
 
 use std::{borrow::Cow, future::Future, str::FromStr};
 
+use aide::{
+    OperationOutput,
+    generate::GenContext,
+    openapi::{Operation, Response as Described},
+};
 use axum::{
     body::{Body, Bytes},
     http::{HeaderValue, header},
     response::{IntoResponse, Response},
 };
 use futures::stream;
+use schemars::{JsonSchema, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
     auth::Admin,
     context::Context,
+    openapi::gives,
     problem::{Kind, Problem},
 };
 use crate::{
@@ -29,6 +36,7 @@ use crate::{
 
 text_enum! {
     /// What a file is.
+    #[schemars(rename = "ExportFormat")]
     pub enum Format {
         /// A table for spreadsheets (RFC 4180), the first row naming the columns.
         Csv = "csv",
@@ -38,8 +46,9 @@ text_enum! {
 }
 
 /// How an export is asked for.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 pub struct ExportQuery {
+    /// A table if nothing is said.
     format: Option<Format>,
 }
 
@@ -58,6 +67,27 @@ pub struct Exported {
     pub columns: &'static [&'static str],
 }
 
+/// A list as a file, in one of the formats.
+#[derive(Debug)]
+pub struct ListFile(Response);
+
+impl IntoResponse for ListFile {
+    fn into_response(self) -> Response {
+        self.0
+    }
+}
+
+impl OperationOutput for ListFile {
+    type Inner = ();
+
+    fn inferred_responses(_: &mut GenContext, _: &mut Operation) -> Vec<(Option<u16>, Described)> {
+        let text = || json_schema!({ "type": "string" });
+        let mut response = gives("The list.", "text/csv", text());
+        response.content.extend(gives("", "application/jsonl", text()).content);
+        vec![(Some(200), response)]
+    }
+}
+
 /// How many rows are read at once.
 const ROWS: i64 = 500;
 
@@ -69,7 +99,7 @@ impl Exported {
         (admin, context): (&Admin, &Context),
         query: ExportQuery,
         mut read: impl FnMut(PageRequest<C>) -> W + Send + 'static,
-    ) -> Result<Response, Problem>
+    ) -> Result<ListFile, Problem>
     where
         C: FromStr + Send + 'static,
         R: Serialize + Send,
@@ -104,7 +134,7 @@ impl Exported {
 
     /// A body as a file of this name.
     #[must_use]
-    pub fn file(self, format: Format, body: Body) -> Response {
+    pub fn file(self, format: Format, body: Body) -> ListFile {
         let media = match format {
             Format::Csv => "text/csv; charset=utf-8; header=present",
             Format::Jsonl => "application/jsonl",
@@ -119,7 +149,7 @@ impl Exported {
             ),
             (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
         ];
-        (headers, body).into_response()
+        ListFile((headers, body).into_response())
     }
 
     /// Writes down who takes it.

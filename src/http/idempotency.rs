@@ -13,7 +13,10 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::problem::{Kind, Problem};
+use super::{
+    answer::Once,
+    problem::{Kind, Problem},
+};
 use crate::{
     app::App,
     db::{DbError, Tx},
@@ -90,14 +93,14 @@ impl Keyed {
     }
 
     /// The answer that was given before: to be asked before anything is looked up that may have changed since.
-    pub async fn recall(&self, app: &App) -> Result<Option<Response>, Problem> {
+    pub async fn recall<T, const STATUS: u16>(&self, app: &App) -> Result<Option<Once<T, STATUS>>, Problem> {
         let Some(request) = &self.request else { return Ok(None) };
         Ok(request.recall(&app.db, &app.keys).await?.map(|answer| replayed(answer, self.collection)))
     }
 
     /// The answer to a request that was refused: what it asks for may be taken by the same request, which was sent twice
     /// and came first by the other way.
-    pub async fn refused(&self, app: &App, problem: Problem) -> Result<Response, Problem> {
+    pub async fn refused<T, const STATUS: u16>(&self, app: &App, problem: Problem) -> Result<Once<T, STATUS>, Problem> {
         // A failure of this side is not looked behind: the database may be away.
         if problem.kind() == Kind::Internal {
             return Err(problem);
@@ -106,30 +109,30 @@ impl Keyed {
     }
 
     /// Runs `work` in a transaction and answers with what it gives; under a key, once.
-    pub async fn once<T, E, F>(self, app: &App, work: F) -> Result<Response, Problem>
+    pub async fn once<T, E, F, const STATUS: u16>(self, app: &App, work: F) -> Result<Once<T, STATUS>, Problem>
     where
         T: Serialize,
         E: From<DbError> + Into<Problem>,
-        F: AsyncFnOnce(&mut Tx) -> Result<(StatusCode, T), E>,
+        F: AsyncFnOnce(&mut Tx) -> Result<T, E>,
     {
         let collection = self.collection;
         let Some(request) = &self.request else {
-            let (status, value) = app.db.write(work).await.map_err(Into::into)?;
+            let value = app.db.write(work).await.map_err(Into::into)?;
             let body = serde_json::to_vec(&value).map_err(Problem::internal)?;
-            return Ok(response(Answer { status: status.as_u16(), body }, collection));
+            return Ok(Once::new(response(Answer { status: STATUS, body }, collection)));
         };
         let written = app
             .db
             .write(async |tx| {
-                let (status, value) = work(tx).await.map_err(Stopped::Refused)?;
+                let value = work(tx).await.map_err(Stopped::Refused)?;
                 // Answers are texts, numbers and lists of them, which always serialise.
-                let answer = Answer { status: status.as_u16(), body: serde_json::to_vec(&value).unwrap_or_default() };
+                let answer = Answer { status: STATUS, body: serde_json::to_vec(&value).unwrap_or_default() };
                 let kept = request.keep(tx, &app.keys, &answer).await.map_err(Stopped::Kept)?;
                 if kept { Ok(answer) } else { Err(Stopped::<E>::Overtaken) }
             })
             .await;
         match written {
-            Ok(answer) => Ok(response(answer, collection)),
+            Ok(answer) => Ok(Once::new(response(answer, collection))),
             Err(Stopped::Refused(error)) => self.refused(app, error.into()).await,
             Err(Stopped::Kept(error)) => Err(error.into()),
             Err(Stopped::Overtaken) => {
@@ -143,17 +146,17 @@ impl Keyed {
 }
 
 /// The whole of it, for work that looks nothing up before its transaction.
-pub async fn once<T, E, F>(
+pub async fn once<T, E, F, const STATUS: u16>(
     app: &App,
     key: IdempotencyKey,
     scope: String,
     body: &impl Serialize,
     work: F,
-) -> Result<Response, Problem>
+) -> Result<Once<T, STATUS>, Problem>
 where
     T: Serialize,
     E: From<DbError> + Into<Problem>,
-    F: AsyncFnOnce(&mut Tx) -> Result<(StatusCode, T), E>,
+    F: AsyncFnOnce(&mut Tx) -> Result<T, E>,
 {
     let keyed = Keyed::new(key, scope, body)?;
     if let Some(answer) = keyed.recall(app).await? {
@@ -182,8 +185,8 @@ fn response(answer: Answer, collection: Option<&str>) -> Response {
     response
 }
 
-fn replayed(answer: Answer, collection: Option<&str>) -> Response {
+fn replayed<T, const STATUS: u16>(answer: Answer, collection: Option<&str>) -> Once<T, STATUS> {
     let mut response = response(answer, collection);
     response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
-    response
+    Once::new(response)
 }

@@ -7,19 +7,23 @@
 //! request id, trace, metrics, access log and security headers; panics; size of the head; then, for the application
 //! alone and not for the probes, the number of requests, their time and the size of their bodies.
 
+mod answer;
 pub mod api;
 pub mod auth;
 mod because;
 mod checkout;
 mod context;
 mod docs;
+mod etag;
 mod export;
 mod extract;
 mod forwarded;
 mod idempotency;
 mod limits;
 mod observe;
+mod openapi;
 mod page;
+mod patch;
 pub mod probes;
 mod problem;
 mod rate;
@@ -34,17 +38,21 @@ mod tests;
 
 use std::{sync::Arc, time::Duration};
 
+use aide::axum::ApiRouter;
 use axum::{Router, extract::DefaultBodyLimit, middleware, routing};
 use tower::ServiceBuilder;
 
+pub use answer::{Accepted, Created, File, FirstRevision, Limited, NoContent, NotStored, Once, Promised, WithCookie};
 pub use auth::{Admin, Caller, SameOrigin, Vendor};
 pub use because::{Because, reason, sought};
 pub use context::{Context, RequestId, RequestMarker};
-pub use export::{ExportQuery, Exported, Format};
+pub use etag::{Conditional, IfMatch, IfNoneMatch, Tagged, tag, tag_of};
+pub use export::{ExportQuery, Exported, Format, ListFile};
 pub(crate) use extract::unread;
 pub use extract::{Json, Path, Query};
 pub use idempotency::{IdempotencyKey, Keyed, once};
 pub use page::{PageQuery, Span};
+pub use patch::MergePatch;
 pub use probes::{Check, Readiness, check};
 pub use problem::{FieldError, Kind, Problem};
 pub use rate::{Allowance, Limiter, address_key};
@@ -122,18 +130,21 @@ impl Front {
         Self { options, edge: Arc::new(Edge { public_url, https, ids, counters, proxies, head_limit }), readiness }
     }
 
-    /// Everything that the public listener serves: `app` behind all layers, the probes and the problems' pages.
+    /// Everything that the public listener serves: `app` behind all layers, the probes, the problems' pages, and the
+    /// description of all that is described.
     ///
     /// `app` has its state already and no fallback.
-    pub fn router(&self, app: Router) -> Router {
+    pub fn router(&self, app: impl Into<ApiRouter>) -> Router {
         let FrontOptions { body_limit, request_timeout, max_in_flight, .. } = self.options;
         // Two layers that call what is inside where it stands: with a function each (`middleware::from_fn`) every request
         // would clone and box the rest five times.
         let application = ServiceBuilder::new()
             .layer(Bounds::new(max_in_flight, request_timeout))
             .layer(DefaultBodyLimit::max(body_limit));
-        app.layer(application)
-            .merge(probes::public(&self.readiness))
+        let described = app.into().layer(application).merge(probes::public(&self.readiness));
+        let (routes, document) = openapi::finish(described, &self.edge.public_url);
+        routes
+            .merge(openapi::pages(&document))
             .merge(docs::pages())
             .fallback(not_found)
             .method_not_allowed_fallback(method_not_allowed)

@@ -2,6 +2,7 @@
 
 use std::{fmt::Display, str::FromStr};
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::problem::{Kind, Problem};
@@ -60,7 +61,7 @@ impl PageQuery<String> {
 }
 
 /// Between which times.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
 pub struct Span {
     /// At this time or later.
     pub from: Option<Time>,

@@ -5,6 +5,7 @@
 //! a few times a second. Reasons of failures are for operators and stay on their listener.
 
 use std::{
+    convert::Infallible,
     panic::AssertUnwindSafe,
     sync::{
         Arc,
@@ -13,18 +14,27 @@ use std::{
     time::Duration,
 };
 
+use aide::{
+    OperationInput, OperationOutput,
+    axum::{ApiRouter, routing::get_with},
+    generate::GenContext,
+    openapi::{MediaType, Operation, Response as Described},
+};
 use axum::{
     Router,
-    extract::{RawQuery, State},
-    http::{HeaderMap, StatusCode, header},
+    extract::{FromRequestParts, State},
+    http::{HeaderMap, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
-    routing,
 };
 use futures::{FutureExt, future::BoxFuture};
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::{sync::Mutex, time::Instant};
 
-use super::extract::Json;
+use super::{
+    extract::{Json, Query},
+    openapi::Tell,
+};
 
 /// One thing that must work before requests are welcome.
 pub trait Check: Send + Sync + 'static {
@@ -147,36 +157,98 @@ enum Audience {
 }
 
 /// The probes without reasons.
-pub(super) fn public(readiness: &Readiness) -> Router {
+pub(super) fn public(readiness: &Readiness) -> ApiRouter {
     routes(readiness, Audience::Public)
 }
 
 /// The probes with reasons.
 pub(super) fn operators(readiness: &Readiness) -> Router {
-    routes(readiness, Audience::Operators)
+    routes(readiness, Audience::Operators).into()
 }
 
-fn routes(readiness: &Readiness, audience: Audience) -> Router {
-    Router::new()
-        .route("/livez", routing::get(livez))
-        .route("/readyz", routing::get(readyz))
+fn routes(readiness: &Readiness, audience: Audience) -> ApiRouter {
+    ApiRouter::new()
+        .api_route("/livez", get_with(livez, |op| op.told("livez", "Ask whether the process lives").outside()))
+        .api_route(
+            "/readyz",
+            get_with(readyz, |op| {
+                op.told("readyz", "Ask whether the process can work")
+                    .description("As text, or as JSON where `Accept` asks for it.")
+                    .outside()
+            }),
+        )
+        .with_path_items(|item| item.tag("operations"))
         .with_state((readiness.clone(), audience))
 }
 
-async fn livez(headers: HeaderMap) -> Response {
+/// Whether each check is to be told.
+struct Verbose(bool);
+
+impl<S: Send + Sync> FromRequestParts<S> for Verbose {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let query = parts.uri.query();
+        Ok(Self(query.is_some_and(|query| query.split('&').any(|part| part.split('=').next() == Some("verbose")))))
+    }
+}
+
+/// Its presence alone counts.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "it describes a query that is read by hand")]
+struct VerboseQuery {
+    /// There, with any value or none: each check is told.
+    verbose: Option<String>,
+}
+
+impl OperationInput for Verbose {
+    fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
+        Query::<VerboseQuery>::operation_input(ctx, operation);
+        operation.extensions.clear();
+    }
+}
+
+/// A report, as text or as JSON; `BUSY` where it may say that there is something wrong.
+struct Reported<const BUSY: bool>(Response);
+
+impl<const BUSY: bool> IntoResponse for Reported<BUSY> {
+    fn into_response(self) -> Response {
+        self.0
+    }
+}
+
+impl<const BUSY: bool> OperationOutput for Reported<BUSY> {
+    type Inner = ();
+
+    fn inferred_responses(ctx: &mut GenContext, operation: &mut Operation) -> Vec<(Option<u16>, Described)> {
+        let mut told = Json::<Report<'_>>::inferred_responses(ctx, operation);
+        for (_, response) in &mut told {
+            response.content.insert("text/plain".to_owned(), MediaType::default());
+            "All is well.".clone_into(&mut response.description);
+        }
+        let busy = told.first().filter(|_| BUSY).cloned();
+        told.extend(
+            busy.map(|(_, response)| {
+                (Some(503), Described { description: "Something is not.".to_owned(), ..response })
+            }),
+        );
+        told
+    }
+}
+
+async fn livez(_: Verbose, headers: HeaderMap) -> Reported<false> {
     let report = Report { status: "ok", checks: None };
-    report.answer(StatusCode::OK, &headers)
+    Reported(report.answer(StatusCode::OK, &headers))
 }
 
 async fn readyz(
     State((readiness, audience)): State<(Readiness, Audience)>,
-    RawQuery(query): RawQuery,
+    Verbose(verbose): Verbose,
     headers: HeaderMap,
-) -> Response {
+) -> Reported<true> {
     let findings = readiness.findings().await;
     let draining = readiness.0.draining.load(Ordering::Relaxed);
     let ready = !draining && findings.iter().all(|finding| finding.reason.is_none());
-    let verbose = query.is_some_and(|query| query.split('&').any(|part| part.split('=').next() == Some("verbose")));
     let report = Report {
         status: if draining {
             "draining"
@@ -187,20 +259,29 @@ async fn readyz(
         },
         checks: verbose.then(|| findings.iter().map(|finding| Line::of(finding, audience)).collect()),
     };
-    report.answer(if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, &headers)
+    Reported(report.answer(if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, &headers))
 }
 
-#[derive(Serialize)]
+/// How the process is.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Health")]
 struct Report<'a> {
+    /// `ok`, `not ready`, or `draining` while it ends.
     status: &'static str,
+    /// Each check, where that is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     checks: Option<Vec<Line<'a>>>,
 }
 
-#[derive(Serialize)]
+/// What a check found.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "HealthCheck")]
 struct Line<'a> {
+    /// What is checked.
     name: &'static str,
+    /// `ok` or `failed`.
     status: &'static str,
+    /// Why; operators alone are told.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
 }

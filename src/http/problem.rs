@@ -10,6 +10,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -171,7 +172,7 @@ impl Kind {
     }
 
     /// The `type`: registered with IANA where there is a registered one, else a page of this server.
-    fn uri(self, public_url: &str) -> String {
+    pub(super) fn uri(self, public_url: &str) -> String {
         match self {
             Self::QuotaExceeded | Self::TemporaryReducedCapacity => {
                 format!("https://iana.org/assignments/http-problem-types#{}", self.name())
@@ -201,7 +202,7 @@ impl Kind {
 }
 
 /// One thing that is wrong in a body or in parameters.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct FieldError {
     /// Where: a JSON pointer as a URI fragment (RFC 6901, section 6), `#/items/0/quantity`; for a parameter, `#/limit`.
     pub pointer: String,
@@ -231,18 +232,28 @@ pub(super) struct Occurrence<'a> {
     pub(super) request_id: &'a str,
 }
 
-#[derive(Serialize)]
-struct Document<'a> {
+/// What went wrong (RFC 9457). Some problems have members of their own.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
+pub(super) struct Document<'a> {
+    /// What kind of problem it is: always the same URI for the same kind, whose page explains it.
     #[serde(rename = "type")]
+    #[schemars(extend("format" = "uri"))]
     uri: String,
+    /// The kind in words, the same for every occurrence.
     title: &'static str,
+    /// The status of the answer.
     status: u16,
+    /// What happened this time.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'a str>,
+    /// The path that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     instance: Option<&'a str>,
+    /// The request's id, for whoever asks about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<&'a str>,
+    /// What is wrong in the request, each at its place.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [FieldError],
     #[serde(flatten)]

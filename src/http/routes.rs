@@ -1,23 +1,15 @@
 //! The application's routes. Behind a kill switch are those that begin work; what is under way and what providers send
 //! always gets through.
 
-use axum::{
-    Router,
-    routing::{get, post},
-};
+use aide::axum::ApiRouter;
 
-use super::{api, checkout, sandbox, switch::under_switch, webhooks};
-use crate::{app::App, flags::Switch};
+use super::{api, checkout, sandbox, webhooks};
+use crate::app::App;
 
 /// All routes, with their state.
-pub fn routes(app: App) -> Router {
-    let flags = app.flags.clone();
-    let pay = Router::new().route("/pay/{order}", get(checkout::pay));
-    let pay = under_switch(pay, Switch::Payments.as_str(), move || !flags.is_on(Switch::Payments));
-    Router::new()
-        .merge(pay)
-        .route("/pay/{order}/return", get(checkout::returned))
-        .route("/pay/{order}/cancelled", get(checkout::turned_back))
+pub fn routes(app: App) -> ApiRouter {
+    ApiRouter::new()
+        .merge(checkout::routes(&app))
         .merge(api::accounts::routes(&app))
         .merge(api::catalog::routes(&app))
         .merge(api::credentials::routes())
@@ -32,6 +24,6 @@ pub fn routes(app: App) -> Router {
         .merge(api::support::routes(&app))
         .merge(api::webhooks::routes(&app))
         .merge(sandbox::routes(&app))
-        .route("/webhooks/{provider}", post(webhooks::receive))
+        .merge(webhooks::routes())
         .with_state(app)
 }

@@ -3,24 +3,30 @@
 //! Never put webhook routes under a switch: the provider's event must become durable even while what it causes stands
 //! still. It waits in the queue, whose feed the switch pauses.
 
+use aide::axum::ApiRouter;
 use axum::{
-    Router,
     extract::{Request, State},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
 
-use super::problem::Problem;
+use super::{
+    openapi::{Tell, TellEach},
+    problem::{Kind, Problem},
+};
 
 /// Puts the routes of `router` under a switch: while `killed` says so, they refuse.
 ///
 /// `killed` is asked for every request and must be as cheap as reading memory.
-pub fn under_switch<S, F>(router: Router<S>, capability: &'static str, killed: F) -> Router<S>
+pub fn under_switch<S, F>(router: impl Into<ApiRouter<S>>, capability: &'static str, killed: F) -> ApiRouter<S>
 where
     S: Clone + Send + Sync + 'static,
     F: Fn() -> bool + Clone + Send + Sync + 'static,
 {
-    router.layer(middleware::from_fn_with_state((capability, killed), refuse_when_killed::<F>))
+    router
+        .into()
+        .with_path_items(|item| item.each(|op| op.may(&[Kind::CapabilityDisabled])))
+        .layer(middleware::from_fn_with_state((capability, killed), refuse_when_killed::<F>))
 }
 
 async fn refuse_when_killed<F>(

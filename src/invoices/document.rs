@@ -1,5 +1,6 @@
 //! What a paper says: all of it, as it was when it was issued. HTML and PDF are made from this and from nothing else.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -10,6 +11,7 @@ use crate::{
 
 text_enum! {
     /// What a paper is.
+    #[schemars(rename = "InvoiceKind")]
     pub enum Kind {
         /// For a payment.
         Invoice = "invoice",
@@ -19,8 +21,9 @@ text_enum! {
 }
 
 /// Who sells.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[expect(missing_docs, reason = "the fields say it")]
+#[schemars(rename = "InvoiceSeller")]
 pub struct Seller {
     pub name: String,
     pub address: Vec<String>,
@@ -31,8 +34,9 @@ pub struct Seller {
 }
 
 /// Who bought.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[expect(missing_docs, reason = "the fields say it")]
+#[schemars(rename = "InvoiceBuyer")]
 pub struct Buyer {
     pub name: Option<String>,
     pub company: Option<String>,
@@ -43,8 +47,9 @@ pub struct Buyer {
 }
 
 /// What was sold, or what goes back; amounts in minor units.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[expect(missing_docs, reason = "the fields say it")]
+#[schemars(rename = "InvoiceLine")]
 pub struct Line {
     pub description: String,
     pub detail: String,
@@ -59,8 +64,9 @@ pub struct Line {
 }
 
 /// What a rate comes to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[expect(missing_docs, reason = "the fields say it")]
+#[schemars(rename = "InvoiceTax")]
 pub struct TaxSum {
     pub name: String,
     pub percent: Percent,
@@ -69,14 +75,16 @@ pub struct TaxSum {
 }
 
 /// The invoice that a credit note corrects.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "CorrectedInvoice")]
 pub struct Corrected {
     pub number: String,
     pub issued_on: String,
 }
 
 /// Everything that a paper says. Days are UTC.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "InvoiceDocument")]
 pub struct Document {
     /// What it is.
     pub kind: Kind,

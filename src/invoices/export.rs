@@ -1,12 +1,13 @@
 //! Papers as rows of a table, for accountants.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{InvoiceRow, Kind, document::amount};
 use crate::kernel::{Currency, InvoiceId, OrderId, PaymentId, Time};
 
 /// A paper in a table; amounts in whole units, and what credit notes give back is negative.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[expect(missing_docs, reason = "the fields are the columns of invoices")]
 pub struct Booked {
     pub number: String,

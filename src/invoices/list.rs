@@ -1,5 +1,6 @@
 //! Finding papers.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use sqlx::{AssertSqlSafe, FromRow};
 
@@ -45,7 +46,7 @@ pub struct Invoice {
 }
 
 /// Which papers an operator looks for.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 pub struct AnyInvoices {
     /// Of this kind.
     pub kind: Option<Kind>,

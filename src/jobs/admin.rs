@@ -3,6 +3,7 @@
 
 use std::{fmt, str::FromStr};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::value::RawValue;
 use sqlx::FromRow;
@@ -16,7 +17,7 @@ use crate::{
 };
 
 /// Where a job stands; the names are the queue's own everywhere.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum JobState {
     /// Waits for a worker.
@@ -121,7 +122,8 @@ impl JobFilter {
 }
 
 /// A job as an operator sees it.
-#[derive(Debug, Serialize, FromRow)]
+#[derive(Debug, Serialize, FromRow, JsonSchema)]
+#[schemars(rename = "Job")]
 pub struct JobView {
     /// Which job.
     pub id: JobId,
@@ -130,6 +132,7 @@ pub struct JobView {
     /// Its kind.
     pub kind: String,
     /// Where it stands.
+    #[schemars(with = "JobState")]
     pub state: String,
     /// Whether it waits for another job of its group.
     pub parked: bool,
@@ -151,9 +154,11 @@ pub struct JobView {
     pub group_key: Option<String>,
     /// Its arguments.
     #[serde(serialize_with = "raw_json")]
+    #[schemars(with = "serde_json::Value")]
     pub payload: String,
     /// What went wrong, oldest first.
     #[serde(serialize_with = "raw_json_list")]
+    #[schemars(with = "Vec<serde_json::Value>")]
     pub errors: Option<String>,
 }
 
@@ -328,8 +333,9 @@ pub async fn retry(tx: &mut Tx, filter: &JobFilter, id: Option<JobId>) -> Result
 }
 
 /// What cancelling a job did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "JobCancellation")]
 pub enum Cancellation {
     /// It was waiting and is cancelled.
     Cancelled,

@@ -1,5 +1,6 @@
 //! Who works, and what the clock sets going, as operators see it.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::FromRow;
 
@@ -10,7 +11,8 @@ use crate::{
 };
 
 /// A schedule, as the clock watches it.
-#[derive(Debug, Serialize, FromRow)]
+#[derive(Debug, Serialize, FromRow, JsonSchema)]
+#[schemars(rename = "Schedule")]
 pub struct ScheduleView {
     /// Its name.
     pub name: String,
@@ -39,9 +41,11 @@ pub async fn run_schedule(tx: &mut Tx, name: &str) -> Result<bool, DbError> {
 }
 
 /// A process that works on the queues.
-#[derive(Debug, Serialize, FromRow)]
+#[derive(Debug, Serialize, FromRow, JsonSchema)]
+#[schemars(rename = "Worker")]
 pub struct WorkerView {
     /// Which one.
+    #[schemars(with = "String", extend("format" = "uuid"))]
     pub id: uuid::Uuid,
     /// What operators call its machine.
     pub name: String,

@@ -4,6 +4,7 @@
 //! Crockford's base 32. The UUID is version 7 (RFC 9562), ordered by the time it was made, also within a millisecond.
 
 use std::{
+    borrow::Cow,
     cmp, fmt, hash,
     marker::PhantomData,
     str::FromStr,
@@ -11,6 +12,7 @@ use std::{
 };
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sqlx::{Database, Decode, Encode, Type, encode::IsNull, error::BoxDynError};
 use uuid::Uuid;
@@ -21,6 +23,10 @@ use super::{Clock, Time};
 pub trait Prefix: 'static {
     /// The text before the underscore, e.g. `ord`.
     const PREFIX: &'static str;
+    /// What its identifiers are called in the API's description, e.g. `OrderId`.
+    const NAME: &'static str;
+    /// What they identify, e.g. `An order.`
+    const MEANING: &'static str;
 }
 
 /// Declares an identifier type: `id_type!(OrderId, Order, "ord", "An order.")`.
@@ -32,6 +38,8 @@ macro_rules! id_type {
         pub enum $marker {}
         impl $crate::kernel::Prefix for $marker {
             const PREFIX: &'static str = $prefix;
+            const NAME: &'static str = stringify!($name);
+            const MEANING: &'static str = $doc;
         }
         #[doc = concat!("Identifies: ", $doc)]
         pub type $name = $crate::kernel::Id<$marker>;
@@ -141,8 +149,23 @@ impl<P: Prefix> Serialize for Id<P> {
 
 impl<'de, P: Prefix> Deserialize<'de> for Id<P> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        let text = Cow::<str>::deserialize(deserializer)?;
         text.parse().map_err(de::Error::custom)
+    }
+}
+
+impl<P: Prefix> JsonSchema for Id<P> {
+    fn schema_name() -> Cow<'static, str> {
+        P::NAME.into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": format!("Identifies: {}", P::MEANING),
+            "pattern": format!("^{}_[0-7][0-9a-hjkmnp-tv-z]{{25}}$", P::PREFIX),
+            "examples": [format!("{}_01h455vb4pex5vsknk084sn02q", P::PREFIX)],
+        })
     }
 }
 
@@ -289,6 +312,8 @@ mod tests {
     enum Thing {}
     impl Prefix for Thing {
         const PREFIX: &'static str = "thing";
+        const NAME: &'static str = "ThingId";
+        const MEANING: &'static str = "A thing.";
     }
     type ThingId = Id<Thing>;
 

@@ -1,7 +1,8 @@
 //! Money: whole minor units of a currency, and the arithmetic that loses none of them.
 
-use std::{fmt, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use sqlx::{Database, Decode, Encode, Type, encode::IsNull, error::BoxDynError};
 
@@ -94,8 +95,23 @@ impl Serialize for Currency {
 
 impl<'de> Deserialize<'de> for Currency {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        let text = <Cow<'de, str>>::deserialize(deserializer)?;
         text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl JsonSchema for Currency {
+    fn schema_name() -> Cow<'static, str> {
+        "Currency".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "A currency in use, by its code of ISO 4217.",
+            "pattern": "^[A-Za-z]{3}$",
+            "examples": ["USD"],
+        })
     }
 }
 
@@ -130,10 +146,10 @@ where
 }
 
 /// An amount of a currency: `{"amount": 1999, "currency": "USD"}` is 19.99 dollars.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Money {
-    /// In minor units.
+    /// In the currency's minor unit: cents of dollars, whole yen, fils of dinars.
     pub amount: i64,
     /// Of what.
     pub currency: Currency,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -55,7 +56,8 @@ pub fn ids_between(from: Option<Time>, until: Option<Time>) -> (Uuid, Uuid) {
 }
 
 /// A page.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "{T}Page")]
 pub struct Page<T> {
     /// The rows, in the list's order.
     pub data: Vec<T>,
@@ -80,6 +82,12 @@ impl<T> Page<T> {
         let continues = has_more || backwards;
         let next_cursor = rows.last().filter(|_| continues).map(|row| cursor(row).to_string());
         Self { data: rows, has_more, next_cursor }
+    }
+
+    /// All that there is, where that is little.
+    #[must_use]
+    pub const fn whole(data: Vec<T>) -> Self {
+        Self { data, has_more: false, next_cursor: None }
     }
 
     /// The same page of other things.

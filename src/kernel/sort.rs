@@ -3,9 +3,10 @@
 //! A list is always in one order of all its rows: what it is sorted by, and rows that are alike in that by their ids. So
 //! a page follows on another without a row twice or left out, also while rows are added.
 
-use std::{fmt, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use uuid::Uuid;
 
@@ -82,6 +83,27 @@ impl<'de, F: SortField> Deserialize<'de> for Sort<F> {
         text.parse().map_err(|error: UnknownName| {
             de::Error::custom(format!("{error}; with `-` before it the largest comes first"))
         })
+    }
+}
+
+/// The words that there are: each field in either direction.
+impl<F: SortField> JsonSchema for Sort<F> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Sort".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        // What names nothing is told the names.
+        let known = "".parse::<F>().map_or_else(|unknown| unknown.known, |_| &[]);
+        let mut words: Vec<String> =
+            known.iter().flat_map(|field| [format!("-{field}"), (*field).to_owned()]).collect();
+        words.extend(["newest".to_owned(), "oldest".to_owned()]);
+        let usual = Self::default().to_string();
+        json_schema!({ "type": "string", "enum": words, "default": usual })
     }
 }
 

@@ -33,9 +33,9 @@ impl std::fmt::Display for UnknownName {
 #[macro_export]
 macro_rules! text_enum {
     ($(#[$meta:meta])* pub enum $name:ident { $($(#[$value_meta:meta])* $value:ident = $text:literal,)+ }) => {
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, ::schemars::JsonSchema)]
         $(#[$meta])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum $name { $($(#[$value_meta])* $value,)+ }
+        pub enum $name { $($(#[$value_meta])* #[schemars(rename = $text)] $value,)+ }
 
         impl $name {
             /// All of them.

@@ -16,6 +16,7 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{LicenseStatus, view::LicenseView};
@@ -111,7 +112,8 @@ pub enum FileError {
 }
 
 /// A key that verifies files.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "LicensePublicKey")]
 pub struct PublicKey {
     /// Its name in files.
     pub key_id: String,

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use sqlx::FromRow;
@@ -81,7 +82,8 @@ macro_rules! select {
 }
 
 /// Somewhere a licence is active.
-#[derive(Debug, Clone, FromRow, Serialize)]
+#[derive(Debug, Clone, FromRow, Serialize, JsonSchema)]
+#[schemars(rename = "LicenseInstance")]
 pub struct Place {
     /// Which activation.
     pub id: ActivationId,
@@ -98,20 +100,32 @@ pub struct Place {
 }
 
 /// What the public sees of a licence.
-#[derive(Serialize)]
-struct Shown<'a> {
-    id: LicenseId,
-    status: LicenseStatus,
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "PublicLicense")]
+pub struct Shown<'a> {
+    /// Which one.
+    pub id: LicenseId,
+    /// Where it stands now.
+    pub status: LicenseStatus,
+    /// What it allows.
     #[serde(rename = "type")]
-    license_type: LicenseType,
-    product: &'a ProductRef,
-    plan: &'a PlanRef,
-    activations: Counted,
-    usage: Counted,
-    max_domains: Option<i64>,
-    max_ips: Option<i64>,
-    expires_at: Option<Time>,
-    created_at: Time,
+    pub license_type: LicenseType,
+    /// Of what.
+    pub product: &'a ProductRef,
+    /// In which plan.
+    pub plan: &'a PlanRef,
+    /// Where it is active, and where at most.
+    pub activations: Counted,
+    /// What it was used for, and what for at most.
+    pub usage: Counted,
+    /// How many different domains at most.
+    pub max_domains: Option<i64>,
+    /// How many different addresses at most.
+    pub max_ips: Option<i64>,
+    /// When it ends; never if null.
+    pub expires_at: Option<Time>,
+    /// When it was issued.
+    pub created_at: Time,
 }
 
 impl Known {

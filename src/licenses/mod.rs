@@ -35,7 +35,7 @@ pub use expiry::{
 pub use file::{DEFAULT_TTL, FileError, FileMeta, FiledLicense, LicenseFile, PublicKey, Signer, TTL_RANGE};
 pub use issue::{Entitlement, IssueError, IssueLicenses, issue};
 pub use key::{Typed, TypingError, check_typing};
-pub use known::{Asked, Known, Place};
+pub use known::{Asked, Known, Place, Shown};
 pub use lifecycle::{
     LifecycleError, Step, Stepped, end_item, end_of_tenant, move_to_tenant, renew, renew_item, resume, revoke,
     revoke_item, revoke_order, suspend, take_step,

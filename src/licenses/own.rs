@@ -1,5 +1,6 @@
 //! What owners do with their licences: a new key, rules, where it is active, what happened.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json, value::RawValue};
 use sqlx::FromRow;
@@ -175,7 +176,8 @@ async fn refused(
 }
 
 /// A place where a licence is or was active.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "Activation")]
 pub struct ActivationView {
     /// Which one.
     pub id: ActivationId,
@@ -188,6 +190,7 @@ pub struct ActivationView {
     /// Where it called from.
     pub ip: Option<String>,
     /// What its program told of its surroundings.
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub server_info: Box<RawValue>,
     /// When it was activated.
     pub created_at: Time,
@@ -265,13 +268,15 @@ pub async fn activations_any(
 crate::id_type!(LogId, LicenseLogLine, "llg", "A line of a licence's log.");
 
 /// Something that happened to a licence.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "LicenseLogLine")]
 pub struct LogView {
     /// Which line.
     pub id: LogId,
     /// What happened.
     pub action: String,
     /// How.
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub detail: Box<RawValue>,
     /// When.
     pub created_at: Time,

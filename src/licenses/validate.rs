@@ -11,6 +11,7 @@ use crate::{kernel::Time, text_enum};
 
 text_enum! {
     /// What became of a question; Keygen's codes where Keygen has one. Programs read `valid`, people the code.
+    #[schemars(rename = "ValidationCode")]
     pub enum Code {
         /// Good.
         Valid = "VALID",

@@ -1,5 +1,6 @@
 //! Licences as their owners and operators see them.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, FromRow};
 
@@ -26,7 +27,8 @@ pub enum ShowError {
 }
 
 /// A licence, whole.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "License")]
 pub struct LicenseView {
     /// Which one.
     pub id: LicenseId,
@@ -78,7 +80,8 @@ pub struct LicenseView {
 }
 
 /// What was bought.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "LicensedProduct")]
 pub struct ProductRef {
     /// Which one.
     pub id: ProductId,
@@ -89,7 +92,8 @@ pub struct ProductRef {
 }
 
 /// In which plan it was bought.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "LicensedPlan")]
 pub struct PlanRef {
     /// Which one.
     pub id: PlanId,
@@ -98,7 +102,7 @@ pub struct PlanRef {
 }
 
 /// So many, of so many at most.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
 pub struct Counted {
     /// So many.
     pub count: i64,

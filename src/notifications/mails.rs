@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::FromRow;
 
@@ -15,7 +16,7 @@ use crate::{
 };
 
 /// A mail, and what became of it. What it said is not kept.
-#[derive(Debug, Clone, Serialize, FromRow)]
+#[derive(Debug, Clone, Serialize, FromRow, JsonSchema)]
 pub struct Mail {
     /// Which one.
     pub id: MailId,

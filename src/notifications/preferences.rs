@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::FromRow;
 
@@ -14,7 +15,7 @@ use crate::{
 };
 
 /// What the owner of an account has chosen.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Preferences {
     /// The language of mails to them.
     pub language: String,
@@ -23,7 +24,7 @@ pub struct Preferences {
 }
 
 /// Whether mails of a topic come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct TopicPreference {
     /// They come.
     pub enabled: bool,

@@ -1,5 +1,6 @@
 //! Addresses that nothing is sent to: nobody is there, or an operator says so.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::FromRow;
 
@@ -25,7 +26,8 @@ text_enum! {
 }
 
 /// An address that nothing is sent to.
-#[derive(Debug, Clone, Serialize, FromRow)]
+#[derive(Debug, Clone, Serialize, FromRow, JsonSchema)]
+#[schemars(rename = "MailSuppression")]
 pub struct Suppression {
     /// Which one.
     pub id: SuppressionId,

@@ -4,6 +4,7 @@ use crate::text_enum;
 
 text_enum! {
     /// What a letter is about: what people can decline, and what not.
+    #[schemars(rename = "MailTopic")]
     pub enum Topic {
         /// Whose account it is, and who can use it.
         Account = "account",
@@ -33,6 +34,7 @@ impl Topic {
 
 text_enum! {
     /// A letter, by what it tells.
+    #[schemars(rename = "MailTemplate")]
     pub enum Template {
         /// The link that proves an address.
         VerifyEmail = "verify_email",

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -15,7 +16,7 @@ use crate::{
 };
 
 /// What a buyer says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Billing {
     /// A person.
@@ -35,19 +36,23 @@ pub struct Billing {
 }
 
 /// An address, below its country.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the fields say it")]
+#[schemars(rename = "BillingAddress")]
 pub struct Address {
+    /// Street and number.
     #[serde(default)]
     pub line1: Option<String>,
+    /// What else leads there.
     #[serde(default)]
     pub line2: Option<String>,
+    /// The town.
     #[serde(default)]
     pub city: Option<String>,
     /// A state, a province: taxes may differ by it.
     #[serde(default)]
     pub region: Option<String>,
+    /// The postcode.
     #[serde(default)]
     pub postcode: Option<String>,
 }

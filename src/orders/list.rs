@@ -1,5 +1,6 @@
 //! Lists of orders, the newest first.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use sqlx::{AssertSqlSafe, FromRow};
 
@@ -38,7 +39,7 @@ impl ListedOrder {
 }
 
 /// Which orders an operator looks for.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 pub struct AnyOrders {
     /// In this payment state.
     pub payment_state: Option<PaymentState>,

@@ -1,5 +1,6 @@
 //! Payments, refunds and disputes of all orders, for operators.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use sqlx::{AssertSqlSafe, FromRow};
 
@@ -16,6 +17,7 @@ use crate::{
 
 text_enum! {
     /// Where a payment stands.
+    #[schemars(rename = "PaymentStanding")]
     pub enum MoneyState {
         /// Its session is open.
         Open = "open",
@@ -44,6 +46,7 @@ text_enum! {
 
 text_enum! {
     /// Where a dispute stands.
+    #[schemars(rename = "DisputeStanding")]
     pub enum CaseState {
         /// It is not decided.
         Open = "open",
@@ -55,7 +58,7 @@ text_enum! {
 }
 
 /// Which payments.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 pub struct AnyPayments {
     /// Of this order.
     pub order: Option<OrderId>,
@@ -144,7 +147,7 @@ pub async fn any_payment(db: &Db, id: PaymentId) -> Result<Option<AnyPayment>, D
 }
 
 /// Which refunds.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 pub struct AnyRefunds {
     /// Of this order.
     pub order: Option<OrderId>,
@@ -222,7 +225,7 @@ pub async fn any_refund(db: &Db, id: RefundId) -> Result<Option<AnyRefund>, DbEr
 }
 
 /// Which disputes.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 pub struct AnyDisputes {
     /// Of this order.
     pub order: Option<OrderId>,

@@ -1,5 +1,6 @@
 //! Opening an order: the prices are the catalogue's, never the client's.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -72,7 +73,7 @@ static ITEMS: AppendTable = AppendTable::new(
 .referring(1);
 
 /// An order as a buyer asks for it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewOrder {
     /// What to buy.

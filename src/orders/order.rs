@@ -63,6 +63,7 @@ text_enum! {
 
 text_enum! {
     /// What people see.
+    #[schemars(rename = "OrderStatus")]
     pub enum Status {
         /// Nobody has gone to pay yet.
         Pending = "pending",

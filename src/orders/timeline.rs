@@ -1,5 +1,6 @@
 //! The timeline: every change of an order, for its buyer and for operators.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, value::RawValue};
 
@@ -22,11 +23,12 @@ static EVENTS: AppendTable = AppendTable::new(
 .referring(1);
 
 /// A change.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct TimelineEvent {
     /// What happened, e.g. `paid`.
     pub event: String,
     /// The particulars.
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub detail: Box<RawValue>,
     /// When.
     pub at: Time,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, FromRow};
 
@@ -19,6 +20,7 @@ id_type!(DataExportId, DataExportMarker, "exp", "An archive of what is kept abou
 
 text_enum! {
     /// How an archive stands.
+    #[schemars(rename = "DataExportState")]
     pub enum ExportState {
         /// It is being written, or waits for that.
         Pending = "pending",
@@ -42,7 +44,7 @@ text_enum! {
 }
 
 /// An archive, as its person sees it.
-#[derive(Debug, Clone, Serialize, FromRow)]
+#[derive(Debug, Clone, Serialize, FromRow, JsonSchema)]
 pub struct DataExport {
     /// Which one.
     pub id: DataExportId,

@@ -12,6 +12,7 @@ use std::{fmt, ops::Range, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, future::BoxFuture, stream, stream::BoxStream};
+use schemars::JsonSchema;
 
 pub use key::{ObjectKey, ParseObjectKeyError};
 pub use kind::{FileKind, kind_of};
@@ -171,7 +172,7 @@ impl Stores {
 }
 
 /// How a store fares.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, JsonSchema)]
 pub struct StoreHealth {
     /// `local` or `s3`.
     pub store: &'static str,

@@ -1,5 +1,6 @@
 //! Articles that answer before anybody has to ask.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sqlx::{AssertSqlSafe, FromRow};
 
@@ -30,7 +31,7 @@ const LONGEST_ARTICLE: usize = 100_000;
 const SLUG: &str = "1 to 80 of a-z, 0-9 and single hyphens between them, e.g. `move-a-licence`";
 
 /// What can be said about an article.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ArticleFields {
     /// In addresses.
@@ -51,7 +52,7 @@ const fn draft() -> ArticleStatus {
 }
 
 /// A part of them, for a change.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "the fields are those of an article")]
 pub struct ArticlePatch {
@@ -63,7 +64,7 @@ pub struct ArticlePatch {
 }
 
 /// An article.
-#[derive(Debug, Clone, Serialize, FromRow)]
+#[derive(Debug, Clone, Serialize, FromRow, JsonSchema)]
 pub struct Article {
     /// Which one.
     pub id: ArticleId,

@@ -2,6 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, FromRow};
 use uuid::Uuid;
@@ -24,7 +25,7 @@ pub struct ArticleFilter {
 }
 
 /// An article in a list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, FromRow, JsonSchema)]
 pub struct ArticleCard {
     /// Which one.
     pub id: ArticleId,

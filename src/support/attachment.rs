@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::FromRow;
 
@@ -23,7 +24,7 @@ const MOST_WAITING: i64 = 20;
 pub(super) const WAIT: Duration = Duration::from_hours(24);
 
 /// A file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, FromRow, JsonSchema)]
 pub struct Attachment {
     /// Which one.
     pub id: AttachmentId,

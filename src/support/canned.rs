@@ -3,6 +3,7 @@
 //! A place is written `{{customer.name}}`. What is put there is text and nothing else: it is not looked through again, so
 //! a customer whose name looks like a place gets it back as it is.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sqlx::{AssertSqlSafe, FromRow};
 
@@ -32,7 +33,7 @@ pub const PLACES: [&str; 8] = [
 ];
 
 /// What can be said about an answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CannedFields {
     /// How those who answer find it.
@@ -42,7 +43,7 @@ pub struct CannedFields {
 }
 
 /// A part of them, for a change.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CannedPatch {
     /// Another title.
@@ -52,7 +53,7 @@ pub struct CannedPatch {
 }
 
 /// An answer.
-#[derive(Debug, Clone, Serialize, FromRow)]
+#[derive(Debug, Clone, Serialize, FromRow, JsonSchema)]
 pub struct CannedAnswer {
     /// Which one.
     pub id: CannedAnswerId,

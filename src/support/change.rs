@@ -1,5 +1,6 @@
 //! Changing where a ticket stands, how much it presses, what it is about, and who cares for it.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -15,7 +16,7 @@ use crate::{
 };
 
 /// What to change; what is not named stays.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TicketChange {
     /// Where it stands.
@@ -29,6 +30,7 @@ pub struct TicketChange {
     pub category: Option<Category>,
     /// Who cares for it: an operator, or the developer of its product; `null` for nobody. For operators.
     #[serde(default, deserialize_with = "named")]
+    #[schemars(with = "Option<UserId>")]
     pub assignee: Option<Assign>,
 }
 

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::FromRow;
 
@@ -12,6 +13,7 @@ use crate::{kernel::Time, text_enum};
 
 text_enum! {
     /// Where a ticket stands.
+    #[schemars(rename = "TicketStatus")]
     pub enum Status {
         /// Nobody has looked at it.
         New = "new",
@@ -30,6 +32,7 @@ text_enum! {
 
 text_enum! {
     /// How much it presses, the least first.
+    #[schemars(rename = "TicketPriority")]
     pub enum Priority {
         /// Whenever there is time.
         Low = "low",
@@ -87,7 +90,7 @@ impl Targets {
 }
 
 /// Where a ticket stands, and since when.
-#[derive(Debug, Clone, PartialEq, Eq, FromRow, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, FromRow, Serialize, JsonSchema)]
 pub struct Progress {
     /// Where it stands.
     pub status: Status,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
 
@@ -153,7 +154,7 @@ async fn announce(tx: &mut Tx, raw: &[u8]) -> Result<Known, DbError> {
 }
 
 /// A mail as operators see it.
-#[derive(Debug, Clone, Serialize, FromRow)]
+#[derive(Debug, Clone, Serialize, FromRow, JsonSchema)]
 pub struct InboundMail {
     /// Which one.
     pub id: InboundMailId,

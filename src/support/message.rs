@@ -1,5 +1,6 @@
 //! What is written on a ticket, with its files.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, FromRow};
 
@@ -25,6 +26,7 @@ text_enum! {
 
 text_enum! {
     /// How it came.
+    #[schemars(rename = "MessageVia")]
     pub enum Via {
         /// Over the API.
         Web = "web",
@@ -34,7 +36,8 @@ text_enum! {
 }
 
 /// A message.
-#[derive(Debug, Clone, Serialize, FromRow)]
+#[derive(Debug, Clone, Serialize, FromRow, JsonSchema)]
+#[schemars(rename = "TicketMessage")]
 pub struct Message {
     /// Which one.
     pub id: TicketMessageId,

@@ -1,5 +1,6 @@
 //! Opening a ticket, tied to what its asker has.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -29,7 +30,7 @@ pub struct Asker {
 }
 
 /// A ticket to be opened.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewTicket {
     /// In a line.

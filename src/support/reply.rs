@@ -1,5 +1,6 @@
 //! Answering: the customer, and those who answer the customer.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -18,8 +19,9 @@ use crate::{
 };
 
 /// What somebody writes.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "TicketReply")]
 pub struct Reply {
     /// The text.
     pub body: String,
@@ -29,7 +31,7 @@ pub struct Reply {
 }
 
 /// What those who answer write.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AgentReply {
     /// The text.
@@ -57,7 +59,8 @@ pub struct Came<'a> {
 }
 
 /// What was written.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
+#[schemars(rename = "NewMessage")]
 pub struct Replied {
     /// The message.
     pub id: TicketMessageId,

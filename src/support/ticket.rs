@@ -12,6 +12,7 @@ use crate::{
 
 text_enum! {
     /// What a ticket is about.
+    #[schemars(rename = "TicketCategory")]
     pub enum Category {
         /// Anything.
         General = "general",

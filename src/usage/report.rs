@@ -1,5 +1,6 @@
 //! What was used, for operators: rows of the summaries.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, FromRow};
 
@@ -26,7 +27,8 @@ pub struct SummaryFilter {
 }
 
 /// So much of something was used in a period, at all endpoints together.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, FromRow, JsonSchema)]
+#[schemars(rename = "UsageSummary")]
 pub struct Summary {
     /// Whose.
     pub subject: String,

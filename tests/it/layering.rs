@@ -64,7 +64,9 @@ const LIBRARIES: &[(&str, Home)] = &[
     ("actix", Home::Only(&["actors"])),
     ("apalis", Home::Only(&["jobs"])),
     ("apalis_core", Home::Only(&["jobs"])),
+    ("aide", Home::Only(&["http"])),
     ("axum", Home::Only(&["http"])),
+    ("swagger_ui_redist", Home::Only(&["http"])),
     ("tower_http", Home::Only(&["http"])),
     ("clap", Home::Only(&["cli"])),
     ("croner", Home::Only(&["jobs"])),
@@ -81,7 +83,8 @@ const LIBRARIES: &[(&str, Home)] = &[
     ("aws_sdk_s3", Home::Only(&["storage"])),
     ("aws_smithy_http_client", Home::Only(&["storage"])),
     ("infer", Home::Only(&["storage"])),
-    ("flate2", Home::Only(&["privacy"])),
+    // The archives of people's data, and the files that the demonstration has to sell, are of the same kind.
+    ("flate2", Home::Only(&["privacy", "cli"])),
     ("webpki", Home::Only(&["payments"])),
     ("lettre", Home::Only(&["notifications"])),
     ("askama", Home::Only(&["http", "notifications", "invoices"])),
@@ -93,9 +96,9 @@ const LIBRARIES: &[(&str, Home)] = &[
     ("csv", Home::Only(&["catalog", "http"])),
     ("ed25519_dalek", Home::Only(&["licenses"])),
     ("mail_parser", Home::Only(&["support"])),
-    ("flate2", Home::Only(&["cli"])),
     ("tar", Home::Only(&["cli"])),
-    ("zip", Home::Only(&["cli"])),
+    // Archives of people's data are written by a module of this name, without the library.
+    ("zip", Home::Only(&["cli", "privacy"])),
     ("quick_cache", Home::Only(&["licenses", "api_keys"])),
     ("sqlx", Home::NotIn(&["http", "actors", "cli", "main", "config", "telemetry"])),
 ];

@@ -85,6 +85,7 @@ mod mail_http;
 mod mail_post;
 mod mail_scene;
 mod mail_wishes;
+mod openapi;
 mod operations_http;
 mod operations_lists;
 mod operations_scene;

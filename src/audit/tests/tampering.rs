@@ -76,6 +76,8 @@ async fn every_edited_column_is_found(db: Db, clock: Arc<ManualClock>) {
 enum AuditEntryMark {}
 impl crate::kernel::Prefix for AuditEntryMark {
     const PREFIX: &'static str = "mark";
+    const NAME: &'static str = "AuditEntryId";
+    const MEANING: &'static str = "An entry.";
 }
 
 async fn a_deleted_entry_is_found(db: Db, _: Arc<ManualClock>) {

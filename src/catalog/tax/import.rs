@@ -1,5 +1,6 @@
 //! A file of rates: all of it, or nothing.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
@@ -17,7 +18,7 @@ const MAX_RATES: usize = 5_000;
 const MAX_FLAWS: usize = 100;
 
 /// What an import did, or would do.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[expect(missing_docs, reason = "the fields say it")]
 pub struct TaxRatesImported {
     pub dry_run: bool,

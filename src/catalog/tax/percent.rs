@@ -1,7 +1,8 @@
 //! Rates: percentages with up to four decimal places, exactly.
 
-use std::{fmt, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// A rate, in millionths: 19 % is 190000. Outside it is a text, `"19"` or `"8.875"`, since a number of JSON may be rounded.
@@ -34,6 +35,21 @@ impl Percent {
     #[must_use]
     pub fn within(self, gross: i64) -> i64 {
         crate::kernel::money::portion(gross, self.0, WHOLE + self.0)
+    }
+}
+
+impl JsonSchema for Percent {
+    fn schema_name() -> Cow<'static, str> {
+        "Percent".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "A rate in percent, 0 to 100, exactly: a text with at most four decimal places.",
+            "pattern": r"^[0-9]{1,3}(\.[0-9]{1,4})?$",
+            "examples": ["8.875"],
+        })
     }
 }
 

@@ -18,6 +18,7 @@ use crate::{
 
 text_enum! {
     /// What kind of file.
+    #[schemars(rename = "CatalogueFormat")]
     pub enum Format {
         /// A document.
         Json = "json",

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -40,8 +41,9 @@ pub enum ImportMode {
 }
 
 /// What became of the records of a kind.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[expect(missing_docs, reason = "the fields say it")]
+#[schemars(rename = "ImportCounts")]
 pub struct Counts {
     pub created: u32,
     pub changed: u32,
@@ -49,8 +51,9 @@ pub struct Counts {
 }
 
 /// What an import did, or would do.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[expect(missing_docs, reason = "the fields say it")]
+#[schemars(rename = "CatalogueImported")]
 pub struct Imported {
     pub dry_run: bool,
     pub developers: Counts,

@@ -4,30 +4,56 @@
 mod control;
 mod page;
 
-use axum::{
-    Router,
-    routing::{get, post},
+use aide::axum::{
+    ApiRouter,
+    routing::{get_with, post_with},
 };
+use axum::routing::get;
 
 use crate::{
     app::App,
-    http::{Kind, Problem},
+    http::{Kind, Problem, openapi::Tell},
     payments::sandbox::{Sandbox, SandboxError},
 };
 
 /// The routes; none while the sandbox is off.
-pub(super) fn routes(app: &App) -> Router<App> {
+pub(super) fn routes(app: &App) -> ApiRouter<App> {
     if app.sandbox.is_none() {
-        return Router::new();
+        return ApiRouter::new();
     }
-    Router::new()
+    ApiRouter::new()
         .route("/sandbox/style.css", get(page::style))
         .route("/sandbox/pay/{session}", get(page::show).post(page::act))
-        .route("/sandbox/sessions/{session}", get(control::show))
-        .route("/sandbox/sessions/{session}/complete", post(control::complete))
-        .route("/sandbox/sessions/{session}/refund", post(control::refund))
-        .route("/sandbox/sessions/{session}/dispute", post(control::dispute))
-        .route("/sandbox/subscriptions/{subscription}/renew", post(control::renew))
+        .api_route(
+            "/sandbox/sessions/{session}",
+            get_with(control::show, |op| op.told("showSandboxSession", "Show a checkout of the sandbox")),
+        )
+        .api_route(
+            "/sandbox/sessions/{session}/complete",
+            post_with(control::complete, |op| {
+                op.told("completeSandboxSession", "Pretend to pay, or to fail to").may(&[Kind::Conflict])
+            }),
+        )
+        .api_route(
+            "/sandbox/sessions/{session}/refund",
+            post_with(control::refund, |op| {
+                op.told("refundSandboxSession", "Pretend that the provider gave money back").may(&[Kind::Conflict])
+            }),
+        )
+        .api_route(
+            "/sandbox/sessions/{session}/dispute",
+            post_with(control::dispute, |op| {
+                op.told("disputeSandboxSession", "Pretend that the buyer's bank disputes a payment, or decides")
+                    .may(&[Kind::Conflict])
+            }),
+        )
+        .api_route(
+            "/sandbox/subscriptions/{subscription}/renew",
+            post_with(control::renew, |op| {
+                op.told("renewSandboxSubscription", "Pretend that a further period is charged").may(&[Kind::Conflict])
+            }),
+        )
+        .with_path_items(|item| item.tag("operations"))
 }
 
 fn sandbox(app: &App) -> Result<&Sandbox, Problem> {

@@ -8,6 +8,7 @@ mod server;
 
 use std::{sync::Arc, time::Duration};
 
+use aide::axum::ApiRouter;
 use axum::{
     Router,
     body::Body,
@@ -63,7 +64,7 @@ fn options() -> FrontOptions {
     }
 }
 
-fn front(app: Router) -> Router {
+fn front(app: impl Into<ApiRouter>) -> Router {
     Front::new(options(), ids(), Readiness::new(Vec::new())).router(app)
 }
 

@@ -1,5 +1,6 @@
 //! A subscription as people see it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sqlx::{AssertSqlSafe, FromRow};
 
@@ -32,23 +33,37 @@ text_enum! {
 }
 
 /// A subscription.
-#[derive(Debug, Clone, Serialize, FromRow)]
-#[expect(missing_docs, reason = "the fields are the columns of subscriptions")]
+#[derive(Debug, Clone, Serialize, FromRow, JsonSchema)]
 pub struct Subscription {
+    /// Which one.
     pub id: SubscriptionId,
+    /// The order that began it.
     pub order_id: OrderId,
+    /// Which of its items.
     pub order_item_id: OrderItemId,
+    /// The plan.
     pub plan_id: PlanId,
+    /// What the product is called.
     pub title: String,
+    /// What the plan is called.
     pub plan_name: String,
+    /// Who charges for it.
     pub provider: ProviderName,
+    /// Where it stands.
     pub status: SubscriptionStatus,
+    /// What a period costs, in minor units.
     pub amount: i64,
+    /// Of what.
     pub currency: Currency,
+    /// When the period that is paid began.
     pub period_start: Time,
+    /// When it ends.
     pub period_end: Time,
+    /// Whether it ends then.
     pub cancel_at_period_end: bool,
+    /// When it was cancelled, if it was.
     pub cancelled_at: Option<Time>,
+    /// When it began.
     pub created_at: Time,
 }
 
@@ -85,7 +100,7 @@ impl SortField for SubscriptionSort {
 }
 
 /// Which subscriptions an operator looks for.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 pub struct AnySubscriptions {
     /// That stand there.
     pub status: Option<SubscriptionStatus>,
@@ -104,7 +119,7 @@ pub struct AnySubscriptions {
 }
 
 /// Anybody's subscription, as operators see it.
-#[derive(Debug, Clone, Serialize, FromRow)]
+#[derive(Debug, Clone, Serialize, FromRow, JsonSchema)]
 pub struct AnySubscription {
     /// What its holder sees.
     #[sqlx(flatten)]

@@ -1,5 +1,6 @@
 //! The inbox as operators see it, and replaying what is in it.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::FromRow;
 
@@ -33,7 +34,8 @@ pub struct InboxFilter {
 }
 
 /// A stored event.
-#[derive(Debug, Clone, Serialize, FromRow)]
+#[derive(Debug, Clone, Serialize, FromRow, JsonSchema)]
+#[schemars(rename = "WebhookEvent")]
 pub struct InboxView {
     /// Which one.
     pub id: WebhookId,

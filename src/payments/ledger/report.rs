@@ -1,5 +1,6 @@
 //! Reading the ledger: balances, an order's entries, and the proof that everything balances.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sqlx::{AssertSqlSafe, FromRow};
 
@@ -11,7 +12,8 @@ use crate::{
 };
 
 /// What an account holds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, FromRow, JsonSchema)]
+#[schemars(rename = "LedgerBalance")]
 pub struct Balance {
     /// Which one, e.g. `clearing:stripe`.
     pub account: String,
@@ -49,7 +51,8 @@ pub async fn payable(db: &Db, developer: DeveloperId, now: Time) -> Result<Vec<(
 }
 
 /// An entry with the transaction that it belongs to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, FromRow, JsonSchema)]
+#[schemars(rename = "LedgerEntry")]
 pub struct EntryRow {
     /// Of which transaction.
     pub transaction_id: LedgerTransactionId,
@@ -88,7 +91,7 @@ pub async fn entries_of_order(db: &Db, order: OrderId) -> Result<Vec<EntryRow>, 
 crate::id_type!(LedgerEntryId, LedgerEntryMarker, "lge", "An entry of the ledger.");
 
 /// Which entries.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 pub struct EntryFilter {
     /// Of this account, e.g. `clearing:stripe`.
     pub account: Option<String>,
@@ -111,7 +114,8 @@ pub struct EntryFilter {
 }
 
 /// An entry in a list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, FromRow, JsonSchema)]
+#[schemars(rename = "ListedLedgerEntry")]
 pub struct ListedEntry {
     /// Which one.
     pub id: LedgerEntryId,
@@ -166,7 +170,8 @@ pub async fn entries(
 }
 
 /// A transaction.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, FromRow, JsonSchema)]
+#[schemars(rename = "LedgerTransaction")]
 pub struct BookedTransaction {
     /// Which one.
     pub id: LedgerTransactionId,
@@ -181,7 +186,7 @@ pub struct BookedTransaction {
 }
 
 /// Which transactions.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 pub struct TransactionFilter {
     /// Of this kind.
     pub kind: Option<String>,
@@ -237,7 +242,8 @@ pub async fn transaction(db: &Db, id: LedgerTransactionId) -> Result<Option<Book
 }
 
 /// What was debited and credited in a currency: as much of one as of the other.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, FromRow, JsonSchema)]
+#[schemars(rename = "LedgerTotals")]
 pub struct TrialRow {
     /// In which currency.
     pub currency: Currency,
@@ -260,7 +266,8 @@ pub async fn trial_balance(db: &Db) -> Result<Vec<TrialRow>, DbError> {
 }
 
 /// A transaction that is wrong.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, FromRow, JsonSchema)]
+#[schemars(rename = "UnbalancedTransaction")]
 pub struct TransactionRow {
     /// Which one.
     pub id: LedgerTransactionId,

@@ -13,6 +13,7 @@ mod purchases;
 mod schedule;
 mod search;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::FromRow;
 
@@ -39,6 +40,7 @@ const ACTOR: Actor = Actor::system("privacy");
 
 text_enum! {
     /// How a deletion stands.
+    #[schemars(rename = "AccountDeletionState")]
     pub enum DeletionState {
         /// It will be done, and can be cancelled.
         Scheduled = "scheduled",
@@ -64,7 +66,7 @@ text_enum! {
 }
 
 /// A deletion, as its person sees it.
-#[derive(Debug, Clone, Serialize, FromRow)]
+#[derive(Debug, Clone, Serialize, FromRow, JsonSchema)]
 pub struct AccountDeletion {
     /// Which one.
     pub id: AccountDeletionId,

@@ -7,6 +7,7 @@ pub(crate) mod mail;
 mod operations;
 mod privacy;
 mod support;
+mod told;
 
 use std::{
     collections::BTreeMap,
@@ -17,6 +18,8 @@ use std::{
 use mintreu::{accounts::Role, catalog::BillingCycle, db::Db};
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
+
+pub(crate) use told::{PAGES, Told};
 
 use crate::{
     catalog_shop::{import, shelf},
@@ -43,6 +46,8 @@ pub(crate) struct Premises {
     /// The owner's access token for everything.
     pub(crate) token: String,
     number: AtomicU64,
+    /// What the API's description says.
+    told: Told,
 }
 
 impl Premises {
@@ -68,6 +73,8 @@ impl Premises {
         let stranger = sign_in(&db, "stranger@example.com", Role::Developer).await;
         let (vendor, rival) = (vendor(&db, "acme").await, vendor(&db, "bolt").await);
         let server = shop.serve().await;
+        let document = shop.client.get(shop.mintreu.url("/api/openapi.json")).send().await.expect("an answer");
+        let told = Told::of(document.json().await.expect("JSON"));
         let mut premises = Self {
             shop,
             db,
@@ -80,6 +87,7 @@ impl Premises {
             key: String::new(),
             token: String::new(),
             number: AtomicU64::new(1),
+            told,
         };
         premises.furnish().await;
         premises
@@ -126,6 +134,7 @@ impl Premises {
             ("/sandbox/pay/{session}", session),
             ("/webhooks/{provider}", "sandbox".to_owned()),
             ("/docs/problems/{name}", "not-found".to_owned()),
+            ("/api/docs/{file}", "start.js".to_owned()),
             ("/api/products/{slug}", "lamp".to_owned()),
             ("/api/account/sessions/{session}", first("/api/account/sessions", owner).await),
             ("/api/account/tokens/{token}", first("/api/account/tokens", owner).await),
@@ -310,7 +319,10 @@ pub(crate) async fn sent(premises: &Premises, request: RequestBuilder) -> (Strin
         // Without its body nothing can be sent again; those that are streamed are sent elsewhere.
         let again = request.try_clone().expect("a request that can be sent again");
         match premises.shop.client.execute(again).await {
-            Ok(answer) => return (told, answer),
+            Ok(answer) => {
+                premises.told.describes(&told, request.method(), &answer);
+                return (told, answer);
+            }
             // So many connections leave no port for a moment; whoever was not connected has asked nothing.
             Err(error) if error.is_connect() && tries < 300 => tries += 1,
             Err(error) => panic!("{told}: {error:?}"),

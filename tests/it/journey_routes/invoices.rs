@@ -7,6 +7,7 @@ use super::{Route, Takes, Who, get, send};
 
 const FILTERS: &[&str] =
     &["limit", "after", "before", "kind", "number", "order", "email", "country", "currency", "from", "until", "sort"];
+const EXPORT: &[&str] = &["kind", "number", "order", "email", "country", "currency", "from", "until", "sort", "format"];
 
 pub(super) fn routes() -> Vec<Route> {
     let rate = json!({
@@ -24,7 +25,7 @@ pub(super) fn routes() -> Vec<Route> {
         get("/api/invoices", Who::Account("orders:read"), &["limit", "after", "before", "order", "token"]),
         get("/api/invoices/{invoice}", Who::Guest, &["token"]),
         get("/api/admin/invoices", Who::Operator, FILTERS),
-        get("/api/admin/invoices/export", Who::Operator, &FILTERS[3..]),
+        get("/api/admin/invoices/export", Who::Operator, EXPORT),
         get("/api/admin/invoices/{invoice}", Who::Operator, &[]),
         get("/api/admin/tax-rates", Who::Operator, &["limit", "after", "before", "country"]),
         send(Method::POST, "/api/admin/tax-rates", Who::Operator, Takes::Json(rate.clone())),

@@ -80,8 +80,12 @@ fn sellers() -> Vec<Route> {
     both!(get, "/credentials/{credential}", "keys:read", None, &[]);
     both!(post, "/credentials/{credential}/revoke", "keys:write", Some(&reason), &[]);
     both!(post, "/credentials/{credential}/retry", "keys:write", None, &[]);
-    for path in ["/api/admin/keys/export", "/api/admin/credentials/export"] {
-        all.push(asking(route(get.clone(), path, Who::Operator, None), &["product", "license", "format"]));
+    let exports: [(_, &[&str]); 2] = [
+        ("/api/admin/keys/export", &["product", "license", "tenant", "status", "format"]),
+        ("/api/admin/credentials/export", &["product", "license", "state", "attention", "format"]),
+    ];
+    for (path, query) in exports {
+        all.push(asking(route(get.clone(), path, Who::Operator, None), query));
     }
     all
 }

@@ -20,7 +20,11 @@ pub(super) fn routes() -> Vec<Route> {
             Operator,
             &["limit", "after", "before", "state", "template", "to", "user", "from", "until", "sort"],
         ),
-        get("/api/admin/mails/export", Operator, &["state", "to", "from", "until", "sort", "format"]),
+        get(
+            "/api/admin/mails/export",
+            Operator,
+            &["state", "template", "to", "user", "from", "until", "sort", "format"],
+        ),
         get("/api/admin/mail-suppressions/export", Operator, &["address", "reason", "format"]),
         get("/api/admin/mails/{mail}", Operator, &[]),
         post("/api/admin/mails/{mail}/resend", Operator, json!({ "reason": "because" })),

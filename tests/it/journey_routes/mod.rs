@@ -131,20 +131,22 @@ pub(crate) fn routes() -> Vec<Route> {
 }
 
 /// The routes that the sources register: `METHOD path`.
-fn registered() -> BTreeSet<String> {
+pub(crate) fn registered() -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     visit(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http"), &mut |source| {
-        for part in source.split(".route(").skip(1) {
+        // Those of the API, which are described, and pages.
+        for part in source.replace(".api_route(", ".route(").split(".route(").skip(1) {
             let mut quotes = part.split('"');
             let before = quotes.next().unwrap_or_default();
             assert!(before.trim().is_empty(), "a route's path is written where it is registered: {before}");
             let path = quotes.next().expect("a path");
             let call = balanced(&part[before.len() + path.len() + 2..]);
             for method in ["get", "post", "put", "patch", "delete", "any", "head", "options"] {
-                let named = call
-                    .match_indices(&format!("{method}("))
-                    .any(|(at, _)| !call[..at].ends_with(|before: char| before.is_alphanumeric() || before == '_'));
-                if named {
+                let named = |call: &str, method: &str| {
+                    call.match_indices(method)
+                        .any(|(at, _)| !call[..at].ends_with(|before: char| before.is_alphanumeric() || before == '_'))
+                };
+                if named(call, &format!("{method}(")) || named(call, &format!("{method}_with(")) {
                     found.insert(format!("{} {path}", method.to_uppercase()));
                 }
             }

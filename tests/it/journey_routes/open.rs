@@ -9,6 +9,9 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         get("/livez", Anybody, &["verbose"]),
         get("/readyz", Anybody, &["verbose"]),
+        get("/api/openapi.json", Anybody, &[]),
+        get("/api/docs", Anybody, &[]),
+        get("/api/docs/{file}", Anybody, &[]),
         get("/docs/problems", Anybody, &[]),
         get("/docs/problems/{name}", Anybody, &[]),
         get(
@@ -32,7 +35,7 @@ pub(super) fn routes() -> Vec<Route> {
         get("/api/products/{slug}", Anybody, &[]),
         get("/api/categories", Anybody, &[]),
         get("/pay/{order}", Anybody, &[]),
-        get("/pay/{order}/return", Anybody, &["token"]),
+        get("/pay/{order}/return", Anybody, &[]),
         get("/pay/{order}/cancelled", Anybody, &[]),
         send(Method::POST, "/webhooks/{provider}", Anybody, Takes::Signed),
     ]

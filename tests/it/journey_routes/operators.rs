@@ -4,11 +4,15 @@ use serde_json::json;
 
 use super::{PAGE, Route, Who, get, patch, post};
 
-const EXPORT: &[&str] = &["from", "until", "sort", "format"];
 #[rustfmt::skip]
 const ORDERS: &[&str] = &[
     "limit", "after", "before", "payment_state", "fulfilment_state", "dispute_state", "provider", "currency", "tenant",
     "user", "email", "attention", "from", "until", "sort",
+];
+#[rustfmt::skip]
+const EXPORTED_ORDERS: &[&str] = &[
+    "payment_state", "fulfilment_state", "dispute_state", "provider", "currency", "tenant", "user", "email", "attention",
+    "from", "until", "sort", "format",
 ];
 
 pub(super) fn routes() -> Vec<Route> {
@@ -20,7 +24,11 @@ pub(super) fn routes() -> Vec<Route> {
             Operator,
             &["limit", "after", "before", "email", "role", "disabled", "verified", "from", "until", "sort"],
         ),
-        get("/api/admin/users/export", Operator, &["email", "role", "disabled", "from", "sort", "format"]),
+        get(
+            "/api/admin/users/export",
+            Operator,
+            &["email", "role", "disabled", "verified", "from", "until", "sort", "format"],
+        ),
         post(
             "/api/admin/users",
             Operator,
@@ -47,7 +55,7 @@ pub(super) fn of_sales() -> Vec<Route> {
     let reason = json!({ "reason": "because" });
     vec![
         get("/api/admin/orders", Operator, ORDERS),
-        get("/api/admin/orders/export", Operator, EXPORT),
+        get("/api/admin/orders/export", Operator, EXPORTED_ORDERS),
         get("/api/admin/orders/{order}", Operator, &[]),
         post("/api/admin/orders/{order}/cancel", Operator, reason.clone()),
         post("/api/admin/orders/{order}/reconcile", Operator, reason.clone()),
@@ -75,28 +83,40 @@ pub(super) fn of_sales() -> Vec<Route> {
                 "sort",
             ],
         ),
-        get("/api/admin/payments/export", Operator, &["reference", "from", "until", "sort", "format"]),
+        get(
+            "/api/admin/payments/export",
+            Operator,
+            &["order", "state", "provider", "reference", "unmatched", "from", "until", "sort", "format"],
+        ),
         get("/api/admin/payments/{payment}", Operator, &[]),
         get(
             "/api/admin/refunds",
             Operator,
             &["limit", "after", "before", "order", "payment", "state", "provider", "from", "until", "sort"],
         ),
-        get("/api/admin/refunds/export", Operator, EXPORT),
+        get(
+            "/api/admin/refunds/export",
+            Operator,
+            &["order", "payment", "state", "provider", "from", "until", "sort", "format"],
+        ),
         get("/api/admin/refunds/{refund}", Operator, &[]),
         get(
             "/api/admin/disputes",
             Operator,
             &["limit", "after", "before", "order", "state", "provider", "from", "until", "sort"],
         ),
-        get("/api/admin/disputes/export", Operator, EXPORT),
+        get("/api/admin/disputes/export", Operator, &["order", "state", "provider", "from", "until", "sort", "format"]),
         get("/api/admin/disputes/{dispute}", Operator, &[]),
         get(
             "/api/admin/subscriptions",
             Operator,
             &["limit", "after", "before", "status", "provider", "tenant", "order", "plan", "ending", "sort"],
         ),
-        get("/api/admin/subscriptions/export", Operator, &["status", "tenant", "sort", "format"]),
+        get(
+            "/api/admin/subscriptions/export",
+            Operator,
+            &["status", "provider", "tenant", "order", "plan", "ending", "sort", "format"],
+        ),
         get("/api/admin/subscriptions/{subscription}", Operator, &[]),
         post(
             "/api/admin/subscriptions/{subscription}/cancel",
@@ -108,7 +128,11 @@ pub(super) fn of_sales() -> Vec<Route> {
             Operator,
             &["limit", "after", "before", "product", "order", "status", "key", "tenant", "from", "until", "sort"],
         ),
-        get("/api/admin/licenses/export", Operator, &["key", "status", "from", "until", "sort", "format"]),
+        get(
+            "/api/admin/licenses/export",
+            Operator,
+            &["product", "order", "status", "key", "tenant", "from", "until", "sort", "format"],
+        ),
         get("/api/admin/licenses/{license}", Operator, &[]),
         get("/api/admin/licenses/{license}/activations", Operator, PAGE),
         get("/api/admin/licenses/{license}/log", Operator, PAGE),
@@ -128,7 +152,7 @@ pub(super) fn of_sales() -> Vec<Route> {
         get(
             "/api/admin/webhooks/export",
             Operator,
-            &["provider", "type", "event", "outcome", "from", "sort", "format"],
+            &["provider", "type", "event", "outcome", "unhandled", "from", "until", "sort", "format"],
         ),
         get("/api/admin/webhooks/{webhook}", Operator, &[]),
         post("/api/admin/webhooks/{webhook}/replay", Operator, reason),

@@ -15,7 +15,7 @@ pub(super) fn routes() -> Vec<Route> {
         post("/api/orders", Anybody, cart),
         get("/api/orders", Account("orders:read"), PAGE),
         get("/api/orders/{order}", Guest, &["token"]),
-        push("/api/orders/{order}/cancel", Guest),
+        Route { query: &["token"], ..push("/api/orders/{order}/cancel", Guest) },
         get("/api/subscriptions", Account("orders:read"), PAGE),
         get("/api/subscriptions/{subscription}", Owner("orders:read"), &[]),
         post("/api/subscriptions/{subscription}/cancel", Owner("orders:write"), json!({ "at": "period_end" })),

@@ -1,18 +1,17 @@
 //! `/api/account/tokens`
 
-use axum::{
-    extract::State,
-    http::{StatusCode, header},
-    response::{IntoResponse, Response},
-};
+use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::fields;
 use crate::{
-    accounts::{self, AccessTokenId, MadeAccessToken, NewAccessToken, Scope, Scopes, TokenError},
+    accounts::{self, AccessToken, AccessTokenId, MadeAccessToken, NewAccessToken, Scope, Scopes, TokenError},
     app::App,
-    http::{Caller, Context, IdempotencyKey, Json, Kind, PageQuery, Path, Problem, Query, once},
-    kernel::Time,
+    http::{
+        Caller, Context, IdempotencyKey, Json, Kind, NoContent, NotStored, Once, PageQuery, Path, Problem, Query, once,
+    },
+    kernel::{Page, Time},
 };
 
 /// `GET /api/account/tokens`
@@ -20,17 +19,21 @@ pub async fn list(
     State(app): State<App>,
     caller: Caller,
     Query(page): Query<PageQuery<AccessTokenId>>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<Page<AccessToken>>, Problem> {
     caller.session()?;
     Ok(Json(accounts::access_tokens(&app.db, caller.user, &page.request()?).await?))
 }
 
 /// A token as its owner wants it.
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NewAccessToken")]
 pub struct NewTokenBody {
+    /// What you call it.
     name: String,
+    /// What it may be used for.
     scopes: Vec<Scope>,
+    /// When it ends; never, if nothing is said.
     expires_at: Option<Time>,
 }
 
@@ -41,17 +44,16 @@ pub async fn make(
     context: Context,
     key: IdempotencyKey,
     Json(body): Json<NewTokenBody>,
-) -> Result<Response, Problem> {
+) -> Result<NotStored<Once<MadeAccessToken>>, Problem> {
     caller.session()?;
     let scopes = Scopes::new(body.scopes.iter().copied());
     let new = NewAccessToken::choose(&body.name, scopes, body.expires_at, (caller.role, app.db.now()))?;
     let (by, random, user) = (caller.by(&context), app.keys.random().clone(), caller.user);
     let scope = format!("{user} POST /api/account/tokens");
-    let answer = once(&app, key, scope, &body, async move |tx| -> Result<(StatusCode, MadeAccessToken), TokenError> {
-        Ok((StatusCode::CREATED, accounts::make_token(tx, user, new, &random, &by).await?))
-    })
-    .await?;
-    Ok(([(header::CACHE_CONTROL, "no-store")], answer).into_response())
+    let made = once(&app, key, scope, &body, async move |tx| -> Result<MadeAccessToken, TokenError> {
+        accounts::make_token(tx, user, new, &random, &by).await
+    });
+    Ok(NotStored(made.await?))
 }
 
 /// `DELETE /api/account/tokens/{token}`
@@ -60,10 +62,10 @@ pub async fn revoke(
     caller: Caller,
     context: Context,
     Path(token): Path<AccessTokenId>,
-) -> Result<StatusCode, Problem> {
+) -> Result<NoContent, Problem> {
     caller.session()?;
     if accounts::revoke_token(&app.db, caller.user, token, &caller.by(&context)).await? {
-        Ok(StatusCode::NO_CONTENT)
+        Ok(NoContent)
     } else {
         Err(Problem::new(Kind::NotFound).detail("you have no such token"))
     }

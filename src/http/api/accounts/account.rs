@@ -1,6 +1,7 @@
 //! `/api/account`
 
-use axum::{extract::State, response::IntoResponse};
+use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::fields;
@@ -12,15 +13,17 @@ use crate::{
 };
 
 /// `GET /api/account`
-pub async fn show(State(app): State<App>, caller: Caller) -> Result<impl IntoResponse, Problem> {
+pub async fn show(State(app): State<App>, caller: Caller) -> Result<Json<OwnView>, Problem> {
     caller.require(Scope::AccountRead)?;
     own(&app, &caller).await.map(Json)
 }
 
 /// What changes.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "AccountChange")]
 #[serde(deny_unknown_fields)]
 pub struct ChangeBody {
+    /// What you are called.
     name: Option<String>,
 }
 
@@ -30,7 +33,7 @@ pub async fn change(
     caller: Caller,
     context: Context,
     Json(body): Json<ChangeBody>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<OwnView>, Problem> {
     caller.require(Scope::AccountWrite)?;
     if let Some(name) = body.name.as_deref().map(fields::name).transpose()? {
         accounts::rename(&app.db, caller.user, &name, &caller.by(&context)).await?;
@@ -39,8 +42,9 @@ pub async fn change(
 }
 
 /// The caller's account.
-#[derive(Serialize)]
-struct OwnView {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "OwnAccount")]
+pub struct OwnView {
     #[serde(flatten)]
     account: Account,
     /// That it will be deleted, if it will.

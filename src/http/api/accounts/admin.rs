@@ -1,6 +1,7 @@
 //! `/api/admin/users`
 
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::fields;
@@ -33,7 +34,8 @@ pub async fn list(
 }
 
 /// An account with how much there is of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "AccountInFull")]
 pub struct Whole {
     #[serde(flatten)]
     account: Account,
@@ -52,11 +54,15 @@ pub async fn show(State(app): State<App>, _: Admin, Path(user): Path<UserId>) ->
 }
 
 /// What changes, and why.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "UserChange")]
 pub struct ChangeBody {
+    /// What they are to be.
     role: Option<Role>,
+    /// Whether they are to stay outside.
     disabled: Option<bool>,
+    /// Why, for the audit trail.
     reason: String,
 }
 

@@ -1,6 +1,7 @@
 //! `/api/admin/users/…`: letting people in and putting them out, and the list as a file.
 
-use axum::{extract::State, http::StatusCode, response::Response};
+use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{admin, fields};
@@ -11,8 +12,8 @@ use crate::{
     },
     app::App,
     http::{
-        Admin, Because, Context, ExportQuery, Exported, IdempotencyKey, Json, Keyed, PageQuery, Path, Problem, Query,
-        reason,
+        Admin, Because, Context, ExportQuery, Exported, IdempotencyKey, Json, Keyed, ListFile, NoContent, Once,
+        PageQuery, Path, Problem, Promised, Query, reason,
     },
     kernel::{Page, PageRequest, Place, Sorted},
 };
@@ -41,7 +42,7 @@ pub async fn export(
     context: Context,
     Query(filter): Query<AccountFilter>,
     Query(query): Query<ExportQuery>,
-) -> Result<Response, Problem> {
+) -> Result<ListFile, Problem> {
     let (filter, shop) = (admin::tidy(filter)?, app.clone());
     let read = move |page: PageRequest<Place<AccountSort, UserId>>| {
         let (app, filter) = (shop.clone(), filter.clone());
@@ -54,14 +55,34 @@ pub async fn export(
 }
 
 /// Whom an operator lets in, and why.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "UserInvitation", transform = crate::http::because::must_be_given)]
 pub struct InviteBody {
+    /// Their address.
+    #[schemars(extend("format" = "email"))]
     email: String,
+    /// What they are called.
     name: String,
+    /// What they may do.
     role: Role,
+    /// Why: it is kept in the audit trail.
     #[serde(default)]
+    #[schemars(length(min = 1, max = 500))]
     reason: String,
+}
+
+/// Whom an operator let in.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct InvitedUser {
+    /// Which account.
+    id: UserId,
+    /// Their address.
+    email: String,
+    /// What they are called.
+    name: String,
+    /// What they may do.
+    role: Role,
 }
 
 /// `POST /api/admin/users`: the account's owner gets a link by mail, and chooses a password then.
@@ -71,7 +92,7 @@ pub async fn invite(
     context: Context,
     key: IdempotencyKey,
     Json(body): Json<InviteBody>,
-) -> Result<Response, Problem> {
+) -> Result<Once<InvitedUser>, Problem> {
     let why = reason(&body.reason)?;
     let new = Invited { name: fields::name(&body.name)?, email: fields::email(&body.email)?, role: body.role };
     let keyed = Keyed::new(key, format!("{} POST /api/admin/users", admin.user), &body)?;
@@ -82,20 +103,23 @@ pub async fn invite(
     keyed
         .once(&app, async |tx| {
             let id = accounts::invite(tx, &new, &by, why).await?;
-            let body = serde_json::json!({ "id": id, "email": new.email, "name": new.name.as_str(), "role": new.role });
-            Ok::<_, accounts::AccountError>((StatusCode::CREATED, body))
+            let (email, name) = (new.email.to_string(), new.name.as_str().to_owned());
+            Ok::<_, accounts::AccountError>(InvitedUser { id, email, name, role: new.role })
         })
         .await
 }
 
 /// What is taken, and why.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "UserSignOut", transform = crate::http::because::must_be_given)]
 pub struct PutOutBody {
     /// The tokens that they made for programs, too.
     #[serde(default)]
     tokens: bool,
+    /// Why: it is kept in the audit trail.
     #[serde(default)]
+    #[schemars(length(min = 1, max = 500))]
     reason: String,
 }
 
@@ -106,17 +130,17 @@ pub async fn put_out(
     context: Context,
     Path(user): Path<UserId>,
     Json(body): Json<PutOutBody>,
-) -> Result<StatusCode, Problem> {
+) -> Result<NoContent, Problem> {
     let (why, by) = (reason(&body.reason)?, admin.by(&context));
     let what = if body.tokens { PutOut::Everything } else { PutOut::Sessions };
     app.db.write(async |tx| accounts::put_out(tx, user, what, &by, why).await).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
-async fn send(app: &App, who: (&Admin, &Context), user: UserId, link: Link, why: &str) -> Result<StatusCode, Problem> {
+async fn send(app: &App, who: (&Admin, &Context), user: UserId, link: Link, why: &str) -> Result<Promised, Problem> {
     let by = who.0.by(who.1);
     app.db.write(async |tx| accounts::send_link(tx, user, link, &by, why).await).await?;
-    Ok(StatusCode::ACCEPTED)
+    Ok(Promised)
 }
 
 /// `POST /api/admin/users/{user}/resend-verification`
@@ -126,7 +150,7 @@ pub async fn resend_verification(
     context: Context,
     Path(user): Path<UserId>,
     Json(why): Json<Because>,
-) -> Result<StatusCode, Problem> {
+) -> Result<Promised, Problem> {
     send(&app, (&admin, &context), user, Link::Verification, why.reason()?).await
 }
 
@@ -137,7 +161,7 @@ pub async fn send_password_link(
     context: Context,
     Path(user): Path<UserId>,
     Json(why): Json<Because>,
-) -> Result<StatusCode, Problem> {
+) -> Result<Promised, Problem> {
     send(&app, (&admin, &context), user, Link::Password, why.reason()?).await
 }
 

@@ -2,12 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Extension,
-    extract::State,
-    http::{HeaderMap, StatusCode, header},
-    response::{IntoResponse, Response},
-};
+use axum::{Extension, extract::State, http::HeaderMap};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{fields, limits::Limits};
@@ -17,16 +13,21 @@ use crate::{
         SignedIn,
     },
     app::App,
-    http::{Caller, Context, Json, Kind, Problem, SameOrigin, auth},
+    http::{Caller, Context, Json, Kind, Limited, NoContent, NotStored, Problem, SameOrigin, WithCookie, auth},
     kernel::Id,
 };
 
 /// Who wants to sign in.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "Login")]
 pub struct LoginBody {
+    /// The account's address.
     email: String,
+    /// Its password.
     password: String,
+    /// The code that the second factor shows, where there is one.
     totp: Option<String>,
+    /// One of the codes that stand in for it.
     recovery_code: Option<String>,
     /// Whether a token for programs is wanted too.
     #[serde(default)]
@@ -44,9 +45,13 @@ pub(super) fn second_factor(totp: Option<String>, recovery_code: Option<String>)
     totp.map(SecondFactor::Totp).or(recovery_code.map(SecondFactor::RecoveryCode))
 }
 
-#[derive(Serialize)]
-struct LoginView {
+/// Somebody who signed in.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "SignedIn")]
+pub struct LoginView {
+    /// Who.
     user: Account,
+    /// An access token for programs, if one was wished for.
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<String>,
 }
@@ -59,7 +64,7 @@ pub async fn login(
     context: Context,
     headers: HeaderMap,
     Json(mut body): Json<LoginBody>,
-) -> Result<Response, Problem> {
+) -> Result<WithCookie<NotStored<Limited<Json<LoginView>>>>, Problem> {
     let (email, second) = (fields::email(&body.email)?, body.second_factor());
     let password = fields::password(body.password, "#/password")?;
     let allowance = limits.login(&context, &email)?;
@@ -77,8 +82,8 @@ pub async fn login(
     let SignedIn { user, session, token } = signed_in?;
     let account = accounts::find_any_account(&app.db, user).await?;
     let user = account.ok_or_else(|| Problem::internal("an account is gone right after its login"))?;
-    let cookie = [(header::SET_COOKIE, auth::set_session(&app, &session))];
-    Ok((cookie, [(header::CACHE_CONTROL, "no-store")], allowance, Json(LoginView { user, token })).into_response())
+    let answer = NotStored(Limited::of(allowance, Json(LoginView { user, token })));
+    Ok(WithCookie(auth::set_session(&app, &session), answer))
 }
 
 /// Opens the session of somebody whose password is right. Tries of the second factor are counted for themselves.
@@ -96,7 +101,11 @@ async fn open(
 }
 
 /// `POST /api/logout`: ends the session; with a token, that token.
-pub async fn logout(State(app): State<App>, caller: Caller, context: Context) -> Result<impl IntoResponse, Problem> {
+pub async fn logout(
+    State(app): State<App>,
+    caller: Caller,
+    context: Context,
+) -> Result<WithCookie<NoContent>, Problem> {
     let by = caller.by(&context);
     match &caller.credential {
         Credential::Session(id) => {
@@ -107,7 +116,7 @@ pub async fn logout(State(app): State<App>, caller: Caller, context: Context) ->
             accounts::revoke_token(&app.db, caller.user, Id::from_uuid(*id), &by).await?;
         }
     }
-    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, auth::end_session(&app))]))
+    Ok(WithCookie(auth::end_session(&app), NoContent))
 }
 
 impl From<LoginError> for Problem {

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::{Extension, extract::State, http::StatusCode, response::IntoResponse};
+use axum::{Extension, extract::State};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
@@ -13,7 +14,7 @@ use super::{
 use crate::{
     accounts::{self, PasswordError},
     app::App,
-    http::{Caller, Context, Json, Problem, SameOrigin},
+    http::{Accepted, Caller, Context, Json, Limited, NoContent, Problem, SameOrigin},
 };
 
 /// `POST /api/password/forgot`
@@ -23,18 +24,21 @@ pub async fn forgot(
     Extension(limits): Extension<Arc<Limits>>,
     context: Context,
     Json(body): Json<EmailBody>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Limited<Accepted<Mailed>>, Problem> {
     let email = fields::email(&body.email)?;
     let allowance = limits.mail(&context, &email)?;
     accounts::forgot_password(&app.db, &email).await?;
     let answer = Mailed::new("if this address has an account, the link for a new password is on its way");
-    Ok((StatusCode::ACCEPTED, allowance, Json(answer)))
+    Ok(Limited::of(allowance, Accepted(answer)))
 }
 
 /// A link's token, and the password to set.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "PasswordReset")]
 pub struct ResetBody {
+    /// The link's token.
     token: String,
+    /// The new password.
     password: String,
 }
 
@@ -45,17 +49,20 @@ pub async fn reset(
     Extension(limits): Extension<Arc<Limits>>,
     context: Context,
     Json(body): Json<ResetBody>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Limited<NoContent>, Problem> {
     let allowance = limits.link(&context)?;
     let request = Some(context.request_id().to_owned());
     accounts::reset_password(&app.db, (&app.keys, &app.passwords), &body.token, body.password, request).await?;
-    Ok((allowance, StatusCode::NO_CONTENT))
+    Ok(Limited::of(allowance, NoContent))
 }
 
 /// The password there is, and the one to set.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "PasswordChange")]
 pub struct ChangeBody {
+    /// The password there is.
     current_password: String,
+    /// The new password.
     password: String,
 }
 
@@ -66,14 +73,14 @@ pub async fn change(
     caller: Caller,
     context: Context,
     Json(body): Json<ChangeBody>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Limited<NoContent>, Problem> {
     let session = caller.session()?;
     let current = fields::password(body.current_password, "#/current_password")?;
     let allowance = limits.password(&caller.email)?;
     let request = Some(context.request_id().to_owned());
     let words = (current, body.password);
     accounts::change_password(&app.db, &app.passwords, (&caller, session), words, request).await?;
-    Ok((allowance, StatusCode::NO_CONTENT))
+    Ok(Limited::of(allowance, NoContent))
 }
 
 impl From<PasswordError> for Problem {

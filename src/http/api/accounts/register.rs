@@ -2,28 +2,35 @@
 
 use std::sync::Arc;
 
-use axum::{Extension, extract::State, http::StatusCode, response::IntoResponse};
+use axum::{Extension, extract::State};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{fields, limits::Limits};
 use crate::{
     accounts::{self, ProofError, RegisterError, Registration},
     app::App,
-    http::{Context, Json, Kind, Problem, SameOrigin},
+    http::{Accepted, Context, Json, Kind, Limited, Problem, SameOrigin},
 };
 
 /// Who wants an account.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "Registration")]
 pub struct RegisterBody {
+    /// What you are called.
     name: String,
+    /// Where you get mail; it is what you sign in with.
     email: String,
+    /// The password that you choose.
     password: String,
 }
 
 /// What everybody who asks for a mail is answered.
-#[derive(Debug, Serialize)]
-pub(super) struct Mailed {
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Mailed {
+    /// Always `mailed`: nobody learns whether the address has an account.
     status: &'static str,
+    /// What to do now, for people.
     detail: &'static str,
 }
 
@@ -40,25 +47,31 @@ pub async fn register(
     Extension(limits): Extension<Arc<Limits>>,
     context: Context,
     Json(body): Json<RegisterBody>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Limited<Accepted<Mailed>>, Problem> {
     let (name, email) = (fields::name(&body.name)?, fields::email(&body.email)?);
     let password = fields::new_password(body.password, &email)?;
     let allowance = limits.register(&context, &email)?;
     let request = Some(context.request_id().to_owned());
     accounts::register(&app.db, &app.passwords, Registration { name, email, password }, request).await?;
     let answer = Mailed::new("a mail is on its way to this address; open its link to confirm it, then sign in");
-    Ok((StatusCode::ACCEPTED, allowance, Json(answer)))
+    Ok(Limited::of(allowance, Accepted(answer)))
 }
 
 /// What a link carries.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "LinkToken")]
 pub struct TokenBody {
+    /// The link's token.
     token: String,
 }
 
-#[derive(Serialize)]
-struct VerifiedView {
+/// An address that is confirmed.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Verified")]
+pub struct VerifiedView {
+    /// Always `verified`.
     status: &'static str,
+    /// The address.
     email: String,
     /// Whether one can sign in, or needs `POST /api/password/forgot` first.
     password_set: bool,
@@ -71,17 +84,19 @@ pub async fn verify(
     Extension(limits): Extension<Arc<Limits>>,
     context: Context,
     Json(body): Json<TokenBody>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Limited<Json<VerifiedView>>, Problem> {
     let allowance = limits.link(&context)?;
     let request = Some(context.request_id().to_owned());
     let verified = accounts::verify_email(&app.db, &app.keys, &body.token, request).await?;
     let (email, password_set) = (verified.email.to_string(), verified.password_set);
-    Ok((allowance, Json(VerifiedView { status: "verified", email, password_set })))
+    Ok(Limited::of(allowance, Json(VerifiedView { status: "verified", email, password_set })))
 }
 
 /// An address.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "Address")]
 pub struct EmailBody {
+    /// Where mail goes.
     pub(super) email: String,
 }
 
@@ -92,12 +107,12 @@ pub async fn resend(
     Extension(limits): Extension<Arc<Limits>>,
     context: Context,
     Json(body): Json<EmailBody>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Limited<Accepted<Mailed>>, Problem> {
     let email = fields::email(&body.email)?;
     let allowance = limits.mail(&context, &email)?;
     accounts::resend_verification(&app.db, &email).await?;
     let answer = Mailed::new("if an account of this address waits to be confirmed, the link is on its way");
-    Ok((StatusCode::ACCEPTED, allowance, Json(answer)))
+    Ok(Limited::of(allowance, Accepted(answer)))
 }
 
 impl From<RegisterError> for Problem {

@@ -1,16 +1,20 @@
 //! `/api/account/sessions`
 
-use axum::{extract::State, http::StatusCode, response::IntoResponse};
+use axum::extract::State;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
     accounts::{self, Session, SessionId},
     app::App,
-    http::{Caller, Context, Json, Kind, PageQuery, Path, Problem, Query},
+    http::{Caller, Context, Json, Kind, NoContent, PageQuery, Path, Problem, Query},
+    kernel::Page,
 };
 
-#[derive(Serialize)]
-struct SessionView {
+/// A session of yours.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "OwnSession")]
+pub struct SessionView {
     #[serde(flatten)]
     session: Session,
     /// Whether it is the one that asks.
@@ -22,7 +26,7 @@ pub async fn list(
     State(app): State<App>,
     caller: Caller,
     Query(page): Query<PageQuery<SessionId>>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<Page<SessionView>>, Problem> {
     let own = caller.session()?;
     let page = accounts::sessions(&app.db, caller.user, &page.request()?).await?;
     Ok(Json(page.map(|session| SessionView { current: session.id.uuid() == own, session })))
@@ -34,10 +38,10 @@ pub async fn end(
     caller: Caller,
     context: Context,
     Path(session): Path<SessionId>,
-) -> Result<StatusCode, Problem> {
+) -> Result<NoContent, Problem> {
     caller.session()?;
     if accounts::end_session(&app.db, caller.user, session, &caller.by(&context)).await? {
-        Ok(StatusCode::NO_CONTENT)
+        Ok(NoContent)
     } else {
         Err(Problem::new(Kind::NotFound).detail("you have no such session"))
     }

@@ -1,18 +1,14 @@
 //! `/api/products` and `/api/categories`: what everybody sees.
 
-use axum::{
-    extract::State,
-    http::HeaderMap,
-    response::{IntoResponse, Response},
-};
-use serde::Deserialize;
+use axum::extract::State;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::etag::{answer, tag_of};
 use crate::{
     app::App,
-    catalog::{self, Browse, BrowseError, ProductType, Sort},
-    http::{Json, Kind, PageQuery, Path, Problem, Query},
-    kernel::{Currency, PageFrom},
+    catalog::{self, Browse, BrowseError, Card, CategoryNode, ProductPage, ProductType, Sort},
+    http::{Conditional, IfNoneMatch, Json, Kind, PageQuery, Path, Problem, Query, tag_of},
+    kernel::{Currency, Page, PageFrom},
 };
 
 /// The most characters of a search.
@@ -20,17 +16,29 @@ const LONGEST_SEARCH: usize = 200;
 /// The most characters of a slug.
 const LONGEST_SLUG: usize = 100;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct Filters {
+    /// Words to search for.
+    #[schemars(length(max = LONGEST_SEARCH))]
     q: Option<String>,
+    /// The slug of a category; what stands in those below it counts too.
+    #[schemars(length(max = LONGEST_SLUG))]
     category: Option<String>,
+    /// Those of this type.
     #[serde(rename = "type")]
     kind: Option<ProductType>,
+    /// The slug of who sells.
+    #[schemars(length(max = LONGEST_SLUG))]
     developer: Option<String>,
+    /// Those that the shop puts forward, or the others.
     featured: Option<bool>,
+    /// The lowest price, in minor units of `currency`.
     min_price: Option<i64>,
+    /// The highest price, in minor units of `currency`.
     max_price: Option<i64>,
+    /// The currency of prices; the shop's own if nothing is said.
     currency: Option<Currency>,
+    /// In which order; `relevance` only with `q`.
     sort: Option<Sort>,
 }
 
@@ -71,7 +79,7 @@ pub(super) async fn products(
     State(app): State<App>,
     Query(filters): Query<Filters>,
     Query(page): Query<PageQuery<String>>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<Page<Card>>, Problem> {
     let browse = filters.browse(app.shop.currency)?;
     let request = page.read()?;
     let pointer = if matches!(request.from, PageFrom::Before(_)) { "#/before" } else { "#/after" };
@@ -86,15 +94,25 @@ pub(super) async fn products(
 pub(super) async fn product(
     State(app): State<App>,
     Path(slug): Path<String>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
+    known: IfNoneMatch,
+) -> Result<Conditional<ProductPage>, Problem> {
     let page = catalog::product_page(&app.db, &slug).await?;
     let page = page.ok_or_else(|| Problem::new(Kind::NotFound).detail("there is no such product for sale"))?;
-    Ok(answer(&headers, tag_of(&page), page))
+    Ok(known.answer(tag_of(&page), page))
+}
+
+/// All categories, each with those in it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct CategoryTree {
+    /// Those at the top.
+    data: Vec<CategoryNode>,
 }
 
 /// `GET /api/categories`
-pub(super) async fn categories(State(app): State<App>, headers: HeaderMap) -> Result<Response, Problem> {
-    let tree = serde_json::json!({ "data": catalog::category_tree(&app.db).await? });
-    Ok(answer(&headers, tag_of(&tree), tree))
+pub(super) async fn categories(
+    State(app): State<App>,
+    known: IfNoneMatch,
+) -> Result<Conditional<CategoryTree>, Problem> {
+    let tree = CategoryTree { data: catalog::category_tree(&app.db).await? };
+    Ok(known.answer(tag_of(&tree), tree))
 }

@@ -1,21 +1,20 @@
 //! `/api/admin/categories`: where products stand.
 
-use axum::{extract::State, response::IntoResponse};
+use axum::extract::State;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{
-    etag::tag,
-    managed::{created_in, managed},
-};
+use super::managed::{created_in, managed};
 use crate::{
     app::App,
     catalog::{self, Category, CategoryFields},
-    http::{Admin, Json, PageQuery, Problem, Query},
-    kernel::CategoryId,
+    http::{Admin, Json, PageQuery, Problem, Query, tag},
+    kernel::{CategoryId, Page},
 };
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct Filters {
+    /// Words that it has.
     q: Option<String>,
 }
 
@@ -29,9 +28,9 @@ pub(super) async fn list(
     _: Admin,
     Query(filters): Query<Filters>,
     Query(page): Query<PageQuery<CategoryId>>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<Page<Category>>, Problem> {
     Ok(Json(catalog::categories(&app.db, filters.q.as_deref(), page.request()?).await?))
 }
 
-created_in!("/api/admin/categories": CategoryFields, catalog::create_category);
-managed!(CategoryId: catalog::category, catalog::patch_category, catalog::delete_category);
+created_in!("/api/admin/categories" => Category: CategoryFields, catalog::create_category);
+managed!(CategoryId => Category, CategoryFields: catalog::category, catalog::patch_category, catalog::delete_category);

@@ -2,14 +2,11 @@
 
 use axum::extract::State;
 
-use super::{
-    etag::tag,
-    managed::{created_in, managed},
-};
+use super::managed::{created_in, managed};
 use crate::{
     app::App,
     catalog::{self, AnyCoupons, Coupon, CouponFields},
-    http::{Admin, Json, PageQuery, Problem, Query, sought},
+    http::{Admin, Json, PageQuery, Problem, Query, sought, tag},
     kernel::{CouponId, Page},
 };
 
@@ -29,5 +26,5 @@ pub(super) async fn list(
     Ok(Json(catalog::coupons(&app.db, &filter, &page).await?))
 }
 
-created_in!("/api/admin/coupons": CouponFields, catalog::create_coupon);
-managed!(CouponId: catalog::coupon, catalog::patch_coupon, catalog::delete_coupon);
+created_in!("/api/admin/coupons" => Coupon: CouponFields, catalog::create_coupon);
+managed!(CouponId => Coupon, CouponFields: catalog::coupon, catalog::patch_coupon, catalog::delete_coupon);

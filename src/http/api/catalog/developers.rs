@@ -1,21 +1,20 @@
 //! `/api/admin/developers`: who sells.
 
-use axum::{extract::State, response::IntoResponse};
+use axum::extract::State;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{
-    etag::tag,
-    managed::{created_in, managed},
-};
+use super::managed::{created_in, managed};
 use crate::{
     app::App,
     catalog::{self, Developer, DeveloperFields},
-    http::{Admin, Json, PageQuery, Problem, Query},
-    kernel::DeveloperId,
+    http::{Admin, Json, PageQuery, Problem, Query, tag},
+    kernel::{DeveloperId, Page},
 };
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct Filters {
+    /// Words that it has.
     q: Option<String>,
 }
 
@@ -29,9 +28,9 @@ pub(super) async fn list(
     _: Admin,
     Query(filters): Query<Filters>,
     Query(page): Query<PageQuery<DeveloperId>>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<Page<Developer>>, Problem> {
     Ok(Json(catalog::developers(&app.db, filters.q.as_deref(), page.request()?).await?))
 }
 
-created_in!("/api/admin/developers": DeveloperFields, catalog::create_developer);
-managed!(DeveloperId: catalog::developer, catalog::patch_developer, catalog::delete_developer);
+created_in!("/api/admin/developers" => Developer: DeveloperFields, catalog::create_developer);
+managed!(DeveloperId => Developer, DeveloperFields: catalog::developer, catalog::patch_developer, catalog::delete_developer);

@@ -2,16 +2,16 @@
 
 /// `show`, `change` and `remove` of one kind of thing, at `…/{id}`. Changes name the revision that they are made to.
 macro_rules! managed {
-    ($id:ty: $show:path, $patch:path, $delete:path) => {
+    ($id:ty => $thing:ty, $fields:ty: $show:path, $patch:path, $delete:path) => {
         /// `GET …/{id}`
         pub(super) async fn show(
             ::axum::extract::State(app): ::axum::extract::State<$crate::app::App>,
             _: $crate::http::Admin,
             $crate::http::Path(id): $crate::http::Path<$id>,
-            headers: ::axum::http::HeaderMap,
-        ) -> Result<::axum::response::Response, $crate::http::Problem> {
+            known: $crate::http::IfNoneMatch,
+        ) -> Result<$crate::http::Conditional<$thing>, $crate::http::Problem> {
             let thing = $show(&app.db, id).await?.ok_or_else(super::missing)?;
-            Ok(super::etag::answer(&headers, tag_of(&thing), thing))
+            Ok(known.answer(tag_of(&thing), thing))
         }
 
         /// `PATCH …/{id}`
@@ -20,12 +20,12 @@ macro_rules! managed {
             admin: $crate::http::Admin,
             context: $crate::http::Context,
             $crate::http::Path(id): $crate::http::Path<$id>,
-            super::etag::IfMatch(revision): super::etag::IfMatch,
-            $crate::http::Json(patch): $crate::http::Json<super::Patch>,
-        ) -> Result<::axum::response::Response, $crate::http::Problem> {
+            $crate::http::IfMatch(revision): $crate::http::IfMatch,
+            $crate::http::Json(patch): $crate::http::Json<$crate::http::MergePatch<$fields>>,
+        ) -> Result<$crate::http::Tagged<$thing>, $crate::http::Problem> {
             let by = super::by(&admin, &context);
             let thing = app.db.write(async |tx| $patch(tx, id, revision, &patch, &by).await).await?;
-            Ok(super::etag::answer(&::axum::http::HeaderMap::new(), tag_of(&thing), thing))
+            Ok($crate::http::Tagged(tag_of(&thing), thing))
         }
 
         /// `DELETE …/{id}`
@@ -34,18 +34,18 @@ macro_rules! managed {
             admin: $crate::http::Admin,
             context: $crate::http::Context,
             $crate::http::Path(id): $crate::http::Path<$id>,
-            super::etag::IfMatch(revision): super::etag::IfMatch,
-        ) -> Result<::axum::http::StatusCode, $crate::http::Problem> {
+            $crate::http::IfMatch(revision): $crate::http::IfMatch,
+        ) -> Result<$crate::http::NoContent, $crate::http::Problem> {
             let by = super::by(&admin, &context);
             app.db.write(async |tx| $delete(tx, id, revision, &by).await).await?;
-            Ok(::axum::http::StatusCode::NO_CONTENT)
+            Ok($crate::http::NoContent)
         }
     };
 }
 
 /// `create`, of a thing that stands in nothing else.
 macro_rules! created_in {
-    ($collection:literal: $fields:ty, $create:path) => {
+    ($collection:literal => $thing:ty: $fields:ty, $create:path) => {
         #[doc = concat!("`POST ", $collection, "`")]
         pub(super) async fn create(
             ::axum::extract::State(app): ::axum::extract::State<$crate::app::App>,
@@ -53,14 +53,11 @@ macro_rules! created_in {
             context: $crate::http::Context,
             key: $crate::http::IdempotencyKey,
             $crate::http::Json(fields): $crate::http::Json<$fields>,
-        ) -> Result<::axum::response::Response, $crate::http::Problem> {
+        ) -> Result<$crate::http::FirstRevision<$crate::http::Once<$thing>>, $crate::http::Problem> {
             let (by, scope) = (super::by(&admin, &context), format!("{} POST {}", admin.user, $collection));
             let body = fields.clone();
-            let answer = $crate::http::once(&app, key, scope, &body, async |tx| {
-                let made = $create(tx, fields, &by).await?;
-                Ok::<_, $crate::catalog::EditError>((::axum::http::StatusCode::CREATED, made))
-            });
-            Ok(super::created(answer.await?))
+            let answer = $crate::http::once(&app, key, scope, &body, async |tx| $create(tx, fields, &by).await);
+            Ok($crate::http::FirstRevision(answer.await?))
         }
     };
 }

@@ -1,18 +1,13 @@
 //! `/api/admin/products/{product}/plans` and `/api/admin/plans`: how a product is sold, and for how much.
 
-use axum::{
-    extract::State,
-    http::StatusCode,
-    response::{IntoResponse, Response},
-};
-use serde_json::json;
+use axum::extract::State;
 
-use super::{by, created, etag::tag, managed::managed, missing};
+use super::{by, managed::managed, missing};
 use crate::{
     app::App,
     catalog::{self, Plan, PlanFields},
-    http::{Admin, Context, IdempotencyKey, Json, Path, Problem, once},
-    kernel::{PlanId, ProductId},
+    http::{Admin, Context, FirstRevision, IdempotencyKey, Json, Once, Path, Problem, once, tag},
+    kernel::{Page, PlanId, ProductId},
 };
 
 fn tag_of(plan: &Plan) -> String {
@@ -24,9 +19,9 @@ pub(super) async fn list(
     State(app): State<App>,
     _: Admin,
     Path(product): Path<ProductId>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<Page<Plan>>, Problem> {
     catalog::product(&app.db, product).await?.ok_or_else(missing)?;
-    Ok(Json(json!({ "data": catalog::plans(&app.db, product).await?, "has_more": false, "next_cursor": null })))
+    Ok(Json(Page::whole(catalog::plans(&app.db, product).await?)))
 }
 
 /// `POST /api/admin/products/{product}/plans`
@@ -37,14 +32,12 @@ pub(super) async fn create(
     Path(product): Path<ProductId>,
     key: IdempotencyKey,
     Json(fields): Json<PlanFields>,
-) -> Result<Response, Problem> {
+) -> Result<FirstRevision<Once<Plan>>, Problem> {
     let by = by(&admin, &context);
     let scope = format!("{} POST /api/admin/products/{product}/plans", admin.user);
     let body = fields.clone();
-    let answer = once(&app, key, scope, &body, async |tx| {
-        Ok::<_, catalog::EditError>((StatusCode::CREATED, catalog::create_plan(tx, product, fields, &by).await?))
-    });
-    Ok(created(answer.await?))
+    let answer = once(&app, key, scope, &body, async |tx| catalog::create_plan(tx, product, fields, &by).await);
+    Ok(FirstRevision(answer.await?))
 }
 
-managed!(PlanId: catalog::plan, catalog::patch_plan, catalog::delete_plan);
+managed!(PlanId => Plan, PlanFields: catalog::plan, catalog::patch_plan, catalog::delete_plan);

@@ -2,14 +2,11 @@
 
 use axum::extract::State;
 
-use super::{
-    etag::tag,
-    managed::{created_in, managed},
-};
+use super::managed::{created_in, managed};
 use crate::{
     app::App,
     catalog::{self, AnyProducts, Product, ProductFields},
-    http::{Admin, Json, PageQuery, Problem, Query, sought},
+    http::{Admin, Json, PageQuery, Problem, Query, sought, tag},
     kernel::{Page, ProductId},
 };
 
@@ -31,5 +28,5 @@ pub(super) async fn list(
     Ok(Json(catalog::products(&app.db, &filter, &page).await?))
 }
 
-created_in!("/api/admin/products": ProductFields, catalog::create_product);
-managed!(ProductId: catalog::product, catalog::patch_product, catalog::delete_product);
+created_in!("/api/admin/products" => Product: ProductFields, catalog::create_product);
+managed!(ProductId => Product, ProductFields: catalog::product, catalog::patch_product, catalog::delete_product);

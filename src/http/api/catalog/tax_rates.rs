@@ -4,13 +4,12 @@ use axum::{
     body::Bytes,
     extract::{State, rejection::BytesRejection},
     http::HeaderMap,
-    response::{IntoResponse, Response},
 };
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
     by,
-    etag::tag,
     managed::{created_in, managed},
     transfer::{ImportQuery, format_of},
 };
@@ -18,14 +17,15 @@ use crate::{
     app::App,
     catalog::{
         ImportMode,
-        tax::{self, TaxRate, TaxRateFields},
+        tax::{self, TaxRate, TaxRateFields, TaxRatesImported},
     },
-    http::{Admin, Context, Json, PageQuery, Problem, Query, extract::unread},
-    kernel::{Country, TaxRateId},
+    http::{Admin, Context, Json, PageQuery, Problem, Query, tag, unread},
+    kernel::{Country, Page, TaxRateId},
 };
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct Filters {
+    /// Those of this country.
     country: Option<Country>,
 }
 
@@ -39,7 +39,7 @@ pub(super) async fn list(
     _: Admin,
     Query(filters): Query<Filters>,
     Query(page): Query<PageQuery<TaxRateId>>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<Page<TaxRate>>, Problem> {
     Ok(Json(tax::tax_rates(&app.db, filters.country, page.request()?).await?))
 }
 
@@ -51,13 +51,13 @@ pub(super) async fn import(
     Query(query): Query<ImportQuery>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Problem> {
+) -> Result<Json<TaxRatesImported>, Problem> {
     let body = body.map_err(|rejection| unread(&rejection))?;
     let mode = if query.dry_run { ImportMode::DryRun } else { ImportMode::Keep };
     let format = format_of(&headers)?;
     let imported = tax::import_tax_rates(&app.db, format, &body, mode, &by(&admin, &context)).await?;
-    Ok(Json(imported).into_response())
+    Ok(Json(imported))
 }
 
-created_in!("/api/admin/tax-rates": TaxRateFields, tax::create_tax_rate);
-managed!(TaxRateId: tax::tax_rate, tax::patch_tax_rate, tax::delete_tax_rate);
+created_in!("/api/admin/tax-rates" => TaxRate: TaxRateFields, tax::create_tax_rate);
+managed!(TaxRateId => TaxRate, TaxRateFields: tax::tax_rate, tax::patch_tax_rate, tax::delete_tax_rate);

@@ -4,19 +4,21 @@ use axum::{
     body::Bytes,
     extract::{State, rejection::BytesRejection},
     http::{HeaderMap, header},
-    response::{IntoResponse, Response},
+    response::IntoResponse,
 };
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::by;
 use crate::{
     app::App,
-    catalog::{self, Format, ImportMode},
-    http::{Admin, Context, Json, Kind, Problem, Query, extract::unread},
+    catalog::{self, Format, ImportMode, Imported},
+    http::{Admin, Context, File, Json, Kind, Problem, Query, unread},
 };
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct ExportQuery {
+    /// As what; JSON if nothing is said.
     format: Option<Format>,
 }
 
@@ -25,18 +27,19 @@ pub(super) async fn export(
     State(app): State<App>,
     _: Admin,
     Query(query): Query<ExportQuery>,
-) -> Result<Response, Problem> {
+) -> Result<File, Problem> {
     let format = query.format.unwrap_or(Format::Json);
     let file = catalog::export(&app.db, format).await?;
     let (media, name) = match format {
         Format::Json => ("application/json", "attachment; filename=\"catalog.json\""),
         Format::Csv => ("text/csv; charset=utf-8; header=present", "attachment; filename=\"catalog.csv\""),
     };
-    Ok(([(header::CONTENT_TYPE, media), (header::CONTENT_DISPOSITION, name)], file).into_response())
+    Ok(File(([(header::CONTENT_TYPE, media), (header::CONTENT_DISPOSITION, name)], file).into_response()))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct ImportQuery {
+    /// Whether it is only tried.
     #[serde(default)]
     pub(super) dry_run: bool,
 }
@@ -49,12 +52,12 @@ pub(super) async fn import(
     Query(query): Query<ImportQuery>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Problem> {
+) -> Result<Json<Imported>, Problem> {
     let body = body.map_err(|rejection| unread(&rejection))?;
     let format = format_of(&headers)?;
     let mode = if query.dry_run { ImportMode::DryRun } else { ImportMode::Keep };
     let imported = catalog::import(&app.db, format, &body, mode, &by(&admin, &context)).await?;
-    Ok(Json(imported).into_response())
+    Ok(Json(imported))
 }
 
 /// What a file is, by its content type.

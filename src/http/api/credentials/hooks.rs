@@ -1,24 +1,17 @@
 //! The hook of a product: where its vendor makes credentials.
 
-use axum::{
-    extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
-    response::{IntoResponse, Response},
-};
+use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 use crate::{
     app::App,
-    catalog::EditError,
-    credentials::{self, HookFields},
+    credentials::{self, Hook, HookFields, MadeHook},
     http::{
-        Context, IdempotencyKey, Json, Kind, Path, Problem,
-        api::{
-            catalog::etag::{IfMatch, answer, tag},
-            keys::{Sells, by},
-        },
-        once,
+        Conditional, Context, FirstRevision, IdempotencyKey, IfMatch, IfNoneMatch, Json, Kind, MergePatch, NoContent,
+        NotStored, Once, Path, Problem, Tagged,
+        api::keys::{Sells, by},
+        once, tag,
     },
     kernel::ProductId,
 };
@@ -28,35 +21,29 @@ pub(super) async fn show<S: Sells>(
     State(app): State<App>,
     who: S,
     Path(product): Path<ProductId>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
+    known: IfNoneMatch,
+) -> Result<Conditional<Hook>, Problem> {
     let missing = || Problem::new(Kind::NotFound).detail("there is no such hook");
     let hook = credentials::hook(&app.db, who.seller(), product).await?.ok_or_else(missing)?;
-    Ok(answer(&headers, tag(hook.revision, &[]), hook))
+    Ok(known.answer(tag(hook.revision, &[]), hook))
 }
 
 /// A hook that is wished for; without a secret it gets one.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NewHook")]
 pub(super) struct Wanted {
+    /// Where it is asked.
     url: String,
+    /// Whether it is.
     #[serde(default = "yes")]
     active: bool,
+    /// What signs the requests; one is made if none is given.
     secret: Option<String>,
 }
 
 const fn yes() -> bool {
     true
-}
-
-/// An answer that nobody may keep.
-fn secret(mut answer: Response, revision: i64) -> Response {
-    let headers = answer.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Ok(tag) = HeaderValue::from_str(&tag(revision, &[])) {
-        headers.insert(header::ETAG, tag);
-    }
-    answer
 }
 
 /// `POST /api/{admin,vendor}/products/{id}/hook`
@@ -67,15 +54,14 @@ pub(super) async fn create<S: Sells>(
     Path(product): Path<ProductId>,
     key: IdempotencyKey,
     Json(wanted): Json<Wanted>,
-) -> Result<Response, Problem> {
+) -> Result<NotStored<FirstRevision<Once<MadeHook>>>, Problem> {
     let (by, of, rules) = (by(&who, &context), (who.seller(), product), app.credentials.rules());
     let scope = format!("{} POST hook of {product}", who.caller().user);
     let fields = HookFields { url: wanted.url.clone(), active: wanted.active };
     let made = once(&app, key, scope, &wanted, async |tx| {
-        let made = credentials::create_hook(tx, of, (fields, wanted.secret.as_deref()), rules, &by).await?;
-        Ok::<_, EditError>((StatusCode::CREATED, made))
+        credentials::create_hook(tx, of, (fields, wanted.secret.as_deref()), rules, &by).await
     });
-    Ok(secret(made.await?, 1))
+    Ok(NotStored(FirstRevision(made.await?)))
 }
 
 /// `PATCH /api/{admin,vendor}/products/{id}/hook`
@@ -85,11 +71,11 @@ pub(super) async fn change<S: Sells>(
     context: Context,
     Path(product): Path<ProductId>,
     IfMatch(revision): IfMatch,
-    Json(patch): Json<Map<String, Value>>,
-) -> Result<Response, Problem> {
+    Json(patch): Json<MergePatch<HookFields>>,
+) -> Result<Tagged<Hook>, Problem> {
     let (by, of, rules) = (by(&who, &context), (who.seller(), product, revision), app.credentials.rules());
     let hook = app.db.write(async |tx| credentials::patch_hook(tx, of, &patch, rules, &by).await).await?;
-    Ok(answer(&HeaderMap::new(), tag(hook.revision, &[]), hook))
+    Ok(Tagged(tag(hook.revision, &[]), hook))
 }
 
 /// `POST /api/{admin,vendor}/products/{id}/hook/rotate-secret`
@@ -99,11 +85,11 @@ pub(super) async fn rotate_secret<S: Sells>(
     context: Context,
     Path(product): Path<ProductId>,
     IfMatch(revision): IfMatch,
-) -> Result<Response, Problem> {
+) -> Result<NotStored<Tagged<MadeHook>>, Problem> {
     let (by, of, rules) = (by(&who, &context), (who.seller(), product, revision), app.credentials.rules());
     let made = app.db.write(async |tx| credentials::rotate_hook_secret(tx, of, rules, &by).await).await?;
     let revision = made.about.revision;
-    Ok(secret(Json(made).into_response(), revision))
+    Ok(NotStored(Tagged(tag(revision, &[]), made)))
 }
 
 /// `DELETE /api/{admin,vendor}/products/{id}/hook`
@@ -113,8 +99,8 @@ pub(super) async fn remove<S: Sells>(
     context: Context,
     Path(product): Path<ProductId>,
     IfMatch(revision): IfMatch,
-) -> Result<StatusCode, Problem> {
+) -> Result<NoContent, Problem> {
     let (by, of) = (by(&who, &context), (who.seller(), product, revision));
     app.db.write(async |tx| credentials::delete_hook(tx, of, &by).await).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }

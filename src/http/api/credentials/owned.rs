@@ -1,18 +1,13 @@
 //! `/api/licenses/{license}/credentials`: what owners see and do.
 
-use axum::{
-    extract::State,
-    http::{StatusCode, header},
-    response::IntoResponse,
-};
-use serde_json::{Value, json};
+use axum::extract::State;
 
 use crate::{
     accounts::Scope,
     app::App,
-    credentials::{self, CredentialId},
-    http::{Caller, Context, Json, Kind, Path, Problem},
-    kernel::LicenseId,
+    credentials::{self, CredentialId, CredentialView, Revealed},
+    http::{Caller, Context, Json, Kind, NotStored, Path, Problem, Promised},
+    kernel::{LicenseId, Page},
     licenses,
 };
 
@@ -21,13 +16,13 @@ pub(super) async fn list(
     State(app): State<App>,
     caller: Caller,
     Path(license): Path<LicenseId>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Page<CredentialView>>, Problem> {
     caller.require(Scope::KeysRead)?;
     let found = credentials::list(&app.db, caller.tenant, license).await?;
     if found.is_empty() && !licenses::is_owned(&app.db, caller.tenant, license).await? {
         return Err(Problem::new(Kind::NotFound).detail("there is no such licence"));
     }
-    Ok(Json(json!({ "data": found, "has_more": false, "next_cursor": null })))
+    Ok(Json(Page::whole(found)))
 }
 
 /// `POST /api/licenses/{license}/credentials/{credential}/reveal`: the key and the secret. Each time is audited.
@@ -36,12 +31,12 @@ pub(super) async fn reveal(
     caller: Caller,
     context: Context,
     Path(which): Path<(LicenseId, CredentialId)>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<NotStored<Json<Revealed>>, Problem> {
     caller.require(Scope::CredentialsRead)?;
     let by = caller.by(&context);
     let keys = app.credentials.keys();
     let revealed = app.db.write(async |tx| credentials::reveal(tx, keys, caller.tenant, which, &by).await).await?;
-    Ok(([(header::CACHE_CONTROL, "no-store")], Json(revealed)))
+    Ok(NotStored(Json(revealed)))
 }
 
 /// `POST /api/licenses/{license}/credentials/{credential}/rotate`: has the vendor asked for another.
@@ -50,9 +45,9 @@ pub(super) async fn rotate(
     caller: Caller,
     context: Context,
     Path(which): Path<(LicenseId, CredentialId)>,
-) -> Result<StatusCode, Problem> {
+) -> Result<Promised, Problem> {
     caller.require(Scope::KeysWrite)?;
     let by = caller.by(&context);
     app.db.write(async |tx| credentials::ask_rotation(tx, caller.tenant, which, &by).await).await?;
-    Ok(StatusCode::ACCEPTED)
+    Ok(Promised)
 }

@@ -1,6 +1,7 @@
 //! `/api/admin/credentials` and `/api/developer/credentials`: credentials of what one sells, without what is secret.
 
-use axum::{extract::State, http::StatusCode, response::Response};
+use axum::extract::State;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::refusals::no_credential;
@@ -9,17 +10,21 @@ use crate::{
     app::App,
     credentials::{self, CredentialFilter, CredentialId, CredentialState, CredentialView},
     http::{
-        Admin, Context, ExportQuery, Exported, Json, PageQuery, Path, Problem, Query,
+        Admin, Context, ExportQuery, Exported, Json, ListFile, PageQuery, Path, Problem, Promised, Query,
         api::keys::{Sells, reason},
     },
     kernel::{LicenseId, Page, PageRequest, ProductId},
 };
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct Search {
+    /// Those of this product.
     product: Option<ProductId>,
+    /// Those of this licence.
     license: Option<LicenseId>,
+    /// Those that stand so.
     state: Option<CredentialState>,
+    /// Those that somebody must look at, or the others.
     attention: Option<bool>,
 }
 
@@ -64,7 +69,7 @@ pub(super) async fn export(
     context: Context,
     Query(search): Query<Search>,
     Query(query): Query<ExportQuery>,
-) -> Result<Response, Problem> {
+) -> Result<ListFile, Problem> {
     let Search { product, license, state, attention } = search;
     let (filter, shop) = (CredentialFilter { product, license, state, attention }, app.clone());
     let read = move |page: PageRequest<CredentialId>| {
@@ -88,9 +93,11 @@ pub(super) async fn show<S: Sells>(
 }
 
 /// Why.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "CredentialRevocation")]
 pub(super) struct Reason {
+    /// Why, for the owner and for the audit trail.
     reason: String,
 }
 
@@ -113,8 +120,8 @@ pub(super) async fn retry<S: Sells>(
     who: S,
     context: Context,
     Path(id): Path<CredentialId>,
-) -> Result<StatusCode, Problem> {
+) -> Result<Promised, Problem> {
     let (by, sold) = (who.caller().by(&context), (who.seller(), id));
     app.db.write(async |tx| credentials::retry_sold(tx, sold, &by).await).await?;
-    Ok(StatusCode::ACCEPTED)
+    Ok(Promised)
 }

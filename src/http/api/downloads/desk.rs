@@ -1,6 +1,7 @@
 //! Who manages sources: operators all of them, at `/api/admin`, and vendors those of their own products, at
 //! `/api/developer`.
 
+use aide::{OperationInput, generate::GenContext, openapi::Operation};
 use axum::{extract::FromRequestParts, http::request::Parts};
 
 use crate::{
@@ -8,7 +9,7 @@ use crate::{
     app::App,
     catalog::By,
     downloads::Editor,
-    http::{Admin, Caller, Context, Problem, Vendor},
+    http::{Admin, Caller, Context, Problem, Vendor, openapi::signed_in},
 };
 
 /// Whose desk a route is.
@@ -23,6 +24,13 @@ pub(super) enum Side {
 pub(super) struct AtDesk {
     pub(super) caller: Caller,
     pub(super) editor: Editor,
+}
+
+/// At which desk, the route says.
+impl OperationInput for AtDesk {
+    fn operation_input(_: &mut GenContext, operation: &mut Operation) {
+        signed_in(operation, &[]);
+    }
 }
 
 impl FromRequestParts<App> for AtDesk {

@@ -2,6 +2,11 @@
 
 use std::sync::Arc;
 
+use aide::{
+    OperationOutput,
+    generate::GenContext,
+    openapi::{Operation, Response as Described},
+};
 use axum::{
     Extension,
     body::Body,
@@ -15,7 +20,7 @@ use crate::{
     app::App,
     downloads::{Answer, Body as Content, Conditions, Fetch, LinkRefused, Sent},
     flags::{self, DOWNLOADS_PROXY},
-    http::{Caller, Context, Kind, Path, Problem},
+    http::{Caller, Context, File, Kind, Path, Problem},
     usage::Count,
 };
 
@@ -30,7 +35,7 @@ pub(super) async fn fetch(
     Path(token): Path<String>,
     method: Method,
     headers: HeaderMap,
-) -> Result<Response, Problem> {
+) -> Result<Linked, Problem> {
     // A link that nobody made is refused before anybody is asked.
     let grant = app.downloads.open_link(&token).ok_or(LinkRefused::Unknown)?;
     limits.used.check(&token)?;
@@ -48,14 +53,37 @@ pub(super) async fn fetch(
     match app.downloads.fetch(fetch).await? {
         Answer::File(sent) => {
             count(&app, &sent);
-            file(*sent)
+            file(*sent).map(Linked)
         }
-        Answer::NotModified { tag } => Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response()),
+        Answer::NotModified { tag } => Ok(Linked((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response())),
         Answer::Unsatisfiable { size } => {
             let mut headers = HeaderMap::new();
             headers.insert(header::CONTENT_RANGE, value(&format!("bytes */{size}"))?);
             Err(Problem::new(Kind::RangeNotSatisfiable).detail(format!("the file has {size} bytes")).headers(headers))
         }
+    }
+}
+
+/// A file, a part of it, where it is, or that the client has it.
+pub(super) struct Linked(Response);
+
+impl IntoResponse for Linked {
+    fn into_response(self) -> Response {
+        self.0
+    }
+}
+
+impl OperationOutput for Linked {
+    type Inner = ();
+
+    fn inferred_responses(ctx: &mut GenContext, operation: &mut Operation) -> Vec<(Option<u16>, Described)> {
+        let part = File::inferred_responses(ctx, operation).into_iter().map(|(_, file)| {
+            (Some(206), Described { description: "The part that `Range` asks for.".to_owned(), ..file })
+        });
+        let told =
+            |status, text: &str| (Some(status), Described { description: text.to_owned(), ..Described::default() });
+        let others = [told(302, "It is at `Location`."), told(304, "The client has it already.")];
+        File::inferred_responses(ctx, operation).into_iter().chain(part).chain(others).collect()
     }
 }
 

@@ -1,24 +1,32 @@
 //! `/api/downloads` and `/api/admin/downloads`: who downloaded what, and what became of it.
 
-use axum::{extract::State, response::Response};
+use axum::extract::State;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
     accounts::Scope,
     app::App,
     downloads::{self, DownloadFilter, DownloadId, DownloadStatus, DownloadView},
-    http::{Admin, Caller, Context, ExportQuery, Exported, Json, PageQuery, Problem, Query},
+    http::{Admin, Caller, Context, ExportQuery, Exported, Json, ListFile, PageQuery, Problem, Query},
     kernel::{ByTime, LicenseId, Page, PageRequest, ProductId, Sort, TenantId, Time, UserId},
 };
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct Search {
+    /// Those of this product.
     product: Option<ProductId>,
+    /// Those of this person.
     user: Option<UserId>,
+    /// Those that came to this.
     status: Option<DownloadStatus>,
+    /// Those of this licence.
     license: Option<LicenseId>,
+    /// Begun at this time or later.
     from: Option<Time>,
+    /// Begun before this time.
     until: Option<Time>,
+    /// In which order; the newest first if nothing is said.
     sort: Option<Sort<ByTime>>,
 }
 
@@ -78,7 +86,7 @@ pub(super) async fn export(
     context: Context,
     Query(search): Query<Search>,
     Query(query): Query<ExportQuery>,
-) -> Result<Response, Problem> {
+) -> Result<ListFile, Problem> {
     let (filter, shop) = (search.filter(None), app.clone());
     let read = move |page: PageRequest<DownloadId>| {
         let app = shop.clone();

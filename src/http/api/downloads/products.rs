@@ -1,6 +1,7 @@
 //! `/api/developer/products`: what a developer sells, whose files are managed here.
 
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
@@ -12,13 +13,20 @@ use crate::{
 };
 
 /// A product, as far as its vendor needs to know which one it is.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "OwnProduct")]
 pub(super) struct ProductView {
+    /// Which one.
     id: ProductId,
+    /// In addresses.
     slug: String,
+    /// What it is called.
     title: String,
+    /// Whether it is on sale.
     status: ProductStatus,
+    /// Which version is sold.
     version: String,
+    /// How often it was downloaded.
     downloads: i64,
 }
 

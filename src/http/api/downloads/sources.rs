@@ -1,11 +1,6 @@
 //! `…/products/{product}/sources` and `…/sources` at a desk: where products' files come from.
 
-use axum::{
-    extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
-    response::{IntoResponse, Response},
-};
-use serde_json::{Map, Value, json};
+use axum::extract::State;
 
 use super::desk::AtDesk;
 use crate::{
@@ -13,11 +8,10 @@ use crate::{
     catalog::EditError,
     downloads::{self, Source, SourceFields, SourceId},
     http::{
-        IdempotencyKey, Json, Kind, Path, Problem,
-        api::catalog::etag::{IfMatch, answer, tag},
-        once,
+        Conditional, FirstRevision, IdempotencyKey, IfMatch, IfNoneMatch, Json, Kind, MergePatch, NoContent, Once,
+        Path, Problem, Promised, Tagged, once, tag,
     },
-    kernel::{ProductId, Time},
+    kernel::{Page, ProductId, Time},
 };
 
 fn missing() -> Problem {
@@ -35,10 +29,10 @@ pub(super) async fn list(
     State(app): State<App>,
     desk: AtDesk,
     Path(product): Path<ProductId>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<Page<Source>>, Problem> {
     let sources = downloads::managed_sources(&app.db, product, desk.editor.developer).await?;
     let sources = sources.ok_or(EditError::NotFound)?;
-    Ok(Json(json!({ "data": sources, "has_more": false, "next_cursor": null })))
+    Ok(Json(Page::whole(sources)))
 }
 
 /// `GET …/sources/{id}`
@@ -46,10 +40,10 @@ pub(super) async fn show(
     State(app): State<App>,
     desk: AtDesk,
     Path(id): Path<SourceId>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
+    known: IfNoneMatch,
+) -> Result<Conditional<Source>, Problem> {
     let source = downloads::managed_source(&app.db, id, desk.editor.developer).await?.ok_or_else(missing)?;
-    Ok(answer(&headers, tag_of(&source), source))
+    Ok(known.answer(tag_of(&source), source))
 }
 
 /// `POST …/products/{product}/sources`
@@ -59,18 +53,13 @@ pub(super) async fn create(
     Path(product): Path<ProductId>,
     key: IdempotencyKey,
     Json(fields): Json<SourceFields>,
-) -> Result<Response, Problem> {
+) -> Result<FirstRevision<Once<Source>>, Problem> {
     let (editor, rules) = (&desk.editor, app.downloads.rules());
     let scope = format!("{} POST products/{product}/sources", desk.caller.user);
     let body = fields.clone();
-    let made = once(&app, key, scope, &body, async |tx| {
-        let made = downloads::create_source(tx, product, fields, rules, editor).await?;
-        Ok::<_, EditError>((StatusCode::CREATED, made))
-    });
-    let mut made = made.await?;
-    // Nothing has changed what was just made.
-    made.headers_mut().insert(header::ETAG, HeaderValue::from_static("\"1\""));
-    Ok(made)
+    let made =
+        once(&app, key, scope, &body, async |tx| downloads::create_source(tx, product, fields, rules, editor).await);
+    Ok(FirstRevision(made.await?))
 }
 
 /// `PATCH …/sources/{id}`
@@ -79,12 +68,12 @@ pub(super) async fn change(
     desk: AtDesk,
     Path(id): Path<SourceId>,
     IfMatch(revision): IfMatch,
-    Json(patch): Json<Map<String, Value>>,
-) -> Result<Response, Problem> {
+    Json(patch): Json<MergePatch<SourceFields>>,
+) -> Result<Tagged<Source>, Problem> {
     let (editor, rules) = (&desk.editor, app.downloads.rules());
     let changed =
         app.db.write(async |tx| downloads::patch_source(tx, id, revision, &patch, (rules, editor)).await).await?;
-    Ok(answer(&HeaderMap::new(), tag_of(&changed), changed))
+    Ok(Tagged(tag_of(&changed), changed))
 }
 
 /// `DELETE …/sources/{id}`
@@ -93,9 +82,9 @@ pub(super) async fn remove(
     desk: AtDesk,
     Path(id): Path<SourceId>,
     IfMatch(revision): IfMatch,
-) -> Result<StatusCode, Problem> {
+) -> Result<NoContent, Problem> {
     app.db.write(async |tx| downloads::delete_source(tx, id, revision, &desk.editor).await).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 /// `POST …/sources/{id}/verify`: has somebody look at it now.
@@ -103,7 +92,7 @@ pub(super) async fn verify(
     State(app): State<App>,
     desk: AtDesk,
     Path(id): Path<SourceId>,
-) -> Result<StatusCode, Problem> {
+) -> Result<Promised, Problem> {
     app.db.write(async |tx| downloads::verify_now(tx, id, &desk.editor).await).await?;
-    Ok(StatusCode::ACCEPTED)
+    Ok(Promised)
 }

@@ -2,32 +2,41 @@
 
 use std::sync::Arc;
 
+use aide::{
+    OperationInput,
+    generate::GenContext,
+    openapi::{Operation, ReferenceOr},
+};
 use axum::{
     Extension,
     body::Bytes,
     extract::{FromRequest, Request, State},
-    http::{HeaderMap, StatusCode},
-    response::Response,
+    http::HeaderMap,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
 use super::{Limits, client, who};
 use crate::{
     app::App,
     db::DbError,
-    downloads::{SourceId, Wish},
-    http::{Caller, Context, IdempotencyKey, Json, Keyed, Kind, Path, Problem, address_key, unread},
+    downloads::{Link, Offered, SourceId, Wish},
+    http::{Caller, Context, IdempotencyKey, Json, Keyed, Kind, Limited, Once, Path, Problem, address_key, unread},
+    kernel::Page,
 };
 
 /// The most characters of a slug or a version.
 const LONGEST: usize = 100;
 
 /// Which file is wanted; without it, the one that is offered first.
-#[derive(Debug, Default, Deserialize, Serialize)]
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "DownloadWish")]
 pub(super) struct Wanted {
+    /// From this source.
     source: Option<SourceId>,
+    /// In this version.
+    #[schemars(length(max = LONGEST))]
     version: Option<String>,
 }
 
@@ -54,6 +63,15 @@ impl FromRequest<App> for Optionally {
     }
 }
 
+impl OperationInput for Optionally {
+    fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
+        Json::<Wanted>::operation_input(ctx, operation);
+        if let Some(ReferenceOr::Item(body)) = &mut operation.request_body {
+            body.required = false;
+        }
+    }
+}
+
 fn slug(slug: &str) -> Result<&str, Problem> {
     let sane = slug.len() <= LONGEST && !slug.contains('\0');
     if sane { Ok(slug) } else { Err(Problem::new(Kind::NotFound).detail("there is no such product")) }
@@ -64,9 +82,9 @@ pub(super) async fn sources(
     State(app): State<App>,
     caller: Option<Caller>,
     Path(product): Path<String>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Page<Offered>>, Problem> {
     let offered = app.downloads.offered(slug(&product)?, who(caller.as_ref())?).await?;
-    Ok(Json(json!({ "data": offered, "has_more": false, "next_cursor": null })))
+    Ok(Json(Page::whole(offered)))
 }
 
 /// `POST /api/products/{slug}/download`
@@ -77,20 +95,18 @@ pub(super) async fn start(
     context: Context,
     headers: HeaderMap,
     request: (Path<String>, IdempotencyKey, Optionally),
-) -> Result<Response, Problem> {
+) -> Result<Limited<Once<Link>>, Problem> {
     let (Path(product), key, Optionally(wanted)) = request;
     let (product, who) = (slug(&product)?, who(caller.as_ref())?);
     let asker = who.map_or_else(|| address_key(context.peer()), |who| who.user.to_string());
-    limits.started.check(&asker)?;
+    let allowance = limits.started.check(&asker)?;
     let keyed = Keyed::new(key, format!("{asker} POST /api/products/{product}/download"), &wanted)?;
     if let Some(answer) = keyed.recall(&app).await? {
-        return Ok(answer);
+        return Ok(Limited::of(allowance, answer));
     }
     let wish = Wish { source: wanted.source, version: wanted.version };
     let chosen = app.downloads.choose(product, who, &wish, &client(&context, &headers)).await?;
     let request = Some(context.request_id().to_owned());
-    let answer = keyed.once(&app, async |tx| {
-        Ok::<_, DbError>((StatusCode::CREATED, app.downloads.give(tx, &chosen, who, request.clone())))
-    });
-    answer.await
+    let answer = keyed.once(&app, async |tx| Ok::<_, DbError>(app.downloads.give(tx, &chosen, who, request.clone())));
+    Ok(Limited::of(allowance, answer.await?))
 }

@@ -5,30 +5,34 @@ use std::time::Duration;
 use axum::{
     body::{Body, BodyDataStream},
     extract::State,
-    http::{HeaderMap, StatusCode, header},
-    response::{IntoResponse, Response},
+    http::{HeaderMap, header},
 };
 use futures::{StreamExt, stream};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::desk::AtDesk;
 use crate::{
     app::App,
-    downloads::{NewFile, UploadError},
-    http::{Json, Path, Problem, Query},
+    downloads::{NewFile, Source, UploadError},
+    http::{Created, FirstRevision, Path, Problem, Query},
     kernel::ProductId,
     storage::{ByteStream, StorageError},
 };
 
 /// What is said about the file.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Named {
+    /// What the file is called.
     file_name: String,
+    /// What buyers read of it.
     #[serde(default)]
     name: String,
+    /// Which version it is.
     #[serde(default)]
     version: String,
+    /// Whether it is offered first.
     #[serde(default)]
     is_primary: bool,
 }
@@ -44,7 +48,7 @@ pub(super) async fn upload(
     Query(named): Query<Named>,
     headers: HeaderMap,
     body: Body,
-) -> Result<Response, Problem> {
+) -> Result<FirstRevision<Created<Source>>, Problem> {
     let most = app.downloads.max_file();
     let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if length.is_some_and(|length| length > most) {
@@ -53,8 +57,7 @@ pub(super) async fn upload(
     let Named { file_name, name, version, is_primary } = named;
     let new = NewFile { file_name, name, version, is_primary };
     let source = app.downloads.attach(product, new, pieces(body), &desk.editor).await?;
-    let tag = format!("\"{}\"", source.revision);
-    Ok((StatusCode::CREATED, [(header::ETAG, tag)], Json(source)).into_response())
+    Ok(FirstRevision(Created(source)))
 }
 
 fn pieces(body: Body) -> ByteStream {

@@ -1,19 +1,16 @@
 //! `GET /api/admin/invoices`, `…/export`, `…/{invoice}[.html|.pdf]`
 
-use axum::{
-    extract::State,
-    response::{IntoResponse, Response},
-};
+use axum::extract::State;
 
 use super::{
     own::missing,
-    view::{ListedView, Named},
+    view::{ListedView, Named, Paper},
 };
 use crate::{
     app::App,
-    http::{Admin, Context, ExportQuery, Exported, Json, Kind, PageQuery, Path, Problem, Query},
+    http::{Admin, Context, ExportQuery, Exported, Json, Kind, ListFile, PageQuery, Path, Problem, Query},
     invoices::{self, AnyInvoices, Booked},
-    kernel::{InvoiceId, PageRequest},
+    kernel::{InvoiceId, Page, PageRequest},
 };
 
 /// The longest address that is looked for, in bytes.
@@ -27,7 +24,7 @@ pub(super) async fn list(
     _: Admin,
     Query(filter): Query<AnyInvoices>,
     Query(page): Query<PageQuery<InvoiceId>>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<Page<ListedView>>, Problem> {
     check(&filter)?;
     let page = invoices::list_any(&app.db, &filter, page.request()?).await?;
     Ok(Json(page.map(ListedView::of)))
@@ -58,7 +55,7 @@ pub(super) async fn export(
     context: Context,
     Query(filter): Query<AnyInvoices>,
     Query(query): Query<ExportQuery>,
-) -> Result<Response, Problem> {
+) -> Result<ListFile, Problem> {
     check(&filter)?;
     let shop = app.clone();
     let read = move |page: PageRequest<InvoiceId>| {
@@ -69,11 +66,7 @@ pub(super) async fn export(
 }
 
 /// `GET /api/admin/invoices/{invoice}`
-pub(super) async fn show(
-    State(app): State<App>,
-    _: Admin,
-    Path(named): Path<Named>,
-) -> Result<impl IntoResponse, Problem> {
+pub(super) async fn show(State(app): State<App>, _: Admin, Path(named): Path<Named>) -> Result<Paper, Problem> {
     let invoice = invoices::find(&app.db, named.id).await?.ok_or_else(missing)?;
     named.answer(invoice).await
 }

@@ -1,30 +1,30 @@
 //! `GET /api/invoices`, `GET /api/invoices/{invoice}[.html|.pdf]`
 
-use axum::{
-    extract::State,
-    response::{IntoResponse, Response},
-};
+use axum::extract::State;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::view::{ListedView, Named};
+use super::view::{ListedView, Named, Paper};
 use crate::{
     accounts::Scope,
     app::App,
     http::{Caller, Json, Kind, PageQuery, Path, Problem, Query},
     invoices::{self, Whose},
-    kernel::{InvoiceId, OrderId, TenantId},
+    kernel::{InvoiceId, OrderId, Page, TenantId},
     orders,
 };
 
 /// What opens a guest's invoices: the token of their order.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct GuestQuery {
+    /// The token that came with a guest's order.
     token: Option<String>,
 }
 
 /// Which invoices are listed.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct Filter {
+    /// Those of this order.
     order: Option<OrderId>,
 }
 
@@ -36,7 +36,7 @@ pub(super) async fn list(
     Query(filter): Query<Filter>,
     Query(guest): Query<GuestQuery>,
     Query(page): Query<PageQuery<InvoiceId>>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<Page<ListedView>>, Problem> {
     let whose = match (Who::of(caller.as_ref(), &guest)?, filter.order) {
         (Who::Tenant(tenant), order) => Whose { tenant: Some(tenant), order },
         (Who::Guest(token), Some(order)) if orders::is_guest_token(&app.keys, order, token) => {
@@ -57,7 +57,7 @@ pub(super) async fn show(
     caller: Option<Caller>,
     Path(named): Path<Named>,
     Query(guest): Query<GuestQuery>,
-) -> Result<Response, Problem> {
+) -> Result<Paper, Problem> {
     let who = Who::of(caller.as_ref(), &guest)?;
     let invoice = invoices::find(&app.db, named.id).await?;
     let theirs = invoice.filter(|invoice| who.may_see(&app, invoice.row.order_id, invoice.row.tenant_id));

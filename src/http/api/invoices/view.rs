@@ -1,11 +1,17 @@
 //! Invoices as JSON, as pages, and as PDF.
 
-use std::{fmt, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr};
 
+use aide::{
+    OperationOutput,
+    generate::GenContext,
+    openapi::{MediaType, Operation, Response as Described},
+};
 use axum::{
     http::header,
     response::{Html, IntoResponse, Response},
 };
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::value::RawValue;
 
@@ -56,22 +62,52 @@ impl<'de> Deserialize<'de> for Named {
     }
 }
 
+impl JsonSchema for Named {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "InvoiceName".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "Its id; with `.html` or `.pdf` behind it, in that form.",
+            "pattern": r"^inv_[0-7][0-9a-hjkmnp-tv-z]{25}(\.html|\.pdf)?$",
+        })
+    }
+}
+
 /// An invoice in a list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ListedInvoice")]
 pub(super) struct ListedView {
+    /// Which one.
     id: InvoiceId,
+    /// What it is.
     kind: Kind,
+    /// Its number, which has no gap before it.
     number: String,
+    /// Of which order.
     order: OrderId,
+    /// Of which payment.
     payment: PaymentId,
     /// The invoice that a credit note corrects.
     #[serde(skip_serializing_if = "Option::is_none")]
     corrects: Option<InvoiceId>,
+    /// Where the buyer gets mail.
     email: String,
+    /// Where the buyer is.
     country: Option<String>,
+    /// Without tax.
     net: Money,
+    /// The tax.
     tax: Money,
+    /// Together.
     total: Money,
+    /// When it was issued.
     issued_at: Time,
 }
 
@@ -96,38 +132,67 @@ impl ListedView {
 }
 
 /// An invoice with all that it says; `hash` is the SHA-256 of `document` as it is here, byte for byte.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "HashedInvoice")]
 struct View {
     #[serde(flatten)]
     row: ListedView,
+    /// The SHA-256 of the document, in hexadecimal.
     hash: String,
 }
 
 /// Flattening loses the bytes of what is kept as it is: the document stands beside.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Invoice", description = "An invoice, and the document that it was issued as.")]
 struct Whole {
+    /// What is known of it.
     invoice: View,
+    /// What it says; it never changes.
+    #[schemars(with = "Document")]
     document: Box<RawValue>,
+}
+
+/// An invoice in one of its forms.
+pub(super) struct Paper(Response);
+
+impl IntoResponse for Paper {
+    fn into_response(self) -> Response {
+        self.0
+    }
+}
+
+impl OperationOutput for Paper {
+    type Inner = ();
+
+    fn inferred_responses(ctx: &mut GenContext, operation: &mut Operation) -> Vec<(Option<u16>, Described)> {
+        let mut responses = Json::<Whole>::inferred_responses(ctx, operation);
+        for (_, response) in &mut responses {
+            for kind in ["text/html", "application/pdf"] {
+                response.content.insert(kind.to_owned(), MediaType::default());
+            }
+        }
+        responses
+    }
 }
 
 impl Named {
     /// The invoice in the form that was asked for.
-    pub(super) async fn answer(self, invoice: Invoice) -> Result<Response, Problem> {
+    pub(super) async fn answer(self, invoice: Invoice) -> Result<Paper, Problem> {
         let private = (header::CACHE_CONTROL, "no-store");
         if self.form == Form::Json {
             let document = RawValue::from_string(invoice.document).map_err(Problem::internal)?;
             let view = View { row: ListedView::of(invoice.row), hash: invoice.hash };
-            return Ok(([private], Json(Whole { invoice: view, document })).into_response());
+            return Ok(Paper(([private], Json(Whole { invoice: view, document })).into_response()));
         }
         let document: Document = serde_json::from_str(&invoice.document).map_err(Problem::internal)?;
         if self.form == Form::Html {
             let policy = (header::CONTENT_SECURITY_POLICY, HTML_POLICY.as_str());
-            return Ok(([private, policy], Html(invoices::html(&document)?)).into_response());
+            return Ok(Paper(([private, policy], Html(invoices::html(&document)?)).into_response()));
         }
         let name = format!("inline; filename=\"{}.pdf\"", document.number);
         let pdf = tokio::task::spawn_blocking(move || invoices::pdf(&document)).await.map_err(Problem::internal)??;
         let media = (header::CONTENT_TYPE, "application/pdf");
-        Ok(([private, media], [(header::CONTENT_DISPOSITION, name)], pdf).into_response())
+        Ok(Paper(([private, media], [(header::CONTENT_DISPOSITION, name)], pdf).into_response()))
     }
 }
 

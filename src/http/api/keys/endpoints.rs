@@ -1,23 +1,17 @@
 //! What plans let their keys call: everybody reads it, vendors and operators edit it.
 
-use axum::{
-    extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
-    response::Response,
-};
-use serde_json::{Map, Value, json};
+use axum::extract::State;
 
 use super::{Sells, by};
 use crate::{
-    api_keys::{self, EndpointFields, EndpointId},
+    api_keys::{self, Endpoint, EndpointFields, EndpointId, OfferedEndpoints},
     app::App,
     catalog::EditError,
     http::{
-        Context, IdempotencyKey, Json, Kind, Path, Problem,
-        api::catalog::etag::{IfMatch, answer, tag},
-        once,
+        Conditional, Context, FirstRevision, IdempotencyKey, IfMatch, IfNoneMatch, Json, Kind, MergePatch, NoContent,
+        Once, Path, Problem, Tagged, once, tag,
     },
-    kernel::PlanId,
+    kernel::{Page, PlanId},
 };
 
 fn missing() -> Problem {
@@ -25,13 +19,16 @@ fn missing() -> Problem {
 }
 
 /// `GET /api/products/{slug}/endpoints`: what each plan lets its keys call.
-pub(super) async fn offered(State(app): State<App>, Path(slug): Path<String>) -> Result<Json<Value>, Problem> {
+pub(super) async fn offered(
+    State(app): State<App>,
+    Path(slug): Path<String>,
+) -> Result<Json<Page<OfferedEndpoints>>, Problem> {
     let missing = || Problem::new(Kind::NotFound).detail("there is no such product");
     if !crate::catalog::is_slug(&slug) {
         return Err(missing());
     }
     let plans = api_keys::offered(&app.db, &slug).await?.ok_or_else(missing)?;
-    Ok(Json(json!({ "data": plans, "has_more": false, "next_cursor": null })))
+    Ok(Json(Page::whole(plans)))
 }
 
 /// `GET /api/{admin,vendor}/plans/{id}/endpoints`: all of them, which are few.
@@ -39,9 +36,9 @@ pub(super) async fn list<S: Sells>(
     State(app): State<App>,
     who: S,
     Path(plan): Path<PlanId>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Page<Endpoint>>, Problem> {
     let endpoints = api_keys::endpoints(&app.db, who.seller(), plan).await?.ok_or(EditError::NotFound)?;
-    Ok(Json(json!({ "data": endpoints, "has_more": false, "next_cursor": null })))
+    Ok(Json(Page::whole(endpoints)))
 }
 
 /// `POST /api/{admin,vendor}/plans/{id}/endpoints`
@@ -52,17 +49,12 @@ pub(super) async fn create<S: Sells>(
     Path(plan): Path<PlanId>,
     key: IdempotencyKey,
     Json(fields): Json<EndpointFields>,
-) -> Result<Response, Problem> {
+) -> Result<FirstRevision<Once<Endpoint>>, Problem> {
     let (by, seller) = (by(&who, &context), who.seller());
     let scope = format!("{} POST endpoints of {plan}", who.caller().user);
     let body = fields.clone();
-    let made = once(&app, key, scope, &body, async |tx| {
-        Ok::<_, EditError>((StatusCode::CREATED, api_keys::create_endpoint(tx, seller, plan, fields, &by).await?))
-    });
-    let mut made = made.await?;
-    // Nothing has changed what was just made.
-    made.headers_mut().insert(header::ETAG, HeaderValue::from_static("\"1\""));
-    Ok(made)
+    let made = once(&app, key, scope, &body, async |tx| api_keys::create_endpoint(tx, seller, plan, fields, &by).await);
+    Ok(FirstRevision(made.await?))
 }
 
 /// `GET /api/{admin,vendor}/endpoints/{id}`
@@ -70,10 +62,10 @@ pub(super) async fn show<S: Sells>(
     State(app): State<App>,
     who: S,
     Path(id): Path<EndpointId>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
+    known: IfNoneMatch,
+) -> Result<Conditional<Endpoint>, Problem> {
     let endpoint = api_keys::endpoint(&app.db, who.seller(), id).await?.ok_or_else(missing)?;
-    Ok(answer(&headers, tag(endpoint.revision, &[]), endpoint))
+    Ok(known.answer(tag(endpoint.revision, &[]), endpoint))
 }
 
 /// `PATCH /api/{admin,vendor}/endpoints/{id}`
@@ -83,12 +75,12 @@ pub(super) async fn change<S: Sells>(
     context: Context,
     Path(id): Path<EndpointId>,
     IfMatch(revision): IfMatch,
-    Json(patch): Json<Map<String, Value>>,
-) -> Result<Response, Problem> {
+    Json(patch): Json<MergePatch<EndpointFields>>,
+) -> Result<Tagged<Endpoint>, Problem> {
     let (by, seller) = (by(&who, &context), who.seller());
     let endpoint =
         app.db.write(async |tx| api_keys::patch_endpoint(tx, seller, (id, revision), &patch, &by).await).await?;
-    Ok(answer(&HeaderMap::new(), tag(endpoint.revision, &[]), endpoint))
+    Ok(Tagged(tag(endpoint.revision, &[]), endpoint))
 }
 
 /// `DELETE /api/{admin,vendor}/endpoints/{id}`
@@ -98,8 +90,8 @@ pub(super) async fn remove<S: Sells>(
     context: Context,
     Path(id): Path<EndpointId>,
     IfMatch(revision): IfMatch,
-) -> Result<StatusCode, Problem> {
+) -> Result<NoContent, Problem> {
     let (by, seller) = (by(&who, &context), who.seller());
     app.db.write(async |tx| api_keys::delete_endpoint(tx, seller, (id, revision), &by).await).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }

@@ -2,23 +2,19 @@
 
 use std::time::Duration;
 
-use axum::{
-    extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
-    response::Response,
-};
+use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::refusals::{no_key, no_license};
 use crate::{
     accounts::Scope,
-    api_keys::{self, ApiKeyId, KeyError, KeyView, NewKey, Owner, Rotation},
+    api_keys::{self, ApiKeyId, KeyView, MadeKey, NewKey, Owner, Rotation},
     app::App,
     flags::{self, API_KEYS},
     http::{
-        Caller, Context, IdempotencyKey, Json, Kind, PageQuery, Path, Problem, Query,
-        api::catalog::etag::{IfMatch, answer, tag},
-        once,
+        Caller, Conditional, Context, IdempotencyKey, IfMatch, IfNoneMatch, Json, Kind, NoContent, NotStored, Once,
+        PageQuery, Path, Problem, Query, Tagged, once, tag,
     },
     kernel::{LicenseId, Page, Time},
     licenses,
@@ -45,11 +41,15 @@ pub(super) async fn list(
 }
 
 /// A key that is wished for.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NewApiKey")]
 pub(super) struct Wanted {
+    /// What its owner calls it.
     name: String,
+    /// What it may call: of the plan's scopes; all of them if nothing is said.
     scopes: Option<Vec<String>>,
+    /// When it ends; with its licence if nothing is said.
     expires_at: Option<Time>,
 }
 
@@ -61,7 +61,7 @@ pub(super) async fn create(
     key: IdempotencyKey,
     Path(license): Path<LicenseId>,
     Json(wanted): Json<Wanted>,
-) -> Result<Response, Problem> {
+) -> Result<NotStored<Once<MadeKey>>, Problem> {
     caller.require(Scope::KeysWrite)?;
     let user = caller.user.to_string();
     if !app.flags.bool(&API_KEYS, &flags::Context::user(&user)) {
@@ -75,17 +75,8 @@ pub(super) async fn create(
     let (who, by) = ((owner(&caller), license), caller.by(&context));
     let body = serde_json::to_value(&wanted).map_err(Problem::internal)?;
     let new = NewKey { name: wanted.name, scopes: wanted.scopes, expires_at: wanted.expires_at };
-    let made = once(&app, key, scope, &body, async |tx| {
-        let made = api_keys::create(tx, &app.api_keys, who, &new, &by).await?;
-        Ok::<_, KeyError>((StatusCode::CREATED, made))
-    });
-    Ok(secret(made.await?))
-}
-
-/// An answer that nobody may keep.
-fn secret(mut answer: Response) -> Response {
-    answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    answer
+    let made = once(&app, key, scope, &body, async |tx| api_keys::create(tx, &app.api_keys, who, &new, &by).await);
+    Ok(NotStored(made.await?))
 }
 
 /// Uses and the clock make another representation, but no edit is refused because of them.
@@ -98,17 +89,19 @@ pub(super) async fn show(
     State(app): State<App>,
     caller: Caller,
     Path((license, key)): Path<(LicenseId, ApiKeyId)>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
+    known: IfNoneMatch,
+) -> Result<Conditional<KeyView>, Problem> {
     caller.require(Scope::KeysRead)?;
     let key = api_keys::find(&app.db, caller.tenant, license, key).await?.ok_or_else(no_key)?;
-    Ok(answer(&headers, tag_of(&key), key))
+    Ok(known.answer(tag_of(&key), key))
 }
 
 /// What may be changed.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ApiKeyChange")]
 pub(super) struct Renamed {
+    /// What its owner calls it.
     name: String,
 }
 
@@ -120,11 +113,11 @@ pub(super) async fn rename(
     Path((license, key)): Path<(LicenseId, ApiKeyId)>,
     IfMatch(revision): IfMatch,
     Json(renamed): Json<Renamed>,
-) -> Result<Response, Problem> {
+) -> Result<Tagged<KeyView>, Problem> {
     caller.require(Scope::KeysWrite)?;
     let (who, by) = ((owner(&caller), license), caller.by(&context));
     let key = app.db.write(async |tx| api_keys::rename(tx, who, (key, revision), &renamed.name, &by).await).await?;
-    Ok(answer(&HeaderMap::new(), tag_of(&key), key))
+    Ok(Tagged(tag_of(&key), key))
 }
 
 /// `DELETE /api/licenses/{license}/keys/{key}`
@@ -133,17 +126,19 @@ pub(super) async fn revoke(
     caller: Caller,
     context: Context,
     Path((license, key)): Path<(LicenseId, ApiKeyId)>,
-) -> Result<StatusCode, Problem> {
+) -> Result<NoContent, Problem> {
     caller.require(Scope::KeysWrite)?;
     let (who, by) = ((owner(&caller), license), caller.by(&context));
     app.db.write(async |tx| api_keys::revoke(tx, &app.api_keys, who, key, &by).await).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 /// For how long the old secret shall be good.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ApiKeyRotation")]
 pub(super) struct Overlap {
+    /// For so many hours the old secret is good too.
     overlap_hours: Option<u32>,
 }
 
@@ -155,7 +150,7 @@ pub(super) async fn rotate(
     idempotency: IdempotencyKey,
     Path((license, key)): Path<(LicenseId, ApiKeyId)>,
     Json(body): Json<Overlap>,
-) -> Result<Response, Problem> {
+) -> Result<NotStored<Once<MadeKey, 200>>, Problem> {
     caller.require(Scope::KeysWrite)?;
     let options = app.api_keys.options();
     let asked = body.overlap_hours.map(|hours| Duration::from_secs(3_600 * u64::from(hours)));
@@ -166,19 +161,24 @@ pub(super) async fn rotate(
     }
     let scope = format!("{} POST /api/licenses/{license}/keys/{key}/rotate", caller.user);
     let (rotation, by) = (Rotation { owner: owner(&caller), license, key, overlap }, caller.by(&context));
-    let rotated = once(&app, idempotency, scope, &body, async |tx| {
-        Ok::<_, KeyError>((StatusCode::OK, api_keys::rotate(tx, &app.api_keys, &rotation, &by).await?))
-    });
-    Ok(secret(rotated.await?))
+    let rotated =
+        once(&app, idempotency, scope, &body, async |tx| api_keys::rotate(tx, &app.api_keys, &rotation, &by).await);
+    Ok(NotStored(rotated.await?))
 }
 
 /// How many calls were made.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ApiUsage")]
 pub(super) struct Used {
+    /// Of which licence.
     license: LicenseId,
+    /// Always `month`.
     period: &'static str,
+    /// So many so far.
     calls: i64,
+    /// So many may be made; any number if there is no limit.
     limit: Option<i64>,
+    /// When it begins anew.
     resets_at: Time,
 }
 

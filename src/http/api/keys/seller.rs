@@ -1,5 +1,6 @@
 //! Who sells: operators everything, vendors what is theirs. What is somebody else's is not there.
 
+use aide::{OperationInput, generate::GenContext, openapi::Operation};
 use axum::{extract::FromRequestParts, http::request::Parts};
 
 use crate::{
@@ -7,12 +8,15 @@ use crate::{
     api_keys::Seller,
     app::App,
     catalog::By,
-    http::{Admin, Caller, Context, Kind, Problem},
+    http::{
+        Admin, Caller, Context, Kind, Problem,
+        openapi::{audience, signed_in},
+    },
 };
 
 /// Somebody who manages what is sold.
 pub(in crate::http::api) trait Sells:
-    FromRequestParts<App, Rejection = Problem> + Send + Sync + 'static
+    FromRequestParts<App, Rejection = Problem> + OperationInput + Send + Sync + 'static
 {
     /// Whose products are meant.
     fn seller(&self) -> Seller;
@@ -47,6 +51,13 @@ macro_rules! vendor {
                 let caller = <Caller as FromRequestParts<App>>::from_request_parts(parts, app).await?;
                 caller.require($scope)?;
                 Ok(Self(caller))
+            }
+        }
+
+        impl OperationInput for $who {
+            fn operation_input(_: &mut GenContext, operation: &mut Operation) {
+                signed_in(operation, &[$scope]);
+                audience(operation, "whoever sells the product");
             }
         }
 

@@ -1,21 +1,26 @@
 //! `/api/admin/keys` and `/api/developer/keys`: keys of what one sells. Secrets are nowhere to be seen.
 
-use axum::{extract::State, response::Response};
+use axum::extract::State;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{Sells, reason};
 use crate::{
     api_keys::{self, ApiKeyId, KeyFilter, KeyStatus, KeyView, Seller},
     app::App,
-    http::{Admin, Context, ExportQuery, Exported, Json, Kind, PageQuery, Path, Problem, Query},
+    http::{Admin, Context, ExportQuery, Exported, Json, Kind, ListFile, PageQuery, Path, Problem, Query},
     kernel::{LicenseId, Page, PageRequest, ProductId, TenantId},
 };
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct Search {
+    /// Those of this product.
     product: Option<ProductId>,
+    /// Those of this licence.
     license: Option<LicenseId>,
+    /// Those that these own.
     tenant: Option<TenantId>,
+    /// Those that stand so.
     status: Option<KeyStatus>,
 }
 
@@ -68,7 +73,7 @@ pub(super) async fn export(
     context: Context,
     Query(search): Query<Search>,
     Query(query): Query<ExportQuery>,
-) -> Result<Response, Problem> {
+) -> Result<ListFile, Problem> {
     let Search { product, license, tenant, status } = search;
     let (filter, shop) = (KeyFilter { product, license, tenant, status }, app.clone());
     let read = move |page: PageRequest<ApiKeyId>| {
@@ -79,9 +84,11 @@ pub(super) async fn export(
 }
 
 /// Why.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "KeyRevocation")]
 pub(super) struct Reason {
+    /// Why, for the owner and for the audit trail.
     reason: String,
 }
 

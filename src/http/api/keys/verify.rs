@@ -2,7 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{Extension, extract::State, response::IntoResponse};
+use axum::{Extension, extract::State};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Verifications, refusals::not_now};
@@ -10,7 +11,7 @@ use crate::{
     accounts::{Role, Scope},
     api_keys::{self, Access, ApiKeyId, Authenticated, Refused},
     app::App,
-    http::{Caller, Context, Json, Kind, Problem},
+    http::{Caller, Context, Json, Kind, Limited, NotStored, Problem},
     kernel::{LicenseId, PlanId, ProductId, TenantId, Time},
     usage::{Call, Count, Metered, Take},
 };
@@ -23,13 +24,18 @@ const LONGEST: usize = 2_000;
 const MOST_CALLS: u32 = 1_000_000;
 
 /// What is asked. Other fields, such as `token_type_hint`, are not heeded.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "KeyQuestion")]
 pub(super) struct Question {
     /// The secret, or client id and secret with a colon between.
     token: Option<String>,
+    /// Instead of `token`: the client id.
     client_id: Option<String>,
+    /// And the secret that belongs to it.
     client_secret: Option<String>,
+    /// The method of the call that is to be made.
     method: Option<String>,
+    /// Its path.
     path: Option<String>,
     /// How many calls it is; one if a method and a path are named, else none.
     calls: Option<u32>,
@@ -76,49 +82,90 @@ impl Question {
     }
 }
 
+/// What is answered.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(rename = "KeyAnswer")]
+pub(super) enum Verification {
+    /// The key is good.
+    Good(Box<Verified>),
+    /// It is not, or it is of none of the caller's products.
+    NotGood(Unverified),
+}
+
 /// What is answered of a key that is not good, or none of the caller's products.
-#[derive(Debug, Serialize)]
-struct Unverified {
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "UnverifiedKey")]
+pub(super) struct Unverified {
+    /// Always `false`.
     active: bool,
 }
 
 /// What is answered of a good one. `exp`, `iat`, `scope`, `client_id` and `sub` are as in RFC 7662.
-#[derive(Debug, Serialize)]
-struct Verified {
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "VerifiedKey")]
+pub(super) struct Verified {
+    /// Always `true`.
     active: bool,
+    /// Whether the call may be made.
     allowed: bool,
+    /// `OK`, or why not: `QUOTA_EXCEEDED`, `ENDPOINT_NOT_ALLOWED`, `SCOPE_MISSING`.
     code: &'static str,
+    /// The key.
     client_id: ApiKeyId,
+    /// The licence that it belongs to.
     sub: LicenseId,
+    /// What it may call, with spaces between.
     scope: String,
+    /// When it ends, in Unix seconds, if it does.
     #[serde(skip_serializing_if = "Option::is_none")]
     exp: Option<i64>,
+    /// When it was made, in Unix seconds.
     iat: i64,
+    /// What its owner calls it.
     name: String,
+    /// Who owns it.
     tenant: TenantId,
+    /// What was bought.
     product: Named<ProductId>,
+    /// And how.
     plan: Named<PlanId>,
+    /// What it may use.
     limits: Limits,
+    /// What of that is used.
     usage: Used,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    /// Whether the answer is from memory, while the database is away.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     stale: bool,
 }
 
-#[derive(Debug, Serialize)]
+/// Something by its id and by its name in addresses.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Named{I}")]
 struct Named<I> {
+    /// Which one.
     id: I,
+    /// In addresses.
     slug: String,
 }
 
-#[derive(Debug, Serialize)]
+/// What a key may use.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "KeyLimits")]
 struct Limits {
+    /// So many calls in a month; any number if there is no limit.
     api_calls: Option<i64>,
 }
 
-#[derive(Debug, Serialize)]
+/// What is used.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "KeyUsage")]
 struct Used {
+    /// Always `month`.
     period: &'static str,
+    /// So many calls so far.
     api_calls: i64,
+    /// When it begins anew.
     resets_at: Time,
 }
 
@@ -129,15 +176,15 @@ pub(super) async fn verify(
     caller: Caller,
     context: Context,
     Json(question): Json<Question>,
-) -> Result<axum::response::Response, Problem> {
+) -> Result<NotStored<Limited<Json<Verification>>>, Problem> {
     caller.require(Scope::KeysVerify)?;
     let asked = question.read()?;
     let allowance = limits.0.as_ref().map(|limiter| limiter.check(&caller.user.to_string())).transpose()?;
     let answer = match good(&app, &caller, &asked).await? {
-        Some(key) => Json(told(&app, &key, &asked, &context).await?).into_response(),
-        None => Json(Unverified { active: false }).into_response(),
+        Some(key) => Verification::Good(Box::new(told(&app, &key, &asked, &context).await?)),
+        None => Verification::NotGood(Unverified { active: false }),
     };
-    Ok((allowance, [(axum::http::header::CACHE_CONTROL, "no-store")], answer).into_response())
+    Ok(NotStored(Limited::perhaps(allowance, Json(answer))))
 }
 
 /// The key, if it is good and of one of the caller's products.

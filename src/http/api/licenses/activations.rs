@@ -1,13 +1,13 @@
 //! `/api/licenses/{license}/activations`: where owners' licences are active.
 
-use axum::{extract::State, http::StatusCode};
+use axum::extract::State;
 
 use super::{owned::change, refusals::no_license};
 use crate::{
     accounts::Scope,
     app::App,
     db::DbError,
-    http::{Caller, Context, Json, Kind, PageQuery, Path, Problem, Query},
+    http::{Caller, Context, Json, Kind, NoContent, PageQuery, Path, Problem, Query},
     kernel::{LicenseId, Page},
     licenses::{self, ActivationId, ActivationView},
 };
@@ -33,7 +33,7 @@ pub(super) async fn deactivate(
     caller: Caller,
     context: Context,
     Path((id, activation)): Path<(LicenseId, ActivationId)>,
-) -> Result<StatusCode, Problem> {
+) -> Result<NoContent, Problem> {
     caller.require(Scope::LicensesWrite)?;
     let change = change(&caller, &context);
     let done = app
@@ -47,7 +47,7 @@ pub(super) async fn deactivate(
         })
         .await?;
     if done {
-        return Ok(StatusCode::NO_CONTENT);
+        return Ok(NoContent);
     }
     Err(Problem::new(Kind::NotFound).detail("there is no such activation, or it has ended"))
 }

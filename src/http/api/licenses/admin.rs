@@ -1,12 +1,13 @@
 //! `/api/admin/licenses`: what operators see and do. Keys are found, never shown.
 
-use axum::{extract::State, response::Response};
+use axum::extract::State;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{bounds::text, owned::change, refusals::no_license};
 use crate::{
     app::App,
-    http::{Admin, Context, ExportQuery, Exported, Json, Kind, PageQuery, Path, Problem, Query},
+    http::{Admin, Context, ExportQuery, Exported, Json, Kind, ListFile, PageQuery, Path, Problem, Query},
     kernel::{ByTime, LicenseId, OrderId, Page, PageRequest, ProductId, Sort, TenantId, Time},
     licenses::{
         self, ActivationId, ActivationView, Change, LicenseFilter, LicenseStatus, LicenseView, LifecycleError, LogId,
@@ -18,15 +19,23 @@ use crate::{
 const REASON: usize = 500;
 
 /// What to look for.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct Search {
+    /// Those of this product.
     product: Option<ProductId>,
+    /// Those of this order.
     order: Option<OrderId>,
+    /// Those with this status, as it is written down.
     status: Option<LicenseStatus>,
+    /// The one with this key, whole.
     key: Option<String>,
+    /// Those of this tenant.
     tenant: Option<TenantId>,
+    /// Made at this time or later.
     from: Option<Time>,
+    /// Made before this time.
     until: Option<Time>,
+    /// In which order; the newest first if nothing is said.
     sort: Option<Sort<ByTime>>,
 }
 
@@ -88,7 +97,7 @@ pub(super) async fn export(
     context: Context,
     Query(search): Query<Search>,
     Query(query): Query<ExportQuery>,
-) -> Result<Response, Problem> {
+) -> Result<ListFile, Problem> {
     let (filter, shop) = (search.filter(&app)?, app.clone());
     let read = move |page: PageRequest<LicenseId>| {
         let app = shop.clone();
@@ -131,17 +140,24 @@ pub(super) async fn log(
 }
 
 /// Why something is done.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "LicenseStep")]
 pub(super) struct Reason {
+    /// Why; it is written down.
+    #[schemars(length(min = 1, max = 500))]
     reason: String,
 }
 
 /// Until when, and why.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "LicenseRenewal")]
 pub(super) struct Renewal {
+    /// When it ends from now on.
     until: Time,
+    /// Why; it is written down.
+    #[schemars(length(min = 1, max = 500))]
     reason: String,
 }
 

@@ -5,107 +5,30 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Extension,
-    extract::State,
-    http::StatusCode,
-    response::{IntoResponse, Response},
-};
-use serde_json::{Value, json};
+use axum::{Extension, extract::State, http::StatusCode};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
     bounds::{NAME, text},
     calls::Calls,
-    fields::Fields,
+    fields::{Fields, said},
+    lemon_answers::{Activation, Deactivation, Instance, LicenseKey, Meta, Rest, Spoken, Validation, without},
     public::count,
 };
 use crate::{
     app::App,
-    http::{Allowance, Context, Json, Problem},
-    kernel::Time,
-    licenses::{
-        self, Activated, ActivationId, Asked, Code, Deactivated, KeyHash, LicenseStatus, NewPlace, Place, Question,
-        Sale, check_typing, number,
-    },
+    http::{Allowance, Context, Problem},
+    licenses::{self, Activated, ActivationId, Asked, Code, Deactivated, KeyHash, NewPlace, Question},
 };
 
 const NO_KEY: &str = "license_key not found.";
 const NO_INSTANCE: &str = "instance_id not found.";
 
-/// What a call came to.
-struct Outcome<'a> {
-    /// `activated`, `valid` or `deactivated`.
-    verb: &'static str,
-    /// Why not.
-    error: Option<(StatusCode, &'a str)>,
-    sale: Option<&'a Sale>,
-    key: &'a str,
-    place: Option<&'a Place>,
-    /// Whether the answer has an `instance` at all.
-    shows_instance: bool,
-}
-
-impl Outcome<'_> {
-    fn answer(self, now: Time, allowance: Option<Allowance>) -> Response {
-        let mut body = json!({
-            self.verb: self.error.is_none(),
-            "error": self.error.map(|(_, text)| text),
-            "license_key": self.sale.map(|sale| license_key(sale, self.key, now)),
-            "meta": self.sale.map(meta),
-        });
-        if self.shows_instance {
-            body["instance"] = self.place.map_or(
-                Value::Null,
-                |place| json!({ "id": place.id.uuid(), "name": place.name, "created_at": stamp(place.created_at) }),
-            );
-        }
-        let status = self.error.map_or(StatusCode::OK, |(status, _)| status);
-        (status, allowance, Json(body)).into_response()
-    }
-}
-
-fn stamp(time: Time) -> String {
-    time.to_datetime().format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
-}
-
-fn license_key(sale: &Sale, key: &str, now: Time) -> Value {
-    let status = match sale.status_at(now) {
-        LicenseStatus::Active if sale.activation_count == 0 => "inactive",
-        LicenseStatus::Active => "active",
-        LicenseStatus::Expired | LicenseStatus::Cancelled => "expired",
-        LicenseStatus::Pending | LicenseStatus::Suspended | LicenseStatus::Revoked => "disabled",
-    };
-    json!({
-        "id": number(sale.license),
-        "status": status,
-        "key": check_typing(key).map_or_else(|_| key.to_owned(), |typed| typed.to_string()),
-        "activation_limit": sale.max_activations,
-        "activation_usage": sale.activation_count,
-        "created_at": stamp(sale.created_at),
-        "expires_at": sale.expires_at.map(stamp),
-        "test_mode": false,
-    })
-}
-
-fn meta(sale: &Sale) -> Value {
-    json!({
-        "store_id": number(sale.developer),
-        "order_id": number(sale.order),
-        "order_item_id": number(sale.item),
-        "product_id": number(sale.product),
-        "product_name": sale.product_title,
-        "variant_id": number(sale.plan),
-        "variant_name": sale.plan_name,
-        "customer_id": number(sale.tenant),
-        "customer_name": sale.customer_name,
-        "customer_email": sale.customer_email,
-    })
-}
-
 /// What a code is called there.
-const fn refusal(code: Code) -> (StatusCode, &'static str) {
-    match code {
+const fn refusal(code: Code) -> (StatusCode, Option<&'static str>) {
+    let (status, text) = match code {
         Code::NotFound => (StatusCode::NOT_FOUND, NO_KEY),
         Code::NoMachine => (StatusCode::NOT_FOUND, NO_INSTANCE),
         Code::Expired | Code::Cancelled => (StatusCode::BAD_REQUEST, "This license key has expired."),
@@ -119,16 +42,8 @@ const fn refusal(code: Code) -> (StatusCode, &'static str) {
         | Code::DomainScopeMismatch
         | Code::IpScopeMismatch
         | Code::TooManyUses => (StatusCode::BAD_REQUEST, code.detail()),
-    }
-}
-
-/// A field that must be there, or the answer that says so.
-fn required<'f>(fields: &'f Fields, name: &str) -> Result<&'f str, Box<Response>> {
-    fields.get(name).ok_or_else(|| {
-        let text = format!("The {} field is required.", name.replace('_', " "));
-        let body = json!({ "message": text, "errors": { name: [text] } });
-        Box::new((StatusCode::UNPROCESSABLE_ENTITY, Json(body)).into_response())
-    })
+    };
+    (status, Some(text))
 }
 
 /// A call with a key: what it is about, once it was counted.
@@ -145,20 +60,24 @@ fn call<'f>(app: &App, calls: &Calls, context: &Context, key: &'f str) -> Result
 }
 
 /// The answer that a code comes to, with the licence as it is now.
-async fn conclude(
+async fn conclude<B: Serialize>(
     app: &App,
     call: Call<'_>,
-    verb: &'static str,
-    (code, place, shows_instance): (Code, Option<&Place>, bool),
-) -> Result<Response, Problem> {
+    code: Code,
+    answer: impl FnOnce(bool, Rest) -> B,
+) -> Result<Spoken<B>, Problem> {
     let sale = match call.hash {
         Some(hash) => licenses::find_sale(&app.db, hash).await?,
         None => None,
     };
     let code = if sale.is_none() { Code::NotFound } else { code };
-    let error = if code == Code::Valid { None } else { Some(refusal(code)) };
-    let outcome = Outcome { verb, error, sale: sale.as_ref(), key: call.key, place, shows_instance };
-    Ok(outcome.answer(app.db.now(), call.allowance))
+    let (status, error) = if code == Code::Valid { (StatusCode::OK, None) } else { refusal(code) };
+    let rest = Rest {
+        error,
+        license_key: sale.as_ref().map(|sale| LicenseKey::of(sale, call.key, app.db.now())),
+        meta: sale.as_ref().map(Meta::of),
+    };
+    Ok(Spoken::new(status, call.allowance, answer(code == Code::Valid, rest)))
 }
 
 /// An instance is named by the UUID that it was given, or as we write it.
@@ -166,20 +85,32 @@ fn instance(text: &str) -> Option<ActivationId> {
     text.parse().ok().or_else(|| text.parse::<Uuid>().ok().map(ActivationId::from_uuid))
 }
 
+/// What is to be activated, and where.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "LemonSqueezyActivate")]
+pub(super) struct Activate {
+    /// The licence's key.
+    #[schemars(with = "String")]
+    license_key: Option<String>,
+    /// What to call the instance.
+    #[schemars(with = "String", length(max = 255))]
+    instance_name: Option<String>,
+}
+
 /// `POST /v1/licenses/activate`
 pub(super) async fn activate(
     State(app): State<App>,
     Extension(calls): Extension<Arc<Calls>>,
     context: Context,
-    fields: Fields,
-) -> Result<Response, Problem> {
-    let (key, name) = match (required(&fields, "license_key"), required(&fields, "instance_name")) {
-        (Ok(key), Ok(name)) => (key, text("#/instance_name", name, NAME)?),
-        (Err(answer), _) | (_, Err(answer)) => return Ok(*answer),
-    };
+    Fields(fields): Fields<Activate>,
+) -> Result<Spoken<Activation>, Problem> {
+    let Some(key) = said(fields.license_key.as_ref()) else { return Ok(without("license_key")) };
+    let Some(name) = said(fields.instance_name.as_ref()) else { return Ok(without("instance_name")) };
+    let name = text("#/instance_name", name, NAME)?;
     let call = call(&app, &calls, &context, key)?;
     let Some(hash) = call.hash else {
-        return conclude(&app, call, "activated", (Code::NotFound, None, true)).await;
+        return conclude(&app, call, Code::NotFound, |activated, rest| Activation { activated, instance: None, rest })
+            .await;
     };
     let question = Question { ip: context.peer().map(|address| address.to_canonical()), ..Question::default() };
     let new = NewPlace { question, name, fingerprint: None, server_info: "{}" };
@@ -189,7 +120,19 @@ pub(super) async fn activate(
         Activated::New(place) | Activated::Already(place) => (Code::Valid, Some(place)),
         Activated::Refused(code) => (*code, None),
     };
-    conclude(&app, call, "activated", (code, place, true)).await
+    let instance = place.map(Instance::of);
+    conclude(&app, call, code, |activated, rest| Activation { activated, instance, rest }).await
+}
+
+/// What is to be validated.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "LemonSqueezyValidate")]
+pub(super) struct Validate {
+    /// The licence's key.
+    #[schemars(with = "String")]
+    license_key: Option<String>,
+    /// Where it must be active.
+    instance_id: Option<String>,
 }
 
 /// `POST /v1/licenses/validate`
@@ -197,17 +140,14 @@ pub(super) async fn validate(
     State(app): State<App>,
     Extension(calls): Extension<Arc<Calls>>,
     context: Context,
-    fields: Fields,
-) -> Result<Response, Problem> {
-    let key = match required(&fields, "license_key") {
-        Ok(key) => key,
-        Err(answer) => return Ok(*answer),
-    };
+    Fields(fields): Fields<Validate>,
+) -> Result<Spoken<Validation>, Problem> {
+    let Some(key) = said(fields.license_key.as_ref()) else { return Ok(without("license_key")) };
     let call = call(&app, &calls, &context, key)?;
     let Some(hash) = call.hash else {
-        return conclude(&app, call, "valid", (Code::NotFound, None, true)).await;
+        return conclude(&app, call, Code::NotFound, |valid, rest| Validation { valid, instance: None, rest }).await;
     };
-    let asked = fields.get("instance_id").map(instance);
+    let asked = said(fields.instance_id.as_ref()).map(instance);
     let question = Question {
         ip: context.peer().map(|address| address.to_canonical()),
         place: asked.flatten().map(Asked::Instance),
@@ -219,7 +159,20 @@ pub(super) async fn validate(
     }
     // An instance that is no id of ours is one that does not exist.
     let code = if asked == Some(None) && verdict.code == Code::Valid { Code::NoMachine } else { verdict.code };
-    conclude(&app, call, "valid", (code, verdict.place.as_ref(), true)).await
+    let instance = verdict.place.as_ref().map(Instance::of);
+    conclude(&app, call, code, |valid, rest| Validation { valid, instance, rest }).await
+}
+
+/// What is to be deactivated.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "LemonSqueezyDeactivate")]
+pub(super) struct Deactivate {
+    /// The licence's key.
+    #[schemars(with = "String")]
+    license_key: Option<String>,
+    /// The instance, as it was named when it was activated.
+    #[schemars(with = "String")]
+    instance_id: Option<String>,
 }
 
 /// `POST /v1/licenses/deactivate`
@@ -227,12 +180,11 @@ pub(super) async fn deactivate(
     State(app): State<App>,
     Extension(calls): Extension<Arc<Calls>>,
     context: Context,
-    fields: Fields,
-) -> Result<Response, Problem> {
-    let (key, asked) = match (required(&fields, "license_key"), required(&fields, "instance_id")) {
-        (Ok(key), Ok(asked)) => (key, instance(asked)),
-        (Err(answer), _) | (_, Err(answer)) => return Ok(*answer),
-    };
+    Fields(fields): Fields<Deactivate>,
+) -> Result<Spoken<Deactivation>, Problem> {
+    let Some(key) = said(fields.license_key.as_ref()) else { return Ok(without("license_key")) };
+    let Some(asked) = said(fields.instance_id.as_ref()) else { return Ok(without("instance_id")) };
+    let asked = instance(asked);
     let call = call(&app, &calls, &context, key)?;
     let code = match (call.hash, asked) {
         (Some(hash), Some(id)) => {
@@ -247,5 +199,5 @@ pub(super) async fn deactivate(
         (Some(_), None) => Code::NoMachine,
         (None, _) => Code::NotFound,
     };
-    conclude(&app, call, "deactivated", (code, None, false)).await
+    conclude(&app, call, code, |deactivated, rest| Deactivation { deactivated, rest }).await
 }

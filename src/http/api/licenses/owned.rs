@@ -1,10 +1,16 @@
 //! `/api/licenses`: what owners see and do.
 
+use aide::{
+    OperationOutput,
+    generate::GenContext,
+    openapi::{Operation, Response as Described},
+};
 use axum::{
     extract::State,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderValue, header},
     response::{IntoResponse, Response},
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{bounds::refused, refusals::no_license};
@@ -12,7 +18,10 @@ use crate::{
     accounts::Scope,
     app::App,
     flags::{self, LICENSES_OFFLINE_FILES},
-    http::{Caller, Context, IdempotencyKey, Json, Kind, PageQuery, Path, Problem, Query, once},
+    http::{
+        Caller, Context, IdempotencyKey, Json, Kind, Once, PageQuery, Path, Problem, Query, once,
+        openapi::{given, gives},
+    },
     kernel::{LicenseId, Page},
     licenses::{self, Change, LicenseStatus, LicenseView, LogId, LogView, MAX_RULES, NewRules, OwnError},
 };
@@ -49,10 +58,13 @@ pub(super) async fn show(
 }
 
 /// What may be changed; a field that is missing stays as it is.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "LicenseRules")]
 pub(super) struct Rules {
+    /// The hosts that it may serve, `*.` before one for those below it; none for any.
     domains: Option<Vec<String>>,
+    /// The addresses or networks (`192.0.2.0/24`) that it may be used from; none for any.
     ips: Option<Vec<String>>,
 }
 
@@ -98,10 +110,14 @@ pub(super) async fn set_rules(
 }
 
 /// A licence's new key.
-#[derive(Debug, Serialize)]
-struct NewKey {
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "NewLicenseKey")]
+pub(super) struct NewKey {
+    /// Of which licence.
     id: LicenseId,
+    /// The key; the one before is good for nothing from now on.
     license_key: String,
+    /// Its last characters.
     key_hint: String,
 }
 
@@ -112,14 +128,14 @@ pub(super) async fn rotate_key(
     context: Context,
     key: IdempotencyKey,
     Path(id): Path<LicenseId>,
-) -> Result<Response, Problem> {
+) -> Result<Once<NewKey, 200>, Problem> {
     caller.require(Scope::LicensesWrite)?;
     let (scope, change) = (format!("{} POST /api/licenses/rotate-key", caller.user), change(&caller, &context));
     once(&app, key, scope, &id, async |tx| {
         let rotated = licenses::rotate_key(tx, &app.license_keys, (caller.tenant, id), &change).await?;
         app.license_cache.forget_with(tx, rotated.step);
         let (license_key, key_hint) = (rotated.license_key, rotated.key_hint);
-        Ok::<_, OwnError>((StatusCode::OK, NewKey { id, license_key, key_hint }))
+        Ok::<_, OwnError>(NewKey { id, license_key, key_hint })
     })
     .await
 }
@@ -140,9 +156,30 @@ pub(super) async fn log(
 }
 
 /// How long a file shall be good.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct FileQuery {
+    /// How long it shall be good, in seconds; not longer than the licence.
+    #[schemars(range(min = *licenses::TTL_RANGE.start(), max = *licenses::TTL_RANGE.end()))]
     ttl: Option<i64>,
+}
+
+/// A licence file.
+#[derive(Debug)]
+pub(super) struct LicenseFile(Response);
+
+impl IntoResponse for LicenseFile {
+    fn into_response(self) -> Response {
+        self.0
+    }
+}
+
+impl OperationOutput for LicenseFile {
+    type Inner = String;
+
+    fn inferred_responses(_: &mut GenContext, _: &mut Operation) -> Vec<(Option<u16>, Described)> {
+        let description = "The licence, signed: a text that programs verify without asking anybody.";
+        vec![(Some(200), gives(description, "text/plain", given::<String>()))]
+    }
 }
 
 /// `GET /api/licenses/{license}/file`
@@ -151,7 +188,7 @@ pub(super) async fn file(
     caller: Caller,
     Path(id): Path<LicenseId>,
     Query(query): Query<FileQuery>,
-) -> Result<Response, Problem> {
+) -> Result<LicenseFile, Problem> {
     caller.require(Scope::LicensesRead)?;
     let ttl = query.ttl.unwrap_or(licenses::DEFAULT_TTL);
     if !licenses::TTL_RANGE.contains(&ttl) {
@@ -169,5 +206,6 @@ pub(super) async fn file(
     let text = app.license_keys.signer().file(&license, app.db.now(), ttl);
     let name = HeaderValue::from_str(&format!("attachment; filename=\"{id}.lic\"")).map_err(Problem::internal)?;
     let kind = HeaderValue::from_static("text/plain; charset=utf-8");
-    Ok(([(header::CONTENT_TYPE, kind), (header::CONTENT_DISPOSITION, name)], text).into_response())
+    let headers = [(header::CONTENT_TYPE, kind), (header::CONTENT_DISPOSITION, name)];
+    Ok(LicenseFile((headers, text).into_response()))
 }

@@ -1,29 +1,33 @@
 //! `/api/admin/mails`: what was mailed, what became of it, and sending it once more.
 
-use axum::{
-    extract::State,
-    http::StatusCode,
-    response::{IntoResponse, Response},
-};
+use axum::extract::State;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{address, reason, recipients};
 use crate::{
     app::App,
-    http::{Admin, Context, ExportQuery, Exported, Json, Kind, PageQuery, Path, Problem, Query},
-    kernel::{ByTime, PageRequest, Sort, Time, UserId},
-    notifications::{self, MailFilter, MailId, MailState, ResendError, Template},
+    http::{Admin, Context, ExportQuery, Exported, Json, Kind, ListFile, PageQuery, Path, Problem, Promised, Query},
+    kernel::{ByTime, Page, PageRequest, Sort, Time, UserId},
+    notifications::{self, Mail, MailFilter, MailId, MailState, ResendError, Template},
 };
 
 /// Which mails.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct Filter {
+    /// Those that stand so.
     state: Option<MailState>,
+    /// This letter.
     template: Option<Template>,
+    /// To this address.
     to: Option<String>,
+    /// To this account's owner.
     user: Option<UserId>,
+    /// Made at this time or later.
     from: Option<Time>,
+    /// Made before this time.
     until: Option<Time>,
+    /// The newest first if nothing is said.
     sort: Option<Sort<ByTime>>,
 }
 
@@ -35,9 +39,12 @@ impl Filter {
 }
 
 /// Why a mail is sent once more.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "MailResend")]
 pub(super) struct Resend {
+    /// Why; it is written down.
+    #[schemars(length(min = 1, max = 500))]
     reason: String,
 }
 
@@ -47,7 +54,7 @@ pub(super) async fn list(
     _: Admin,
     Query(filter): Query<Filter>,
     Query(page): Query<PageQuery<MailId>>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<Page<Mail>>, Problem> {
     let filter = filter.read()?;
     Ok(Json(notifications::mails(&app.db, &recipients(&app), &filter, page.request()?).await?))
 }
@@ -78,7 +85,7 @@ pub(super) async fn export(
     context: Context,
     Query(filter): Query<Filter>,
     Query(query): Query<ExportQuery>,
-) -> Result<Response, Problem> {
+) -> Result<ListFile, Problem> {
     let (filter, shop) = (filter.read()?, app.clone());
     let read = move |page: PageRequest<MailId>| {
         let (app, filter) = (shop.clone(), filter.clone());
@@ -88,11 +95,7 @@ pub(super) async fn export(
 }
 
 /// `GET /api/admin/mails/{mail}`
-pub(super) async fn show(
-    State(app): State<App>,
-    _: Admin,
-    Path(id): Path<MailId>,
-) -> Result<impl IntoResponse, Problem> {
+pub(super) async fn show(State(app): State<App>, _: Admin, Path(id): Path<MailId>) -> Result<Json<Mail>, Problem> {
     notifications::mail(&app.db, id).await?.map(Json).ok_or_else(|| ResendError::Unknown.into())
 }
 
@@ -102,10 +105,10 @@ pub(super) async fn resend(
     admin: Admin,
     Path(id): Path<MailId>,
     Json(body): Json<Resend>,
-) -> Result<StatusCode, Problem> {
+) -> Result<Promised, Problem> {
     let why = reason(&body.reason)?;
     app.db.write(async |tx| notifications::resend(tx, id, why, admin.actor()).await).await?;
-    Ok(StatusCode::ACCEPTED)
+    Ok(Promised)
 }
 
 impl From<ResendError> for Problem {

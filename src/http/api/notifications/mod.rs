@@ -6,14 +6,16 @@ mod suppressions;
 mod templates;
 mod unsubscribe;
 
-use axum::{
-    Router,
-    routing::{delete, get, post},
+use aide::axum::{
+    ApiRouter,
+    routing::{delete_with, get_with, post_with},
 };
+use axum::routing::get;
 
 use crate::{
+    accounts::Scope::{AccountRead, AccountWrite},
     app::App,
-    http::{Kind, Problem},
+    http::{Kind, Problem, openapi::Tell},
     notifications::{Letterhead, Recipients},
 };
 
@@ -23,19 +25,71 @@ const LONGEST_ADDRESS: usize = 254;
 const LONGEST_REASON: usize = 500;
 
 /// The routes.
-pub fn routes(_app: &App) -> Router<App> {
-    Router::new()
-        .route("/api/account/notifications", get(preferences::show).patch(preferences::change))
+pub fn routes(_app: &App) -> ApiRouter<App> {
+    ApiRouter::new()
+        .api_route(
+            "/api/account/notifications",
+            get_with(preferences::show, |op| {
+                op.told("showNotifications", "Show in which language you are written to, and about what")
+                    .scope(AccountRead)
+            })
+            .patch_with(preferences::change, |op| {
+                op.told("changeNotifications", "Change in which language you are written to, or about what")
+                    .description("What belongs to the account or to a purchase always comes.")
+                    .scope(AccountWrite)
+            }),
+        )
         .route("/unsubscribe/{token}", get(unsubscribe::ask).post(unsubscribe::decline))
-        .route("/api/admin/mails", get(mails::list))
-        .route("/api/admin/mails/export", get(mails::export))
-        .route("/api/admin/mails/{mail}", get(mails::show))
-        .route("/api/admin/mails/{mail}/resend", post(mails::resend))
-        .route("/api/admin/mail-suppressions", get(suppressions::list).post(suppressions::add))
-        .route("/api/admin/mail-suppressions/export", get(suppressions::export))
-        .route("/api/admin/mail-suppressions/{suppression}", delete(suppressions::remove))
-        .route("/api/admin/mail-templates", get(templates::list))
-        .route("/api/admin/mail-templates/{template}", get(templates::show))
+        .merge(operators())
+        .with_path_items(|item| item.tag("mail"))
+}
+
+/// What operators see and do.
+fn operators() -> ApiRouter<App> {
+    ApiRouter::new()
+        .api_route(
+            "/api/admin/mails",
+            get_with(mails::list, |op| op.told("listMails", "List mails, and what became of them")),
+        )
+        .api_route(
+            "/api/admin/mails/export",
+            get_with(mails::export, |op| op.told("exportMails", "Fetch the list of mails as a file")),
+        )
+        .api_route("/api/admin/mails/{mail}", get_with(mails::show, |op| op.told("showMail", "Show a mail")))
+        .api_route(
+            "/api/admin/mails/{mail}/resend",
+            post_with(mails::resend, |op| op.told("resendMail", "Send a mail once more").may(&[Kind::Conflict])),
+        )
+        .api_route(
+            "/api/admin/mail-suppressions",
+            get_with(suppressions::list, |op| {
+                op.told("listMailSuppressions", "List addresses that nothing is sent to")
+            })
+            .post_with(suppressions::add, |op| op.told("addMailSuppression", "Send nothing more to an address")),
+        )
+        .api_route(
+            "/api/admin/mail-suppressions/export",
+            get_with(suppressions::export, |op| {
+                op.told("exportMailSuppressions", "Fetch addresses that nothing is sent to as a file")
+            }),
+        )
+        .api_route(
+            "/api/admin/mail-suppressions/{suppression}",
+            delete_with(suppressions::remove, |op| {
+                op.told("removeMailSuppression", "Let mails be sent to an address again")
+            }),
+        )
+        .api_route(
+            "/api/admin/mail-templates",
+            get_with(templates::list, |op| op.told("listMailTemplates", "List the letters that there are")),
+        )
+        .api_route(
+            "/api/admin/mail-templates/{template}",
+            get_with(templates::show, |op| {
+                op.told("showMailTemplate", "Show a letter, as its reader would see it")
+                    .description("What it says is nobody's.")
+            }),
+        )
 }
 
 fn recipients(app: &App) -> Recipients {

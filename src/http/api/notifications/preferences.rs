@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use axum::{extract::State, response::IntoResponse};
+use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -12,31 +13,40 @@ use crate::{
     notifications::{self, PreferenceChange, Preferences, Topic, is_language, languages},
 };
 
-#[derive(Debug, Serialize)]
-struct View {
+/// How the owner of an account is written to.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "NotificationPreferences")]
+pub(super) struct View {
     #[serde(flatten)]
     own: Preferences,
+    /// The languages that there are.
     languages: Vec<LanguageView>,
 }
 
 /// A language that there is.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Language")]
 struct LanguageView {
+    /// Its code.
     code: &'static str,
+    /// What it is called, in itself.
     name: &'static str,
 }
 
 /// What changes.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NotificationChange")]
 pub(super) struct Change {
+    /// The code of the language of mails to you; what it is stays if nothing is said.
     language: Option<String>,
+    /// Whether mails of each topic shall come; what is not named stays.
     #[serde(default)]
     topics: BTreeMap<Topic, bool>,
 }
 
 /// `GET /api/account/notifications`
-pub(super) async fn show(State(app): State<App>, caller: Caller) -> Result<impl IntoResponse, Problem> {
+pub(super) async fn show(State(app): State<App>, caller: Caller) -> Result<Json<View>, Problem> {
     caller.require(Scope::AccountRead)?;
     own(&app, &caller).await.map(Json)
 }
@@ -47,7 +57,7 @@ pub(super) async fn change(
     caller: Caller,
     context: Context,
     Json(change): Json<Change>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<View>, Problem> {
     caller.require(Scope::AccountWrite)?;
     if change.language.as_deref().is_some_and(|code| !is_language(code)) {
         let known: Vec<_> = languages().iter().map(notifications::Language::code).collect();

@@ -1,12 +1,17 @@
 //! `/api/admin/mail-templates`: every letter, as its reader would see it.
 
+use aide::{
+    OperationOutput,
+    generate::GenContext,
+    openapi::{MediaType, Operation, Response as Described},
+};
 use axum::{
     extract::State,
     http::{HeaderName, header},
     response::{Html, IntoResponse, Response},
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use super::letterhead;
 use crate::{
@@ -15,51 +20,107 @@ use crate::{
     notifications::{Language, Sample, Template, Topic, is_language, language, languages},
 };
 
-#[derive(Debug, Serialize)]
+/// A letter that there is.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ListedMailTemplate")]
 struct TemplateView {
+    /// Which letter.
     template: Template,
+    /// What it is about.
     topic: Topic,
+    /// Whether people can decline it.
     optional: bool,
 }
 
 /// How to look at it.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct Look {
+    /// In which language.
     language: Option<String>,
+    /// As what; JSON if nothing is said.
     format: Option<Format>,
+    /// Which of its variants, from 0.
     variant: Option<usize>,
 }
 
-#[derive(Debug, Clone, Copy, Deserialize)]
+/// As what a letter is shown.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "MailFormat")]
 enum Format {
+    /// Everything of it.
     Json,
+    /// Its page.
     Html,
+    /// Its text.
     Text,
 }
 
-#[derive(Debug, Serialize)]
-struct Preview {
+/// A letter as its reader would see it.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "MailPreview")]
+pub(super) struct Preview {
+    /// Which letter.
     template: Template,
+    /// What it is about.
     topic: Topic,
+    /// In which language.
     language: &'static str,
+    /// Which of its variants, from 0.
     variant: usize,
+    /// How many variants it has.
     variants: usize,
+    /// Its subject.
     subject: String,
+    /// Its text.
     text: String,
+    /// Its page.
     html: String,
 }
 
+/// The letters that there are.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "MailTemplates")]
+pub(super) struct Templates {
+    /// All of them.
+    data: Vec<TemplateView>,
+    /// The codes of the languages that they are written in.
+    languages: Vec<&'static str>,
+}
+
+/// A letter in the form that was asked for.
+#[derive(Debug)]
+pub(super) struct Shown(Response);
+
+impl IntoResponse for Shown {
+    fn into_response(self) -> Response {
+        self.0
+    }
+}
+
+impl OperationOutput for Shown {
+    type Inner = Preview;
+
+    fn inferred_responses(ctx: &mut GenContext, operation: &mut Operation) -> Vec<(Option<u16>, Described)> {
+        let mut responses = Json::<Preview>::inferred_responses(ctx, operation);
+        for (_, response) in &mut responses {
+            for kind in ["text/html", "text/plain"] {
+                response.content.insert(kind.to_owned(), MediaType::default());
+            }
+        }
+        responses
+    }
+}
+
 /// `GET /api/admin/mail-templates`
-pub(super) async fn list(_: Admin) -> impl IntoResponse {
+pub(super) async fn list(_: Admin) -> Json<Templates> {
     let view = |template: &Template| TemplateView {
         template: *template,
         topic: template.topic(),
         optional: template.topic().is_optional(),
     };
-    let data: Vec<_> = Template::ALL.iter().map(view).collect();
-    let languages: Vec<_> = languages().iter().map(Language::code).collect();
-    Json(json!({ "data": data, "languages": languages }))
+    let data = Template::ALL.iter().map(view).collect();
+    Json(Templates { data, languages: languages().iter().map(Language::code).collect() })
 }
 
 /// `GET /api/admin/mail-templates/{template}`: with something in it that is nobody's.
@@ -68,7 +129,7 @@ pub(super) async fn show(
     _: Admin,
     Path(template): Path<Template>,
     Query(look): Query<Look>,
-) -> Result<Response, Problem> {
+) -> Result<Shown, Problem> {
     let invalid = |pointer: &str, detail: String| Problem::new(Kind::InvalidParameter).error(pointer, detail);
     if look.language.as_deref().is_some_and(|code| !is_language(code)) {
         return Err(invalid("#/language", "there is no such language".to_owned()));
@@ -80,7 +141,7 @@ pub(super) async fn show(
     let words = letters.get(variant).ok_or_else(|| invalid("#/variant", format!("expected 0 to {last}")))?;
     let letter = letterhead(&app).letter(language, "reader@example.com", &**words).map_err(Problem::internal)?;
     let format = look.format.unwrap_or(Format::Json);
-    Ok(match format {
+    Ok(Shown(match format {
         Format::Json => Json(Preview {
             template,
             topic: template.topic(),
@@ -98,5 +159,5 @@ pub(super) async fn show(
             let headers: [(HeaderName, &str); 1] = [(header::CONTENT_SECURITY_POLICY, policy)];
             (headers, Html(letter.html)).into_response()
         }
-    })
+    }))
 }

@@ -1,11 +1,11 @@
 //! `/api/admin/actors`: who does the work in the process that answers.
 
-use axum::{extract::State, http::StatusCode};
+use axum::extract::State;
 
 use super::{did, whole};
 use crate::{
     app::{ActorStatus, App, UnknownChild},
-    http::{Admin, Because, Context, Json, Kind, Path, Problem},
+    http::{Admin, Because, Context, Json, Kind, Path, Problem, Promised},
     kernel::Page,
 };
 
@@ -21,7 +21,7 @@ pub(super) async fn restart(
     context: Context,
     Path(actor): Path<String>,
     Json(why): Json<Because>,
-) -> Result<StatusCode, Problem> {
+) -> Result<Promised, Problem> {
     let why = why.reason()?;
     if !app.crew.status().iter().any(|status| status.capability == actor) {
         return Err(UnknownChild(actor).into());
@@ -35,7 +35,7 @@ pub(super) async fn restart(
         })
         .await?;
     app.crew.restart(&actor).await?;
-    Ok(StatusCode::ACCEPTED)
+    Ok(Promised)
 }
 
 impl From<UnknownChild> for Problem {

@@ -3,29 +3,36 @@
 use axum::{
     body::{Body, Bytes},
     extract::State,
-    response::Response,
 };
 use futures::stream;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
     app::App,
     audit::{self, Actor, AuditEntryId, AuditError, Disclosure, Exporting, Filter, Head, Part, Record},
-    http::{Admin, Context, Exported, Format, Json, Kind, PageQuery, Path, Problem, Query, sought},
+    http::{Admin, Context, Exported, Format, Json, Kind, ListFile, PageQuery, Path, Problem, Query, sought},
     kernel::{ByTime, Page, PageRequest, Sort, Time},
 };
 
 /// Which entries.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct Which {
     /// `operator:usr_…` as entries name them, or a kind alone.
     actor: Option<String>,
+    /// What was done, e.g. `order.cancelled`.
     action: Option<String>,
+    /// To things of this type.
     object_type: Option<String>,
+    /// To this thing.
     object: Option<String>,
+    /// On this request.
     request: Option<String>,
+    /// Done at this time or later.
     from: Option<Time>,
+    /// Done before this time.
     until: Option<Time>,
+    /// In which order; the newest first if nothing is said.
     sort: Option<Sort<ByTime>>,
 }
 
@@ -105,8 +112,9 @@ const EXPORTED: Exported = Exported {
 };
 
 /// How the trail is asked for.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct ExportWish {
+    /// JSON lines if nothing is said.
     format: Option<Format>,
     /// Open personal data whose person was not erased; only in JSON lines.
     #[serde(default)]
@@ -121,7 +129,7 @@ pub(super) async fn export(
     context: Context,
     Query(which): Query<Which>,
     Query(wish): Query<ExportWish>,
-) -> Result<Response, Problem> {
+) -> Result<ListFile, Problem> {
     let (filter, shop) = (which.filter()?, app.clone());
     if wish.format == Some(Format::Csv) {
         let read = move |page: PageRequest<AuditEntryId>| {
@@ -148,12 +156,14 @@ pub(super) async fn export(
 }
 
 /// From where on the chain is verified, and against what.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct VerifyQuery {
     /// `SEQUENCE:MAC`, the last that the part before verified.
     after: Option<String>,
     /// `SEQUENCE:MAC` of a head that was kept elsewhere.
     head: Option<String>,
+    /// How many entries at most.
+    #[schemars(range(min = 1, max = 50_000))]
     limit: Option<u32>,
 }
 

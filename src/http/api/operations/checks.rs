@@ -1,6 +1,7 @@
 //! `/api/admin/checks`: what `mintreu doctor` finds in the database.
 
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::Mutex;
 
@@ -10,10 +11,12 @@ use crate::{
 };
 
 /// What was found.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "CheckReport")]
 pub(super) struct Report {
     /// Whether nothing is to be mended.
     well: bool,
+    /// What was found.
     findings: Vec<Finding>,
 }
 

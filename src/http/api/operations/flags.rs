@@ -1,6 +1,7 @@
 //! `/api/admin/flags`: what is chosen for whom.
 
-use axum::{extract::State, http::HeaderMap, response::Response};
+use axum::extract::State;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -10,9 +11,8 @@ use crate::{
     audit::{self, AuditEntryId, Record},
     flags::{ChangeError, ChangedBy, Definition, Expected, FlagView, Flaw},
     http::{
-        Admin, Because, Context, Json, Kind, PageQuery, Path, Problem, Query,
-        api::catalog::etag::{IfMatch, answer, tag},
-        reason, sought,
+        Admin, Because, Conditional, Context, IfMatch, IfNoneMatch, Json, Kind, PageQuery, Path, Problem, Query,
+        Tagged, reason, sought, tag,
     },
     kernel::Page,
 };
@@ -36,19 +36,25 @@ pub(super) async fn show(
     State(app): State<App>,
     _: Admin,
     Path(key): Path<String>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
+    known: IfNoneMatch,
+) -> Result<Conditional<FlagView>, Problem> {
     let flag = app.flags.get(&key).ok_or_else(missing)?;
-    Ok(answer(&headers, tag_of(&flag), flag))
+    Ok(known.answer(tag_of(&flag), flag))
 }
 
 /// What a flag is set to: `true` or `false` for everybody, or a whole definition.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "FlagSetting", transform = crate::http::because::must_be_given)]
 pub(super) struct Setting {
+    /// What it is for everybody; not together with a definition.
     value: Option<bool>,
+    /// A whole definition.
+    #[schemars(with = "Option<Definition>")]
     definition: Option<Value>,
+    /// Why: it is kept in the audit trail.
     #[serde(default)]
+    #[schemars(length(min = 1, max = 500))]
     reason: String,
 }
 
@@ -87,7 +93,7 @@ pub(super) async fn set(
     Path(key): Path<String>,
     IfMatch(version): IfMatch,
     Json(setting): Json<Setting>,
-) -> Result<Response, Problem> {
+) -> Result<Tagged<Option<FlagView>>, Problem> {
     let by = by(&admin, &context, reason(&setting.reason)?)?;
     let now = app.flags.get(&key);
     if now.is_none() && version != 0 {
@@ -107,17 +113,17 @@ pub(super) async fn clear(
     Path(key): Path<String>,
     IfMatch(version): IfMatch,
     Json(why): Json<Because>,
-) -> Result<Response, Problem> {
+) -> Result<Tagged<Option<FlagView>>, Problem> {
     let by = by(&admin, &context, why.reason()?)?;
     sought("#/flag", Some(&key))?;
     app.flags.remove(&key, Expected::Version(version), &by).await?;
     Ok(show_after(&app, &key))
 }
 
-fn show_after(app: &App, key: &str) -> Response {
+fn show_after(app: &App, key: &str) -> Tagged<Option<FlagView>> {
     let flag = app.flags.get(key);
     let tag = flag.as_ref().map_or_else(|| tag(0, &[]), tag_of);
-    answer(&HeaderMap::new(), tag, flag)
+    Tagged(tag, flag)
 }
 
 /// `GET /api/admin/flags/{flag}/history`: its changes in the trail, the last first.

@@ -1,6 +1,15 @@
 //! `/api/admin/jobs`: what waits, runs, is done and died.
 
-use axum::{extract::State, http::StatusCode, response::Response};
+use aide::{
+    OperationOutput,
+    generate::GenContext,
+    openapi::{Operation, Response as Described},
+};
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -10,7 +19,8 @@ use crate::{
     audit::Entry,
     db::DbError,
     http::{
-        Admin, Because, Context, ExportQuery, Exported, Json, Kind, PageQuery, Path, Problem, Query, reason, sought,
+        Accepted, Admin, Because, Context, ExportQuery, Exported, Json, Kind, ListFile, PageQuery, Path, Problem,
+        Query, reason, sought,
     },
     jobs::{
         JobId,
@@ -20,18 +30,26 @@ use crate::{
 };
 
 /// Which jobs.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub(super) struct Which {
+    /// Those that stand so.
     state: Option<JobState>,
+    /// Of this queue.
     queue: Option<String>,
+    /// Of this kind.
     kind: Option<String>,
+    /// Of this group.
     group: Option<String>,
+    /// Enqueued at this time or later.
     from: Option<Time>,
+    /// Enqueued before this time.
     until: Option<Time>,
 }
 
-#[derive(Debug, Deserialize)]
+/// In which order.
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct Order {
+    /// In which order; the newest first if nothing is said.
     sort: Option<Sort<ByTime>>,
 }
 
@@ -93,7 +111,7 @@ pub(super) async fn export(
     Query(which): Query<Which>,
     Query(order): Query<Order>,
     Query(query): Query<ExportQuery>,
-) -> Result<Response, Problem> {
+) -> Result<ListFile, Problem> {
     let (filter, shop) = (which.filter(order.sort)?, app.clone());
     let read = move |page: PageRequest<JobId>| {
         let (app, filter) = (shop.clone(), filter.clone());
@@ -139,22 +157,33 @@ pub(super) async fn retry(
 }
 
 /// Which jobs run again, and why.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "JobsRetry", transform = crate::http::because::must_be_given)]
 pub(super) struct RetryAll {
+    /// Those that stand so.
     state: Option<JobState>,
+    /// Of this queue.
     queue: Option<String>,
+    /// Of this kind.
     kind: Option<String>,
+    /// Of this group.
     group: Option<String>,
+    /// Enqueued at this time or later.
     from: Option<Time>,
+    /// Enqueued before this time.
     until: Option<Time>,
+    /// Why: it is kept in the audit trail.
     #[serde(default)]
+    #[schemars(length(min = 1, max = 500))]
     reason: String,
 }
 
 /// How many jobs run again.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "JobsRetried")]
 pub(super) struct Retried {
+    /// So many run again.
     retried: u64,
 }
 
@@ -191,9 +220,37 @@ pub(super) async fn retry_all(
 }
 
 /// What calling a job off did.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "JobCalledOff")]
 pub(super) struct CalledOff {
+    /// What it did.
     cancellation: Cancellation,
+}
+
+/// It is off, or its worker was asked to stop it.
+#[derive(Debug)]
+pub(super) enum CallingOff {
+    Done(Json<CalledOff>),
+    Asked(Accepted<CalledOff>),
+}
+
+impl IntoResponse for CallingOff {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Done(answer) => answer.into_response(),
+            Self::Asked(answer) => answer.into_response(),
+        }
+    }
+}
+
+impl OperationOutput for CallingOff {
+    type Inner = CalledOff;
+
+    fn inferred_responses(ctx: &mut GenContext, operation: &mut Operation) -> Vec<(Option<u16>, Described)> {
+        let mut responses = Json::<CalledOff>::inferred_responses(ctx, operation);
+        responses.extend(Accepted::<CalledOff>::inferred_responses(ctx, operation));
+        responses
+    }
 }
 
 /// `POST /api/admin/jobs/{job}/cancel`: calls a waiting job off; one that runs is told to stop, which is 202.
@@ -203,7 +260,7 @@ pub(super) async fn cancel(
     context: Context,
     Path(id): Path<JobId>,
     Json(why): Json<Because>,
-) -> Result<(StatusCode, Json<CalledOff>), Problem> {
+) -> Result<CallingOff, Problem> {
     let entry: Entry = did((&admin, &context), "job.cancelled", ("job", &id.to_string()), why.reason()?);
     let cancellation = app
         .db
@@ -218,7 +275,7 @@ pub(super) async fn cancel(
     match cancellation {
         Cancellation::NotFound => Err(missing()),
         Cancellation::Ended => Err(Problem::new(Kind::Conflict).detail("the job has ended already")),
-        Cancellation::Requested => Ok((StatusCode::ACCEPTED, Json(CalledOff { cancellation }))),
-        Cancellation::Cancelled => Ok((StatusCode::OK, Json(CalledOff { cancellation }))),
+        Cancellation::Requested => Ok(CallingOff::Asked(Accepted(CalledOff { cancellation }))),
+        Cancellation::Cancelled => Ok(CallingOff::Done(Json(CalledOff { cancellation }))),
     }
 }

@@ -1,12 +1,13 @@
 //! `/api/admin/ledger`: where every cent came from and where it went.
 
-use axum::{extract::State, response::Response};
+use axum::extract::State;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::whole;
 use crate::{
     app::App,
-    http::{Admin, Context, ExportQuery, Exported, Json, Kind, PageQuery, Path, Problem, Query, sought},
+    http::{Admin, Context, ExportQuery, Exported, Json, Kind, ListFile, PageQuery, Path, Problem, Query, sought},
     kernel::{Page, PageFrom, PageRequest},
     payments::ledger::{
         self, Balance, BookedTransaction, EntryFilter, LedgerEntryId, LedgerTransactionId, ListedEntry,
@@ -20,10 +21,12 @@ pub(super) async fn balances(State(app): State<App>, _: Admin) -> Result<Json<Pa
 }
 
 /// Whether the books balance.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "TrialBalance")]
 pub(super) struct Trial {
     /// Whether they do, as a whole and each transaction for itself.
     balanced: bool,
+    /// What was debited and credited in each.
     currencies: Vec<TrialRow>,
     /// Transactions that do not sum to zero, a hundred at most: somebody changed them by hand.
     unbalanced: Vec<TransactionRow>,
@@ -77,7 +80,7 @@ pub(super) async fn export(
     context: Context,
     Query(filter): Query<EntryFilter>,
     Query(query): Query<ExportQuery>,
-) -> Result<Response, Problem> {
+) -> Result<ListFile, Problem> {
     check(&filter)?;
     let shop = app.clone();
     let read = move |page: PageRequest<LedgerEntryId>| {
@@ -100,10 +103,12 @@ pub(super) async fn transactions(
 }
 
 /// A transaction with its entries, which sum to zero.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "LedgerTransactionInFull")]
 pub(super) struct Whole {
     #[serde(flatten)]
     transaction: BookedTransaction,
+    /// Its entries.
     entries: Vec<ListedEntry>,
 }
 

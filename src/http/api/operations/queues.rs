@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{did, whole};
@@ -15,23 +16,28 @@ use crate::{
 };
 
 /// How many jobs a queue holds in a state.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "JobsInState")]
 struct InState {
+    /// So many.
     jobs: i64,
     /// When the oldest of them was due.
     oldest_run_at: Option<Time>,
 }
 
 /// A queue.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
+#[schemars(rename = "Queue")]
 pub(super) struct QueueView {
+    /// Which one.
     queue: String,
     /// Whether an operator holds it; a kill switch that does is among the switches.
     paused: bool,
+    /// Why it was held.
     reason: Option<String>,
     /// When it was held or let go last.
     changed_at: Option<Time>,
-    /// By state.
+    /// What it holds, by state.
     jobs: BTreeMap<String, InState>,
 }
 

@@ -1,12 +1,12 @@
 //! `/api/admin/schedules`: what the clock sets going.
 
-use axum::{extract::State, http::StatusCode};
+use axum::extract::State;
 
 use super::{did, whole};
 use crate::{
     app::App,
     db::DbError,
-    http::{Admin, Because, Context, Json, Kind, Path, Problem, sought},
+    http::{Admin, Because, Context, Json, Kind, Path, Problem, Promised, sought},
     jobs::admin::{self, ScheduleView},
     kernel::Page,
 };
@@ -23,7 +23,7 @@ pub(super) async fn run(
     context: Context,
     Path(schedule): Path<String>,
     Json(why): Json<Because>,
-) -> Result<StatusCode, Problem> {
+) -> Result<Promised, Problem> {
     let why = why.reason()?;
     sought("#/schedule", Some(&schedule))?;
     let entry = did((&admin, &context), "schedule.run", ("schedule", &schedule), why);
@@ -37,5 +37,5 @@ pub(super) async fn run(
             Ok::<_, DbError>(found)
         })
         .await?;
-    if found { Ok(StatusCode::ACCEPTED) } else { Err(Problem::new(Kind::NotFound).detail("there is no such schedule")) }
+    if found { Ok(Promised) } else { Err(Problem::new(Kind::NotFound).detail("there is no such schedule")) }
 }

@@ -1,6 +1,7 @@
 //! `/api/admin/system`: what runs here, on what, since when.
 
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
@@ -15,44 +16,61 @@ use crate::{
     storage::StoreHealth,
 };
 
-#[derive(Debug, Serialize)]
+/// What keeps everything.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SystemDatabase")]
 struct Database {
+    /// `sqlite` or `postgresql`.
     engine: &'static str,
     /// The newest migration; nothing if the schema is not this program's.
     schema: Option<i64>,
 }
 
-#[derive(Debug, Serialize)]
+/// What counts are written to.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "UsageJournal")]
 struct Journal {
     /// Whether counts reach the disk.
     writable: bool,
     /// Counts in memory that the database does not have.
     pending: usize,
+    /// How large it is on disk.
     bytes: u64,
     /// Journals of earlier processes that are not counted yet.
     retired: usize,
 }
 
 /// What runs.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "System")]
 pub(super) struct SystemView {
+    /// The program's.
     version: &'static str,
+    /// How strict it is with itself.
     profile: Profile,
+    /// What the shop is called.
     shop: String,
+    /// Where clients reach it.
     public_url: String,
+    /// What prices are in if nothing is said.
     currency: Currency,
     /// When the process that answers began.
     started_at: Time,
+    /// What time the database has it.
     now: Time,
+    /// What keeps everything.
     database: Database,
     /// The processes that work on the queues, this one too.
     workers: Vec<WorkerView>,
+    /// Through whom people can pay.
     providers: Vec<ProviderName>,
     /// Capabilities that are stopped.
     stopped: Vec<Switch>,
     /// How long ago the database confirmed flags and switches, in milliseconds.
     flags_age_ms: u128,
+    /// Where files are kept, and whether that answers.
     storage: Vec<StoreHealth>,
+    /// What counts are written to before the database has them.
     usage: Journal,
 }
 

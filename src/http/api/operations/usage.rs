@@ -1,6 +1,7 @@
 //! `/api/admin/usage`: what was used, by hour, day or month.
 
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
@@ -11,12 +12,18 @@ use crate::{
 };
 
 /// Which summaries.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct Which {
+    /// By what; by day if nothing is said.
+    #[schemars(extend("enum" = ["hour", "day", "month"]))]
     period: Option<String>,
+    /// Of this subject.
     subject: Option<String>,
+    /// Of this metric.
     metric: Option<String>,
+    /// Periods that began at this time or later.
     from: Option<Time>,
+    /// Periods that began before this time.
     until: Option<Time>,
 }
 

@@ -1,6 +1,7 @@
 //! `/api/admin/orders`
 
-use axum::{extract::State, http::StatusCode, response::Response};
+use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -9,10 +10,10 @@ use crate::{
     app::App,
     audit::Entry,
     http::{
-        Admin, Because, Context, ExportQuery, Exported, IdempotencyKey, Json, Keyed, Kind, PageQuery, Path, Problem,
-        Query, reason,
+        Admin, Because, Context, ExportQuery, Exported, IdempotencyKey, Json, Keyed, Kind, ListFile, NoContent, Once,
+        PageQuery, Path, Problem, Promised, Query, reason,
     },
-    kernel::{Money, OrderId, Page, PageRequest, PaymentId},
+    kernel::{Money, OrderId, Page, PageRequest, PaymentId, RefundId},
     orders::{self, AnyOrders, RefundError},
     payments::ledger,
 };
@@ -21,23 +22,28 @@ use crate::{
 const LONGEST_EMAIL: usize = 254;
 
 /// A refund to be made.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewRefund {
     /// In minor units; everything that is left if nothing is said.
+    #[schemars(range(min = 1))]
     amount: Option<i64>,
     /// Which payment; the one that settled the order if nothing is said.
     payment: Option<PaymentId>,
     /// Why; the buyer sees it.
+    #[schemars(length(min = 1, max = 500))]
     reason: String,
 }
 
 /// An order as operators see it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "AdminOrder")]
 pub(super) struct AdminView {
     #[serde(flatten)]
     order: OrderView,
+    /// Why an operator should look.
     attention: Option<String>,
+    /// What was booked for it.
     ledger: Vec<ledger::EntryRow>,
 }
 
@@ -84,7 +90,7 @@ pub(super) async fn export(
     context: Context,
     Query(filter): Query<AnyOrders>,
     Query(query): Query<ExportQuery>,
-) -> Result<Response, Problem> {
+) -> Result<ListFile, Problem> {
     check(&filter)?;
     let shop = app.clone();
     let read = move |page: PageRequest<OrderId>| {
@@ -116,11 +122,24 @@ pub(super) async fn cancel(
     context: Context,
     Path(id): Path<OrderId>,
     Json(why): Json<Because>,
-) -> Result<StatusCode, Problem> {
+) -> Result<NoContent, Problem> {
     let (why, by) = (why.reason()?, (admin.actor(), Some(context.request_id().to_owned())));
     orders::find_any(&app.db, id).await?.ok_or_else(missing)?;
     app.db.write(async |tx| orders::cancel_because(tx, id, why, by).await).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
+}
+
+/// A refund that a job makes.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct RequestedRefund {
+    /// Which one.
+    id: RefundId,
+    /// Of which order.
+    order: OrderId,
+    /// How much.
+    amount: Money,
+    /// Always `requested`: what became of it, the order tells.
+    state: &'static str,
 }
 
 /// `POST /api/admin/orders/{order}/reconcile`: has the provider asked what became of its payments.
@@ -130,14 +149,14 @@ pub(super) async fn reconcile(
     context: Context,
     Path(id): Path<OrderId>,
     Json(why): Json<Because>,
-) -> Result<StatusCode, Problem> {
+) -> Result<Promised, Problem> {
     let entry = because(&admin, &context, ("order.reconcile_asked", id), why.reason()?);
     orders::find_any(&app.db, id).await?.ok_or_else(missing)?;
     app.db
         .write(async |tx| {
             orders::nominate(tx, id).await?;
             tx.audit(entry);
-            Ok::<_, Problem>(StatusCode::ACCEPTED)
+            Ok::<_, Problem>(Promised)
         })
         .await
 }
@@ -149,7 +168,7 @@ pub(super) async fn fulfil(
     context: Context,
     Path(id): Path<OrderId>,
     Json(why): Json<Because>,
-) -> Result<StatusCode, Problem> {
+) -> Result<Promised, Problem> {
     let entry = because(&admin, &context, ("order.fulfilment_asked", id), why.reason()?);
     orders::find_any(&app.db, id).await?.ok_or_else(missing)?;
     let owed = app
@@ -163,7 +182,7 @@ pub(super) async fn fulfil(
         })
         .await?;
     if owed {
-        return Ok(StatusCode::ACCEPTED);
+        return Ok(Promised);
     }
     Err(Problem::new(Kind::Conflict).detail("nothing is owed: the order is not paid, or has given all that it gives"))
 }
@@ -180,7 +199,7 @@ pub(super) async fn refund(
     Path(id): Path<OrderId>,
     key: IdempotencyKey,
     Json(new): Json<NewRefund>,
-) -> Result<Response, Problem> {
+) -> Result<Once<RequestedRefund, 202>, Problem> {
     let reason = reason(&new.reason)?;
     orders::find_any(&app.db, id).await?.ok_or_else(missing)?;
     let keyed = Keyed::new(key, format!("{} POST /api/admin/orders/{id}/refunds", admin.user), &new)?;
@@ -192,8 +211,7 @@ pub(super) async fn refund(
             let (refund, money): (_, Money) = orders::request_refund(tx, id, new.payment, new.amount, reason).await?;
             let entry = Entry::new(admin.actor(), "refund.requested", "order", id.to_string());
             tx.audit(entry.change(None, json!(money)).reason(reason));
-            let body = json!({ "id": refund, "order": id, "amount": money, "state": "requested" });
-            Ok::<_, RefundError>((StatusCode::ACCEPTED, body))
+            Ok::<_, RefundError>(RequestedRefund { id: refund, order: id, amount: money, state: "requested" })
         })
         .await
 }
@@ -205,7 +223,7 @@ pub(super) async fn attended(
     context: Context,
     Path(id): Path<OrderId>,
     Json(why): Json<Because>,
-) -> Result<StatusCode, Problem> {
+) -> Result<NoContent, Problem> {
     let entry = because(&admin, &context, ("order.attended", id), why.reason()?);
     orders::find_any(&app.db, id).await?.ok_or_else(missing)?;
     app.db
@@ -213,7 +231,7 @@ pub(super) async fn attended(
             if orders::attended(tx, id).await? {
                 tx.audit(entry);
             }
-            Ok::<_, Problem>(StatusCode::NO_CONTENT)
+            Ok::<_, Problem>(NoContent)
         })
         .await
 }

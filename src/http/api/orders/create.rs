@@ -2,12 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{
-    Extension,
-    extract::State,
-    http::{StatusCode, header},
-    response::{IntoResponse, Response},
-};
+use axum::{Extension, extract::State};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::view::{OrderHead, QuoteView};
@@ -17,19 +13,21 @@ use crate::{
     catalog::{self, Quote, QuoteError, QuoteRequest, tax::Taxation},
     db::DbError,
     flags::{self, CHECKOUT_GUEST, CHECKOUT_PAYPAL},
-    http::{Caller, Context, IdempotencyKey, Json, Keyed, Kind, Limiter, Problem, address_key},
+    http::{Caller, Context, IdempotencyKey, Json, Keyed, Kind, Limiter, NotStored, Once, Problem, address_key},
     kernel::TenantId,
     orders::{self, Billed, Buyer, NewOrder, OpenError, Opening},
     payments::{Provider, ProviderName},
 };
 
 /// A new order; a guest gets the token that shows it.
-#[derive(Debug, Serialize)]
-struct Opened {
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "OpenedOrder")]
+pub(super) struct Opened {
     #[serde(flatten)]
     order: OrderHead,
     #[serde(flatten)]
     cart: QuoteView,
+    /// What shows the order to a guest, as `token` of `GET /api/orders/{order}`.
     #[serde(skip_serializing_if = "Option::is_none")]
     guest_token: Option<String>,
 }
@@ -51,7 +49,7 @@ pub(super) async fn quote(
     caller: Option<Caller>,
     context: Context,
     Json(new): Json<NewOrder>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<QuoteView>, Problem> {
     let billed = billed(&new, &context)?;
     let quote = price(&app, &new, caller.map(|caller| caller.tenant), billed.as_ref()).await?;
     Ok(Json(QuoteView::of(&quote)))
@@ -65,7 +63,7 @@ pub(super) async fn create(
     Extension(guests): Extension<GuestLimit>,
     key: IdempotencyKey,
     Json(new): Json<NewOrder>,
-) -> Result<Response, Problem> {
+) -> Result<NotStored<Once<Opened>>, Problem> {
     let buyer = buyer(&app, caller, &context, &guests, &new)?;
     let who = match &buyer {
         Buyer::Account { user, .. } => user.to_string(),
@@ -73,27 +71,26 @@ pub(super) async fn create(
     };
     let keyed = Keyed::new(key, format!("{who} POST /api/orders"), &new)?.found_in("/api/orders");
     if let Some(answer) = keyed.recall(&app).await? {
-        return Ok(answer);
+        return Ok(NotStored(answer));
     }
     let billed = billed(&new, &context)?;
     let quote = match price(&app, &new, buyer.tenant(), billed.as_ref()).await {
         Ok(quote) => quote,
-        Err(problem) => return keyed.refused(&app, problem).await,
+        Err(problem) => return keyed.refused(&app, problem).await.map(NotStored),
     };
     let provider = provider(&app, &quote, new.provider)?;
     let opening =
         Opening { buyer: &buyer, quote: &quote, provider, policy: &app.shop.policy, billing: billed.as_ref() };
-    let mut response = keyed
+    let response = keyed
         .once(&app, async |tx| {
             let order = orders::open(tx, &opening).await?;
             let guest = matches!(buyer, Buyer::Guest(_));
             let guest_token = guest.then(|| orders::guest_token(&app.keys, order.id));
             let opened = Opened { order: OrderHead::of(&app, &order), cart: QuoteView::of(&quote), guest_token };
-            Ok::<_, OpenError>((StatusCode::CREATED, opened))
+            Ok::<_, OpenError>(opened)
         })
         .await?;
-    response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
-    Ok(response)
+    Ok(NotStored(response))
 }
 
 /// Somebody signed in, or a guest who names an address, where guests are welcome.

@@ -1,11 +1,12 @@
 //! `/api/admin/payments`, `/api/admin/refunds` and `/api/admin/disputes`: money of all orders.
 
-use axum::{extract::State, response::Response};
+use axum::extract::State;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
     app::App,
-    http::{Admin, Context, ExportQuery, Exported, Json, Kind, PageQuery, Path, Problem, Query, sought},
+    http::{Admin, Context, ExportQuery, Exported, Json, Kind, ListFile, PageQuery, Path, Problem, Query, sought},
     kernel::{DisputeId, Money, OrderId, Page, PageRequest, PaymentId, RefundId, SubscriptionId, Time},
     orders::{
         self, AnyDispute, AnyDisputes, AnyPayment, AnyPayments, AnyRefund, AnyRefunds, CaseState, MoneyState,
@@ -15,25 +16,36 @@ use crate::{
 };
 
 /// A payment of any order.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "AnyPayment")]
 pub(super) struct PaymentView {
+    /// Which one.
     id: PaymentId,
+    /// Of which order.
     order: OrderId,
+    /// Of which subscription, if it renews one.
     subscription: Option<SubscriptionId>,
+    /// Through whom.
     provider: ProviderName,
     /// The provider's session, or invoice of a renewal.
     reference: String,
     /// The provider's name of the money itself.
     charge: Option<String>,
+    /// Where it stands.
     state: MoneyState,
+    /// How much.
     amount: Money,
+    /// How much of it went back.
     refunded: Money,
     /// What the provider kept, once it told.
     fee: Option<Money>,
     /// Whether it settles nothing and waits in suspense.
     unmatched: bool,
+    /// When it was begun.
     created_at: Time,
+    /// When its session ends.
     expires_at: Option<Time>,
+    /// When it was settled.
     settled_at: Option<Time>,
 }
 
@@ -60,17 +72,28 @@ impl From<AnyPayment> for PaymentView {
 }
 
 /// A refund of any order.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "AnyRefund")]
 pub(super) struct RefundView {
+    /// Which one.
     id: RefundId,
+    /// Of which order.
     order: OrderId,
+    /// Of which payment.
     payment: Option<PaymentId>,
+    /// Through whom.
     provider: ProviderName,
+    /// The provider's name of it.
     reference: Option<String>,
+    /// How much.
     amount: Money,
+    /// Where it stands.
     state: RefundState,
+    /// Why.
     reason: String,
+    /// When it was wanted.
     created_at: Time,
+    /// When it was booked.
     applied_at: Option<Time>,
 }
 
@@ -92,17 +115,28 @@ impl From<AnyRefund> for RefundView {
 }
 
 /// A dispute of any order.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "AnyDispute")]
 pub(super) struct DisputeView {
+    /// Which one.
     id: DisputeId,
+    /// Of which order.
     order: OrderId,
+    /// Of which payment.
     payment: PaymentId,
+    /// Through whom.
     provider: ProviderName,
+    /// The provider's name of it.
     reference: String,
+    /// How much.
     amount: Money,
+    /// Where it stands.
     state: CaseState,
+    /// What the buyer says, as the provider tells it.
     reason: String,
+    /// When it was opened.
     opened_at: Time,
+    /// When it was decided.
     closed_at: Option<Time>,
 }
 
@@ -208,7 +242,7 @@ pub(super) async fn export_payments(
     context: Context,
     Query(filter): Query<AnyPayments>,
     Query(query): Query<ExportQuery>,
-) -> Result<Response, Problem> {
+) -> Result<ListFile, Problem> {
     sought("#/reference", filter.reference.as_deref())?;
     let shop = app.clone();
     let read = move |page: PageRequest<PaymentId>| {
@@ -246,7 +280,7 @@ pub(super) async fn export_refunds(
     context: Context,
     Query(filter): Query<AnyRefunds>,
     Query(query): Query<ExportQuery>,
-) -> Result<Response, Problem> {
+) -> Result<ListFile, Problem> {
     let shop = app.clone();
     let read = move |page: PageRequest<RefundId>| {
         let (app, filter) = (shop.clone(), filter.clone());
@@ -283,7 +317,7 @@ pub(super) async fn export_disputes(
     context: Context,
     Query(filter): Query<AnyDisputes>,
     Query(query): Query<ExportQuery>,
-) -> Result<Response, Problem> {
+) -> Result<ListFile, Problem> {
     let shop = app.clone();
     let read = move |page: PageRequest<DisputeId>| {
         let (app, filter) = (shop.clone(), filter.clone());

@@ -1,6 +1,7 @@
 //! `GET /api/orders`, `GET /api/orders/{order}`, `POST /api/orders/{order}/cancel`
 
-use axum::{extract::State, http::StatusCode, response::IntoResponse};
+use axum::extract::State;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::view::{Keys, ListedView, OrderView};
@@ -8,14 +9,15 @@ use crate::{
     accounts::{Credential, Scope},
     app::App,
     audit::Actor,
-    http::{Caller, Json, Kind, PageQuery, Path, Problem, Query},
-    kernel::OrderId,
+    http::{Caller, Json, Kind, NoContent, PageQuery, Path, Problem, Query},
+    kernel::{OrderId, Page},
     orders::{self, CancelError, Order},
 };
 
 /// What opens a guest's order.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct GuestQuery {
+    /// What a guest got with the order.
     token: Option<String>,
 }
 
@@ -24,7 +26,7 @@ pub(super) async fn list(
     State(app): State<App>,
     caller: Caller,
     Query(page): Query<PageQuery<OrderId>>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<Page<ListedView>>, Problem> {
     caller.require(Scope::OrdersRead)?;
     let page = orders::list(&app.db, caller.tenant, page.request()?).await?;
     Ok(Json(page.map(ListedView::for_buyer)))
@@ -37,7 +39,7 @@ pub(super) async fn show(
     caller: Option<Caller>,
     Path(id): Path<OrderId>,
     Query(guest): Query<GuestQuery>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<OrderView>, Problem> {
     let (order, keys) = visible(&app, caller.as_ref(), id, guest, Scope::OrdersRead).await?;
     OrderView::of(&app, &order, keys).await.map(Json)
 }
@@ -48,11 +50,11 @@ pub(super) async fn cancel(
     caller: Option<Caller>,
     Path(id): Path<OrderId>,
     Query(guest): Query<GuestQuery>,
-) -> Result<StatusCode, Problem> {
+) -> Result<NoContent, Problem> {
     let (order, _) = visible(&app, caller.as_ref(), id, guest, Scope::OrdersWrite).await?;
     let actor = caller.map_or(Actor::user("guest"), |caller| caller.actor());
     app.db.write(async |tx| orders::cancel(tx, order.id, actor).await).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 async fn visible(

@@ -1,20 +1,23 @@
 //! `/api/subscriptions`
 
-use axum::{extract::State, response::IntoResponse};
+use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     accounts::Scope,
     app::App,
     http::{Caller, Json, Kind, PageQuery, Path, Problem, Query},
-    kernel::SubscriptionId,
+    kernel::{Page, SubscriptionId},
     orders::subscriptions::{self, CancelSubscription, EndError, Subscription},
 };
 
 /// When to end.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "SubscriptionEnd")]
 pub(super) struct Cancel {
+    /// When it shall end.
     at: CancelSubscription,
 }
 
@@ -23,7 +26,7 @@ pub(super) async fn list(
     State(app): State<App>,
     caller: Caller,
     Query(page): Query<PageQuery<SubscriptionId>>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<Page<Subscription>>, Problem> {
     caller.require(Scope::OrdersRead)?;
     Ok(Json(subscriptions::list(&app.db, caller.tenant, page.request()?).await?))
 }
@@ -33,7 +36,7 @@ pub(super) async fn show(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path<SubscriptionId>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<Subscription>, Problem> {
     caller.require(Scope::OrdersRead)?;
     find(&app, &caller, id).await.map(Json)
 }
@@ -44,7 +47,7 @@ pub(super) async fn cancel(
     caller: Caller,
     Path(id): Path<SubscriptionId>,
     Json(cancel): Json<Cancel>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<Subscription>, Problem> {
     caller.require(Scope::OrdersWrite)?;
     let (tenant, actor) = (caller.tenant, caller.actor());
     app.db.write(async |tx| subscriptions::request_end(tx, tenant, id, cancel.at, actor).await).await?;

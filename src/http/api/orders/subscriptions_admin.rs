@@ -1,11 +1,12 @@
 //! `/api/admin/subscriptions`: everybody's.
 
-use axum::{extract::State, response::Response};
+use axum::extract::State;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
     app::App,
-    http::{Admin, Context, ExportQuery, Exported, Json, PageQuery, Path, Problem, Query, reason},
+    http::{Admin, Context, ExportQuery, Exported, Json, ListFile, PageQuery, Path, Problem, Query, reason},
     kernel::{Page, PageRequest, Place, Sorted, SubscriptionId},
     orders::subscriptions::{self, AnySubscription, AnySubscriptions, CancelSubscription, EndError, SubscriptionSort},
 };
@@ -60,7 +61,7 @@ pub(super) async fn export(
     context: Context,
     Query(filter): Query<AnySubscriptions>,
     Query(query): Query<ExportQuery>,
-) -> Result<Response, Problem> {
+) -> Result<ListFile, Problem> {
     let shop = app.clone();
     let read = move |page: PageRequest<Place<SubscriptionSort, SubscriptionId>>| {
         let (app, filter) = (shop.clone(), filter.clone());
@@ -73,11 +74,15 @@ pub(super) async fn export(
 }
 
 /// When to end, and why.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "AnySubscriptionEnd", transform = crate::http::because::must_be_given)]
 pub(super) struct Cancel {
+    /// When.
     at: CancelSubscription,
+    /// Why: it is kept in the audit trail.
     #[serde(default)]
+    #[schemars(length(min = 1, max = 500))]
     reason: String,
 }
 

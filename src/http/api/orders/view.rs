@@ -1,5 +1,6 @@
 //! Orders as JSON.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
@@ -16,42 +17,66 @@ use crate::{
 };
 
 /// What everything costs: `total = subtotal − discount + tax`. Where prices contain their tax it is in `tax_included`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Totals {
+    /// The items together.
     subtotal: Money,
+    /// What a coupon takes off.
     discount: Money,
+    /// The tax that comes on top.
     tax: Money,
+    /// The tax that prices contain.
     tax_included: Money,
+    /// How it is taxed.
     tax_treatment: TaxTreatment,
+    /// What is to be paid.
     total: Money,
 }
 
 /// A cart with its prices.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Quote")]
 pub(super) struct QuoteView {
+    /// What is in the cart.
     items: Vec<ItemView>,
     #[serde(flatten)]
     totals: Totals,
 }
 
 /// A priced item.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "PricedItem")]
 pub(super) struct ItemView {
+    /// Which item of the order; a quote has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<OrderItemId>,
+    /// Of what.
     product: ProductId,
+    /// In which plan.
     plan: PlanId,
+    /// What the product is called.
     title: String,
+    /// What the plan is called.
     plan_name: String,
+    /// How it is paid.
     billing_cycle: BillingCycle,
+    /// What its licences allow.
     license_type: LicenseType,
+    /// How many.
     quantity: i64,
+    /// What one costs.
     unit_price: Money,
+    /// What a coupon takes off.
     discount: Money,
+    /// The tax that comes on top.
     tax: Money,
+    /// The tax that the price contains.
     tax_included: Money,
+    /// What the tax is called.
     tax_name: String,
+    /// Its rate.
     tax_percent: Percent,
+    /// What all of them cost.
     total: Money,
 }
 
@@ -88,23 +113,35 @@ impl QuoteView {
 }
 
 /// An order without its parts.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct OrderHead {
+    /// Which one.
     pub(super) id: OrderId,
+    /// Where it stands, in a word.
     status: Status,
+    /// Where the money is.
     payment_state: PaymentState,
+    /// Where the goods are.
     fulfilment_state: FulfilmentState,
+    /// Where a dispute stands.
     dispute_state: DisputeState,
+    /// Where it is delivered to.
     email: String,
+    /// Through whom it is paid.
     provider: ProviderName,
     #[serde(flatten)]
     totals: Totals,
+    /// What went back.
     refunded: Money,
     /// Where it is paid.
     pay_url: String,
+    /// When it was made.
     created_at: Time,
+    /// Until when it can be paid.
     expires_at: Time,
+    /// When it was paid.
     paid_at: Option<Time>,
+    /// When its goods were given.
     fulfilled_at: Option<Time>,
 }
 
@@ -137,39 +174,62 @@ impl OrderHead {
     }
 }
 
-#[derive(Debug, Serialize)]
+/// A payment of an order.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "OrderPayment")]
 struct PaymentView {
+    /// Which one.
     id: PaymentId,
+    /// Through whom.
     provider: ProviderName,
     /// The provider's name of the session.
     reference: String,
+    /// How it stands.
     state: String,
+    /// How much.
     amount: Money,
+    /// How much of it went back.
     refunded: Money,
+    /// The subscription that it belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
     subscription: Option<SubscriptionId>,
+    /// When it was begun.
     created_at: Time,
+    /// When the money came.
     settled_at: Option<Time>,
 }
 
-#[derive(Debug, Serialize)]
+/// A refund of an order.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "OrderRefund")]
 struct RefundView {
+    /// Which one.
     id: RefundId,
+    /// How much.
     amount: Money,
+    /// How it stands.
     state: String,
+    /// Why.
     reason: String,
+    /// When it was asked for.
     created_at: Time,
+    /// When the provider made it.
     applied_at: Option<Time>,
 }
 
 /// An order with everything about it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Order")]
 pub(super) struct OrderView {
     #[serde(flatten)]
     head: OrderHead,
+    /// What was ordered.
     items: Vec<ItemView>,
+    /// What was paid, and what was tried.
     payments: Vec<PaymentView>,
+    /// What went back.
     refunds: Vec<RefundView>,
+    /// What happened, from the beginning.
     timeline: Vec<TimelineEvent>,
     /// What it gave; absent for those who may not see keys.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -239,15 +299,24 @@ impl OrderView {
 }
 
 /// An order in a list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ListedOrder")]
 pub(super) struct ListedView {
+    /// Which one.
     id: OrderId,
+    /// Where it stands, in a word.
     status: Status,
+    /// Where it is delivered to.
     email: String,
+    /// Through whom it is paid.
     provider: ProviderName,
+    /// What was to be paid.
     total: Money,
+    /// What went back.
     refunded: Money,
+    /// When it was made.
     created_at: Time,
+    /// When it was paid.
     paid_at: Option<Time>,
     /// Why an operator should look; only operators see it.
     #[serde(skip_serializing_if = "Option::is_none")]

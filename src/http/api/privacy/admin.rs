@@ -2,14 +2,15 @@
 //!
 //! The archive goes to its person: operators see that it was written, and not what is in it.
 
-use axum::{extract::State, http::StatusCode, response::Response};
+use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::refusals::{no_deletion, no_user};
 use crate::{
     accounts,
     app::App,
-    http::{Admin, Context, IdempotencyKey, Json, Kind, PageQuery, Path, Problem, Query, once},
+    http::{Admin, Context, IdempotencyKey, Json, Kind, Once, PageQuery, Path, Problem, Query, once},
     kernel::{Page, UserId},
     privacy::{
         self, AccountDeletion, DataExport, DataExportId, ExportRequestError, RequestedBy, Scheduling, SchedulingError,
@@ -17,9 +18,12 @@ use crate::{
 };
 
 /// Why an operator has an archive written.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "UserDataExportWish")]
 pub(super) struct ExportBody {
+    /// Why: it is kept in the audit trail.
+    #[schemars(length(min = 1, max = 500))]
     reason: String,
 }
 
@@ -30,12 +34,11 @@ pub(super) async fn export(
     context: Context,
     key: IdempotencyKey,
     (Path(user), Json(body)): (Path<UserId>, Json<ExportBody>),
-) -> Result<Response, Problem> {
+) -> Result<Once<DataExport, 202>, Problem> {
     let (by, reason) = (admin.by(&context), reason(&body.reason)?);
     let scope = format!("{} POST /api/admin/users/{user}/exports", admin.user);
-    once(&app, key, scope, &body, async |tx| -> Result<(StatusCode, DataExport), ExportRequestError> {
-        let export = privacy::request_export(tx, user, (&by, RequestedBy::Operator), Some(&reason)).await?;
-        Ok((StatusCode::ACCEPTED, export))
+    once(&app, key, scope, &body, async |tx| -> Result<DataExport, ExportRequestError> {
+        privacy::request_export(tx, user, (&by, RequestedBy::Operator), Some(&reason)).await
     })
     .await
 }
@@ -52,9 +55,12 @@ pub(super) async fn exports(
 }
 
 /// Why an operator has an account deleted, and how soon.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "UserDeletionWish")]
 pub(super) struct DeletionBody {
+    /// Why: it is kept in the audit trail.
+    #[schemars(length(min = 1, max = 500))]
     reason: String,
     /// Without the time in which it can be cancelled.
     #[serde(default)]
@@ -68,14 +74,14 @@ pub(super) async fn delete(
     context: Context,
     key: IdempotencyKey,
     (Path(user), Json(body)): (Path<UserId>, Json<DeletionBody>),
-) -> Result<Response, Problem> {
+) -> Result<Once<AccountDeletion, 202>, Problem> {
     let (by, reason) = (admin.by(&context), reason(&body.reason)?);
     let now = app.db.now();
     let due_at = if body.at_once { now } else { now + app.privacy.policy.deletion_grace };
     let wanted = Scheduling { user, requested_by: RequestedBy::Operator, due_at, reason: Some(&reason) };
     let scope = format!("{} POST /api/admin/users/{user}/deletion", admin.user);
-    once(&app, key, scope, &body, async |tx| -> Result<(StatusCode, AccountDeletion), SchedulingError> {
-        Ok((StatusCode::ACCEPTED, privacy::schedule_deletion(tx, wanted, &by).await?))
+    once(&app, key, scope, &body, async |tx| -> Result<AccountDeletion, SchedulingError> {
+        privacy::schedule_deletion(tx, wanted, &by).await
     })
     .await
 }

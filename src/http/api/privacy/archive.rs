@@ -7,7 +7,7 @@ use axum::{
     body::Body,
     extract::State,
     http::{HeaderValue, header},
-    response::{IntoResponse, Response},
+    response::IntoResponse,
 };
 
 use super::{
@@ -16,16 +16,12 @@ use super::{
 };
 use crate::{
     app::App,
-    http::{Caller, Context, Kind, Path, Problem},
+    http::{Caller, Context, File, Kind, Path, Problem},
     privacy::{self, DataExport, DataExportId, ExportState},
 };
 
 /// `GET /api/account/exports/{export}/archive`
-pub(super) async fn own(
-    State(app): State<App>,
-    caller: Caller,
-    Path(id): Path<DataExportId>,
-) -> Result<Response, Problem> {
+pub(super) async fn own(State(app): State<App>, caller: Caller, Path(id): Path<DataExportId>) -> Result<File, Problem> {
     caller.session()?;
     let export = privacy::find_export(&app.db, caller.user, id).await?.ok_or_else(no_export)?;
     give(&app, export).await
@@ -37,7 +33,7 @@ pub(super) async fn by_link(
     Extension(limits): Extension<Arc<Limits>>,
     context: Context,
     Path(token): Path<String>,
-) -> Result<Response, Problem> {
+) -> Result<File, Problem> {
     limits.links.check(&from(&context))?;
     // A link that nobody made is refused before anybody is asked.
     let id = app.privacy.links().open(&token).ok_or_else(no_export)?;
@@ -45,7 +41,7 @@ pub(super) async fn by_link(
     give(&app, export).await
 }
 
-async fn give(app: &App, export: DataExport) -> Result<Response, Problem> {
+async fn give(app: &App, export: DataExport) -> Result<File, Problem> {
     let over = || Problem::new(Kind::Gone).detail("the archive was deleted when its time was over; ask for another");
     match export.state {
         ExportState::Pending => {
@@ -71,5 +67,5 @@ async fn give(app: &App, export: DataExport) -> Result<Response, Problem> {
         (header::CACHE_CONTROL, HeaderValue::from_static("private, no-store")),
         (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
     ];
-    Ok((headers, Body::from_stream(bytes)).into_response())
+    Ok(File((headers, Body::from_stream(bytes)).into_response()))
 }

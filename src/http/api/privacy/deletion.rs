@@ -2,23 +2,28 @@
 
 use std::sync::Arc;
 
-use axum::{Extension, extract::State, http::StatusCode};
+use axum::{Extension, extract::State};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{Limits, refusals::no_deletion};
 use crate::{
     accounts::{self, NewPassword, SecondFactor},
     app::App,
-    http::{Caller, Context, Json, Kind, Problem},
+    http::{Accepted, Caller, Context, Json, Kind, NoContent, Problem},
     privacy::{self, AccountDeletion, RequestedBy, Scheduling, SchedulingError},
 };
 
 /// Who wants it shows once more who they are.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "AccountDeletionWish")]
 pub(super) struct DeletionBody {
+    /// Your password.
     password: String,
+    /// The code of your second factor, if you have one.
     totp: Option<String>,
+    /// Or a recovery code.
     recovery_code: Option<String>,
 }
 
@@ -29,7 +34,7 @@ pub(super) async fn schedule(
     caller: Caller,
     context: Context,
     Json(body): Json<DeletionBody>,
-) -> Result<(StatusCode, Json<AccountDeletion>), Problem> {
+) -> Result<Accepted<AccountDeletion>, Problem> {
     caller.session()?;
     if body.password.chars().count() > NewPassword::LONGEST {
         let detail = format!("at most {} characters", NewPassword::LONGEST);
@@ -51,7 +56,7 @@ pub(super) async fn schedule(
             Ok::<_, Problem>(privacy::schedule_deletion(tx, wanted, &by).await?)
         })
         .await?;
-    Ok((StatusCode::ACCEPTED, Json(scheduled)))
+    Ok(Accepted(scheduled))
 }
 
 /// `GET /api/account/deletion`
@@ -61,12 +66,12 @@ pub(super) async fn show(State(app): State<App>, caller: Caller) -> Result<Json<
 }
 
 /// `DELETE /api/account/deletion`: the account is kept.
-pub(super) async fn cancel(State(app): State<App>, caller: Caller, context: Context) -> Result<StatusCode, Problem> {
+pub(super) async fn cancel(State(app): State<App>, caller: Caller, context: Context) -> Result<NoContent, Problem> {
     caller.session()?;
     let by = caller.by(&context);
     app.db
         .write(async |tx| privacy::cancel_deletion(tx, caller.user, &by).await)
         .await
         .map_err(|error: SchedulingError| Problem::from(error))?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }

@@ -1,19 +1,21 @@
 //! `/api/account/exports`
 
-use axum::{extract::State, http::StatusCode, response::Response};
+use axum::extract::State;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
 use super::refusals::no_export;
 use crate::{
     app::App,
-    http::{Caller, Context, IdempotencyKey, Json, PageQuery, Path, Problem, Query, once},
+    http::{Caller, Context, IdempotencyKey, Json, Once, PageQuery, Path, Problem, Query, once},
     kernel::Page,
     privacy::{self, DataExport, DataExportId, ExportRequestError, ExportState, RequestedBy},
 };
 
 /// An archive, and where it can be fetched.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "OwnDataExport")]
 pub(super) struct ExportView {
     #[serde(flatten)]
     export: DataExport,
@@ -35,13 +37,13 @@ pub(super) async fn request(
     caller: Caller,
     context: Context,
     key: IdempotencyKey,
-) -> Result<Response, Problem> {
+) -> Result<Once<ExportView, 202>, Problem> {
     caller.session()?;
     let (by, user) = (caller.by(&context), caller.user);
     let scope = format!("{user} POST /api/account/exports");
-    once(&app, key, scope, &json!({}), async |tx| -> Result<(StatusCode, ExportView), ExportRequestError> {
+    once(&app, key, scope, &json!({}), async |tx| -> Result<ExportView, ExportRequestError> {
         let export = privacy::request_export(tx, user, (&by, RequestedBy::Person), None).await?;
-        Ok((StatusCode::ACCEPTED, ExportView { export, link: None }))
+        Ok(ExportView { export, link: None })
     })
     .await
 }

@@ -1,17 +1,13 @@
 //! `…/tickets/{ticket}/messages` at a desk: answers, and notes that the customer does not see.
 
-use axum::{
-    extract::State,
-    http::StatusCode,
-    response::{IntoResponse, Response},
-};
+use axum::extract::State;
 
 use super::{gate::AtDesk, refusals::missing};
 use crate::{
     app::App,
-    http::{Context, IdempotencyKey, Json, PageQuery, Path, Problem, Query, once},
-    kernel::{TicketId, TicketMessageId},
-    support::{self, AgentReply, Came, Reader, TicketError, Via},
+    http::{Context, IdempotencyKey, Json, Once, PageQuery, Path, Problem, Query, once},
+    kernel::{Page, TicketId, TicketMessageId},
+    support::{self, AgentReply, Came, Message, Reader, Replied, Via},
 };
 
 /// `GET …/tickets/{ticket}/messages`: the first first, with the notes.
@@ -20,7 +16,7 @@ pub(super) async fn messages(
     desk: AtDesk,
     Path(id): Path<TicketId>,
     Query(page): Query<PageQuery<TicketMessageId>>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<Page<Message>>, Problem> {
     let page = page.request()?;
     support::find_at_desk(&app.db, &desk.agent, id).await?.ok_or_else(missing)?;
     Ok(Json(support::messages(&app.db, id, Reader::Agent, page).await?))
@@ -34,14 +30,11 @@ pub(super) async fn reply(
     Path(id): Path<TicketId>,
     key: IdempotencyKey,
     Json(reply): Json<AgentReply>,
-) -> Result<Response, Problem> {
+) -> Result<Once<Replied>, Problem> {
     let by = desk.caller.by(&context);
     let scope = format!("{} POST desk/tickets/{id}/messages", desk.caller.user);
     let attachments = app.support.policy.attachments_per_message;
     let came = Came { via: Via::Web, mail_message_id: None, attachments };
-    once(&app, key, scope, &reply, async |tx| {
-        let replied = support::reply_as_agent(tx, (&desk.agent, &by), id, &reply, came).await?;
-        Ok::<_, TicketError>((StatusCode::CREATED, replied))
-    })
-    .await
+    once(&app, key, scope, &reply, async |tx| support::reply_as_agent(tx, (&desk.agent, &by), id, &reply, came).await)
+        .await
 }

@@ -7,9 +7,10 @@ use axum::{
     Extension,
     body::{Body, Bytes},
     extract::{State, rejection::BytesRejection},
-    http::{HeaderValue, StatusCode, header},
-    response::{IntoResponse, Response},
+    http::{HeaderValue, header},
+    response::IntoResponse,
 };
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
@@ -19,14 +20,16 @@ use super::{
 use crate::{
     accounts::Scope,
     app::App,
-    http::{Caller, Json, Kind, Path, Problem, Query, unread},
+    http::{Caller, Created, File, Kind, Limited, Path, Problem, Query, unread},
     storage::StorageError,
     support::{self, Attachment, AttachmentId, FileReader},
 };
 
 /// What a file is called.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct Named {
+    /// Its name, with the ending.
+    #[schemars(length(max = 255))]
     name: String,
 }
 
@@ -37,13 +40,13 @@ pub(super) async fn upload(
     Extension(limits): Extension<Limits>,
     Query(named): Query<Named>,
     body: Result<Bytes, BytesRejection>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Limited<Created<Attachment>>, Problem> {
     caller.require(Scope::SupportWrite)?;
     bounded("name", Some(&named.name), 255)?;
     let body = body.map_err(|rejection| unread(&rejection))?;
     let allowance = limits.uploads.check(&caller.user.to_string())?;
     let file = support::upload(&app.db, &app.support.files, caller.user, (&named.name, body)).await?;
-    Ok((StatusCode::CREATED, allowance, Json(file)))
+    Ok(Limited::of(allowance, Created(file)))
 }
 
 /// `GET /api/attachments/{attachment}`: the caller's own, and those on the caller's tickets.
@@ -51,7 +54,7 @@ pub(super) async fn fetch(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path<AttachmentId>,
-) -> Result<Response, Problem> {
+) -> Result<File, Problem> {
     caller.require(Scope::SupportRead)?;
     give(&app, id, FileReader::Customer(caller.user, caller.tenant)).await
 }
@@ -61,11 +64,11 @@ pub(super) async fn fetch_at_desk(
     State(app): State<App>,
     desk: AtDesk,
     Path(id): Path<AttachmentId>,
-) -> Result<Response, Problem> {
+) -> Result<File, Problem> {
     give(&app, id, FileReader::Agent(desk.agent)).await
 }
 
-async fn give(app: &App, id: AttachmentId, reader: FileReader) -> Result<Response, Problem> {
+async fn give(app: &App, id: AttachmentId, reader: FileReader) -> Result<File, Problem> {
     let missing = || Problem::new(Kind::NotFound).detail("there is no such file");
     let file = support::find_attachment(&app.db, id, reader).await?.ok_or_else(missing)?;
     let bytes = support::read_attachment(&app.support.files, &file).await.map_err(|error| match error {
@@ -87,7 +90,7 @@ async fn give(app: &App, id: AttachmentId, reader: FileReader) -> Result<Respons
     let mut response = (headers, Body::from_stream(bytes)).into_response();
     let policy = header::HeaderName::from_static("cross-origin-resource-policy");
     response.headers_mut().insert(policy, HeaderValue::from_static("same-origin"));
-    Ok(response)
+    Ok(File(response))
 }
 
 fn content_type(file: &Attachment) -> String {

@@ -1,28 +1,31 @@
 //! `/api/admin/tickets` and `/api/developer/tickets`: all tickets, or those about a developer's own products.
 
-use axum::{
-    extract::State,
-    response::{IntoResponse, Response},
-};
+use axum::extract::State;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{gate::AtDesk, refusals::missing, view::DeskView};
 use crate::{
     app::App,
-    http::{Admin, Context, ExportQuery, Exported, Json, Kind, PageQuery, Path, Problem, Query},
-    kernel::{PageRequest, TicketId},
+    http::{Admin, Context, ExportQuery, Exported, Json, Kind, ListFile, PageQuery, Path, Problem, Query},
+    kernel::{Page, PageRequest, TicketId},
     support::{self, Care, Category, Priority, Status, TicketChange, TicketCursor, TicketFilter, TicketSort},
 };
 
 /// Which tickets, in which order.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct Filter {
+    /// Those that stand so.
     status: Option<Status>,
+    /// Those of this priority.
     priority: Option<Priority>,
+    /// Those about this.
     category: Option<Category>,
-    /// An account, `me` or `none`.
+    /// Those that this account cares for: its id, `me` or `none`.
     assignee: Option<String>,
+    /// Those that wait longer than was promised, or those that do not.
     breached: Option<bool>,
+    /// In which order; without a word the last opened first.
     sort: Option<TicketSort>,
 }
 
@@ -47,7 +50,7 @@ pub(super) async fn list(
     desk: AtDesk,
     Query(filter): Query<Filter>,
     Query(page): Query<PageQuery<String>>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<Page<DeskView>>, Problem> {
     let filter = filter.read(&desk)?;
     let page = support::list_at_desk(&app.db, &desk.agent, &filter, page.read()?).await?;
     let now = app.db.now();
@@ -86,7 +89,7 @@ pub(super) async fn export(
     desk: AtDesk,
     Query(filter): Query<Filter>,
     Query(query): Query<ExportQuery>,
-) -> Result<Response, Problem> {
+) -> Result<ListFile, Problem> {
     let (filter, agent, shop) = (filter.read(&desk)?, desk.agent, app.clone());
     let read = move |page: PageRequest<TicketCursor>| {
         let (app, filter, agent) = (shop.clone(), filter.clone(), agent);
@@ -104,7 +107,7 @@ pub(super) async fn show(
     State(app): State<App>,
     desk: AtDesk,
     Path(id): Path<TicketId>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<DeskView>, Problem> {
     let ticket = support::find_at_desk(&app.db, &desk.agent, id).await?.ok_or_else(missing)?;
     Ok(Json(DeskView::of(ticket, &desk.agent, app.db.now())))
 }
@@ -116,7 +119,7 @@ pub(super) async fn change(
     context: Context,
     Path(id): Path<TicketId>,
     Json(change): Json<TicketChange>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<DeskView>, Problem> {
     let (by, targets) = (desk.caller.by(&context), app.support.policy.targets);
     let ticket =
         app.db.write(async |tx| support::change_ticket(tx, (&desk.agent, &by), id, &change, &targets).await).await?;

@@ -2,13 +2,17 @@
 
 use std::{sync::Arc, time::Duration};
 
+use aide::{OperationInput, generate::GenContext, openapi::Operation};
 use axum::{extract::FromRequestParts, http::request::Parts};
 
 use crate::{
     accounts::Scope,
     app::App,
     flags::{self, SUPPORT_TICKETS, Switch},
-    http::{Admin, Caller, Limiter, Problem, Vendor},
+    http::{
+        Admin, Caller, Kind, Limiter, Problem, Vendor,
+        openapi::{may, signed_in},
+    },
     support::Agent,
 };
 
@@ -45,6 +49,13 @@ impl FromRequestParts<App> for AtDesk {
     }
 }
 
+/// At which desk, the route says.
+impl OperationInput for AtDesk {
+    fn operation_input(_: &mut GenContext, operation: &mut Operation) {
+        signed_in(operation, &[]);
+    }
+}
+
 /// That tickets are taken. Old ones are read, and answered, all the same.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TakesTickets;
@@ -62,6 +73,12 @@ impl FromRequestParts<App> for TakesTickets {
         Err(Problem::capability_disabled(switch)
             .detail(format!("tickets are not taken at the moment; write to {contact}, or try again later"))
             .member("contact", contact))
+    }
+}
+
+impl OperationInput for TakesTickets {
+    fn operation_input(_: &mut GenContext, operation: &mut Operation) {
+        may(operation, &[Kind::CapabilityDisabled]);
     }
 }
 

@@ -6,26 +6,35 @@
 use axum::{
     body::Bytes,
     extract::{State, rejection::BytesRejection},
-    http::{HeaderMap, StatusCode},
-    response::IntoResponse,
+    http::HeaderMap,
 };
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::{
     app::App,
     http::{Json, Kind, Problem, unread},
     payments::signature::{self, Refused},
-    support::{self, Delivered},
+    support::{self, Delivered, InboundMailId},
 };
 
 const HEADER: &str = "mintreu-signature";
+
+/// A mail that is kept.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct KeptMail {
+    /// As which it is kept.
+    id: InboundMailId,
+    /// Whether it was delivered before.
+    duplicate: bool,
+}
 
 /// `POST /webhooks/mail/inbound`
 pub(super) async fn receive(
     State(app): State<App>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<KeptMail>, Problem> {
     let secrets = &app.support.policy.inbound_secret;
     if secrets.is_empty() {
         return Err(Problem::new(Kind::NotFound).detail("mail is not taken in here"));
@@ -44,5 +53,5 @@ pub(super) async fn receive(
         Delivered::Kept(id) => (id, false),
         Delivered::Again(id) => (id, true),
     };
-    Ok((StatusCode::OK, Json(json!({ "id": id, "duplicate": duplicate }))))
+    Ok(Json(KeptMail { id, duplicate }))
 }

@@ -1,16 +1,19 @@
 //! `/api/admin/inbound-mails`: what came in by mail, and what became of it.
 
-use axum::{extract::State, response::IntoResponse};
+use axum::extract::State;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
     app::App,
     http::{Admin, Json, PageQuery, Problem, Query},
-    support::{self, InboundMailId, MailOutcome},
+    kernel::Page,
+    support::{self, InboundMail, InboundMailId, MailOutcome},
 };
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct Filter {
+    /// Those that came to this.
     outcome: Option<MailOutcome>,
 }
 
@@ -20,6 +23,6 @@ pub(super) async fn list(
     _: Admin,
     Query(filter): Query<Filter>,
     Query(page): Query<PageQuery<InboundMailId>>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<Page<InboundMail>>, Problem> {
     Ok(Json(support::inbound_mails(&app.db, filter.outcome, page.request()?).await?))
 }

@@ -1,24 +1,22 @@
 //! `/api/admin/articles`: articles, published or not.
 
-use axum::{
-    extract::State,
-    http::{HeaderMap, StatusCode},
-    response::{IntoResponse, Response},
-};
+use axum::extract::State;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{
-    super::catalog::etag::{IfMatch, answer, tag},
-    canned::created,
-};
 use crate::{
     app::App,
-    http::{Admin, Context, IdempotencyKey, Json, PageQuery, Path, Problem, Query, once},
+    http::{
+        Admin, Conditional, Context, FirstRevision, IdempotencyKey, IfMatch, IfNoneMatch, Json, NoContent, Once,
+        PageQuery, Path, Problem, Query, Tagged, once, tag,
+    },
+    kernel::Page,
     support::{self, Article, ArticleFields, ArticleId, ArticlePatch, ArticleStatus, EditError},
 };
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct Filter {
+    /// Those that stand so.
     status: Option<ArticleStatus>,
 }
 
@@ -32,7 +30,7 @@ pub(super) async fn list(
     _: Admin,
     Query(filter): Query<Filter>,
     Query(page): Query<PageQuery<ArticleId>>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<Page<Article>>, Problem> {
     Ok(Json(support::articles(&app.db, filter.status, page.request()?).await?))
 }
 
@@ -41,10 +39,10 @@ pub(super) async fn show(
     State(app): State<App>,
     _: Admin,
     Path(id): Path<ArticleId>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
+    known: IfNoneMatch,
+) -> Result<Conditional<Article>, Problem> {
     let found = support::article(&app.db, id).await?.ok_or(EditError::NotFound)?;
-    Ok(answer(&headers, tag_of(&found), found))
+    Ok(known.answer(tag_of(&found), found))
 }
 
 /// `POST /api/admin/articles`
@@ -54,13 +52,11 @@ pub(super) async fn create(
     context: Context,
     key: IdempotencyKey,
     Json(fields): Json<ArticleFields>,
-) -> Result<Response, Problem> {
+) -> Result<FirstRevision<Once<Article>>, Problem> {
     let (by, scope) = (admin.by(&context), format!("{} POST /api/admin/articles", admin.user));
     let body = fields.clone();
-    let made = once(&app, key, scope, &body, async |tx| {
-        Ok::<_, EditError>((StatusCode::CREATED, support::create_article(tx, fields, &by).await?))
-    });
-    Ok(created(made.await?))
+    let made = once(&app, key, scope, &body, async |tx| support::create_article(tx, fields, &by).await);
+    Ok(FirstRevision(made.await?))
 }
 
 /// `PATCH /api/admin/articles/{article}`
@@ -71,10 +67,10 @@ pub(super) async fn change(
     Path(id): Path<ArticleId>,
     IfMatch(revision): IfMatch,
     Json(patch): Json<ArticlePatch>,
-) -> Result<Response, Problem> {
+) -> Result<Tagged<Article>, Problem> {
     let by = admin.by(&context);
     let changed = app.db.write(async |tx| support::patch_article(tx, id, revision, patch, &by).await).await?;
-    Ok(answer(&HeaderMap::new(), tag_of(&changed), changed))
+    Ok(Tagged(tag_of(&changed), changed))
 }
 
 /// `DELETE /api/admin/articles/{article}`
@@ -84,8 +80,8 @@ pub(super) async fn remove(
     context: Context,
     Path(id): Path<ArticleId>,
     IfMatch(revision): IfMatch,
-) -> Result<StatusCode, Problem> {
+) -> Result<NoContent, Problem> {
     let by = admin.by(&context);
     app.db.write(async |tx| support::delete_article(tx, id, revision, &by).await).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }

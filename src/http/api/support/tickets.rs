@@ -1,11 +1,7 @@
 //! `/api/tickets`: a customer's own.
 
-use axum::{
-    Extension,
-    extract::State,
-    http::StatusCode,
-    response::{IntoResponse, Response},
-};
+use axum::{Extension, extract::State};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
@@ -16,14 +12,15 @@ use super::{
 use crate::{
     accounts::Scope,
     app::App,
-    http::{Caller, Context, IdempotencyKey, Json, Keyed, PageQuery, Path, Problem, Query},
-    kernel::{TicketId, TicketMessageId},
-    support::{self, Asker, Came, NewTicket, Opening, Reader, Reply, Status, TicketError, Via},
+    http::{Caller, Context, IdempotencyKey, Json, Keyed, Limited, Once, PageQuery, Path, Problem, Query},
+    kernel::{Page, TicketId, TicketMessageId},
+    support::{self, Asker, Came, Message, NewTicket, Opening, Reader, Replied, Reply, Status, TicketError, Via},
 };
 
 /// Which of them.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct Filter {
+    /// Those that stand so.
     status: Option<Status>,
 }
 
@@ -39,11 +36,11 @@ pub(super) async fn open(
     (context, Extension(limits)): (Context, Extension<Limits>),
     key: IdempotencyKey,
     Json(new): Json<NewTicket>,
-) -> Result<Response, Problem> {
+) -> Result<Limited<Once<CustomerView>>, Problem> {
     caller.require(Scope::SupportWrite)?;
     let keyed = Keyed::new(key, format!("{} POST /api/tickets", caller.user), &new)?;
     if let Some(answer) = keyed.recall(&app).await? {
-        return Ok(answer);
+        return Ok(Limited::free(answer));
     }
     let allowance = limits.tickets.check(&caller.user.to_string())?;
     let policy = &app.support.policy;
@@ -52,10 +49,10 @@ pub(super) async fn open(
     let response = keyed
         .once(&app, async |tx| {
             let ticket = support::open_ticket(tx, &asker, &new, opening).await?;
-            Ok::<_, TicketError>((StatusCode::CREATED, CustomerView::of(ticket)))
+            Ok::<_, TicketError>(CustomerView::of(ticket))
         })
         .await?;
-    Ok((allowance, response).into_response())
+    Ok(Limited::of(allowance, response))
 }
 
 /// `GET /api/tickets`: the last opened first.
@@ -64,7 +61,7 @@ pub(super) async fn list(
     caller: Caller,
     Query(filter): Query<Filter>,
     Query(page): Query<PageQuery<String>>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<Page<CustomerView>>, Problem> {
     caller.require(Scope::SupportRead)?;
     let page = support::list_tickets(&app.db, caller.tenant, filter.status, page.read()?).await?;
     Ok(Json(page.map(CustomerView::of)))
@@ -75,7 +72,7 @@ pub(super) async fn show(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path<TicketId>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<CustomerView>, Problem> {
     caller.require(Scope::SupportRead)?;
     let ticket = support::find_ticket(&app.db, caller.tenant, id).await?.ok_or_else(missing)?;
     Ok(Json(CustomerView::of(ticket)))
@@ -87,7 +84,7 @@ pub(super) async fn messages(
     caller: Caller,
     Path(id): Path<TicketId>,
     Query(page): Query<PageQuery<TicketMessageId>>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<Page<Message>>, Problem> {
     caller.require(Scope::SupportRead)?;
     let page = page.request()?;
     support::find_ticket(&app.db, caller.tenant, id).await?.ok_or_else(missing)?;
@@ -102,23 +99,18 @@ pub(super) async fn reply(
     Path(id): Path<TicketId>,
     key: IdempotencyKey,
     Json(reply): Json<Reply>,
-) -> Result<Response, Problem> {
+) -> Result<Limited<Once<Replied>>, Problem> {
     caller.require(Scope::SupportWrite)?;
     let keyed = Keyed::new(key, format!("{} POST /api/tickets/{id}/messages", caller.user), &reply)?;
     if let Some(answer) = keyed.recall(&app).await? {
-        return Ok(answer);
+        return Ok(Limited::free(answer));
     }
     let allowance = limits.replies.check(&caller.user.to_string())?;
     let attachments = app.support.policy.attachments_per_message;
     let came = Came { via: Via::Web, mail_message_id: None, attachments };
     let asker = asker(&caller, &context);
-    let response = keyed
-        .once(&app, async |tx| {
-            let replied = support::reply_as_customer(tx, &asker, id, &reply, came).await?;
-            Ok::<_, TicketError>((StatusCode::CREATED, replied))
-        })
-        .await?;
-    Ok((allowance, response).into_response())
+    let response = keyed.once(&app, async |tx| support::reply_as_customer(tx, &asker, id, &reply, came).await).await?;
+    Ok(Limited::of(allowance, response))
 }
 
 /// `POST /api/tickets/{ticket}/solve`: no more help is needed.
@@ -127,7 +119,7 @@ pub(super) async fn solve(
     caller: Caller,
     context: Context,
     Path(id): Path<TicketId>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<CustomerView>, Problem> {
     caller.require(Scope::SupportWrite)?;
     let asker = asker(&caller, &context);
     let ticket = app.db.write(async |tx| support::solve_as_customer(tx, &asker, id).await).await?;

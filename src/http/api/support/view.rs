@@ -1,5 +1,6 @@
 //! Tickets as their customers see them, and as those who answer do.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
@@ -7,29 +8,44 @@ use crate::{
     support::{Agent, Category, Priority, Progress, Status, Ticket},
 };
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "TicketProduct")]
 struct ProductView {
+    /// Which one.
     id: ProductId,
+    /// What it is called.
     title: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "TicketPerson")]
 struct PersonView {
+    /// Who.
     id: UserId,
+    /// What they are called.
     name: Option<String>,
+    /// Where they are written to; operators alone are told.
     #[serde(skip_serializing_if = "Option::is_none")]
     email: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Head {
+    /// Which one.
     id: TicketId,
+    /// In a line.
     subject: String,
+    /// What it is about.
     category: Category,
+    /// About which order.
     order: Option<OrderId>,
+    /// About which licence.
     license: Option<LicenseId>,
+    /// About which product.
     product: Option<ProductView>,
+    /// The closed ticket that it goes on from.
     follow_up_of: Option<TicketId>,
+    /// When something happened last.
     updated_at: Time,
 }
 
@@ -48,15 +64,21 @@ impl Head {
     }
 }
 
-/// What the customer sees: nothing of how it is dealt with but where it stands.
-#[derive(Debug, Serialize)]
+/// A ticket as its customer sees it.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Ticket")]
 pub(super) struct CustomerView {
     #[serde(flatten)]
     head: Head,
+    /// Where it stands.
     status: Status,
+    /// How much it presses.
     priority: Priority,
+    /// When it was opened.
     created_at: Time,
+    /// When it was solved last, if it is.
     solved_at: Option<Time>,
+    /// Since when nothing can be said on it any more.
     closed_at: Option<Time>,
 }
 
@@ -74,16 +96,21 @@ impl CustomerView {
     }
 }
 
-/// What those who answer see. The customer's address is for operators.
-#[derive(Debug, Serialize)]
+/// A ticket as those who answer see it.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "DeskTicket")]
 pub(super) struct DeskView {
     #[serde(flatten)]
     head: Head,
     #[serde(flatten)]
     progress: Progress,
+    /// Whose it is.
     tenant: TenantId,
+    /// Who asks.
     requester: PersonView,
+    /// Who cares for it.
     assignee: Option<PersonView>,
+    /// Whether it waits, or waited, longer than was promised.
     breached: bool,
 }
 

@@ -1,42 +1,65 @@
 //! `/api/admin/webhooks`: what payment providers sent, for operators.
 
-use axum::{
-    Router,
-    extract::State,
-    http::StatusCode,
-    response::Response,
-    routing::{get, post},
+use aide::axum::{
+    ApiRouter,
+    routing::{get_with, post_with},
 };
+use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     app::App,
-    http::{Admin, Because, Context, ExportQuery, Exported, Json, Kind, PageQuery, Path, Problem, Query, sought},
+    http::{
+        Accepted, Admin, Because, Context, ExportQuery, Exported, Json, Kind, ListFile, PageQuery, Path, Problem,
+        Query, openapi::Tell, sought,
+    },
     kernel::{ByTime, Page, PageRequest, Sort, Time},
     payments::{self, InboxFilter, InboxView, ProviderName, ReplayError, WebhookId},
 };
 
 /// The routes.
-pub fn routes(_app: &App) -> Router<App> {
-    Router::new()
-        .route("/api/admin/webhooks", get(list))
-        .route("/api/admin/webhooks/export", get(export))
-        .route("/api/admin/webhooks/{webhook}", get(show))
-        .route("/api/admin/webhooks/{webhook}/replay", post(replay))
+pub fn routes(_app: &App) -> ApiRouter<App> {
+    ApiRouter::new()
+        .api_route(
+            "/api/admin/webhooks",
+            get_with(list, |op| op.told("listWebhooks", "List what payment providers sent")),
+        )
+        .api_route(
+            "/api/admin/webhooks/export",
+            get_with(export, |op| op.told("exportWebhooks", "Fetch the list of what payment providers sent as a file")),
+        )
+        .api_route(
+            "/api/admin/webhooks/{webhook}",
+            get_with(show, |op| op.told("showWebhook", "Show what a payment provider sent, as it was sent")),
+        )
+        .api_route(
+            "/api/admin/webhooks/{webhook}/replay",
+            post_with(replay, |op| op.told("replayWebhook", "Have an event handled again")),
+        )
+        .with_path_items(|item| item.tag("webhooks"))
 }
 
 /// Which events.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 struct Which {
+    /// Sent by this provider.
     provider: Option<ProviderName>,
+    /// Of this type.
     #[serde(rename = "type")]
     event_type: Option<String>,
+    /// With this id at the provider.
     event: Option<String>,
+    /// With this outcome.
     outcome: Option<String>,
+    /// Only those that nobody has handled yet.
     #[serde(default)]
     unhandled: bool,
+    /// Received at this time or later.
     from: Option<Time>,
+    /// Received before this time.
     until: Option<Time>,
+    /// In which order; the newest first if nothing is said.
     sort: Option<Sort<ByTime>>,
 }
 
@@ -81,7 +104,7 @@ async fn export(
     context: Context,
     Query(which): Query<Which>,
     Query(query): Query<ExportQuery>,
-) -> Result<Response, Problem> {
+) -> Result<ListFile, Problem> {
     let (filter, shop) = (which.filter()?, app.clone());
     let read = move |page: PageRequest<WebhookId>| {
         let (app, filter) = (shop.clone(), filter.clone());
@@ -97,8 +120,10 @@ async fn show(State(app): State<App>, _: Admin, Path(id): Path<WebhookId>) -> Re
 }
 
 /// What will be handled again.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ReplayedWebhook")]
 struct Replayed {
+    /// Which event.
     id: WebhookId,
 }
 
@@ -109,10 +134,10 @@ async fn replay(
     context: Context,
     Path(id): Path<WebhookId>,
     Json(why): Json<Because>,
-) -> Result<(StatusCode, Json<Replayed>), Problem> {
+) -> Result<Accepted<Replayed>, Problem> {
     let (why, by) = (why.reason()?, (admin.actor(), Some(context.request_id().to_owned())));
     app.db.write(async |tx| payments::replay_because(tx, id, why, by).await).await?;
-    Ok((StatusCode::ACCEPTED, Json(Replayed { id })))
+    Ok(Accepted(Replayed { id }))
 }
 
 impl From<ReplayError> for Problem {
