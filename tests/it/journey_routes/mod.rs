@@ -123,6 +123,7 @@ pub(crate) fn routes() -> Vec<Route> {
         catalogue::routes(),
         operators::routes(),
         operators::of_sales(),
+        operators::of_licenses(),
         operations::routes(),
         privacy::routes(),
         sandbox::routes(),

@@ -123,6 +123,14 @@ pub(super) fn of_sales() -> Vec<Route> {
             Operator,
             json!({ "at": "period_end", "reason": "because" }),
         ),
+    ]
+}
+
+/// Those of licences, and of what providers sent.
+pub(super) fn of_licenses() -> Vec<Route> {
+    use Who::Operator;
+    let reason = json!({ "reason": "because" });
+    vec![
         get(
             "/api/admin/licenses",
             Operator,
