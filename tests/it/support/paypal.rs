@@ -93,6 +93,8 @@ struct World {
 pub(crate) struct PaypalServer {
     address: SocketAddr,
     world: Arc<Mutex<World>>,
+    /// Held from the look for a known key until what was done is known by it.
+    turn: Arc<Mutex<()>>,
     names: Arc<AtomicU64>,
     authority: Arc<Authority>,
     other: Arc<Authority>,
@@ -107,6 +109,7 @@ impl PaypalServer {
         let server = Self {
             address: listener.local_addr().expect("an address"),
             world: Arc::default(),
+            turn: Arc::default(),
             names: Arc::default(),
             authority: Arc::new(Authority::new("Stand-in authority")),
             other: Arc::new(Authority::new("Another authority")),

@@ -56,6 +56,8 @@ struct World {
 pub(crate) struct StripeServer {
     address: SocketAddr,
     world: Arc<Mutex<World>>,
+    /// Held from the look for a known key until what was done is known by it.
+    turn: Arc<Mutex<()>>,
     names: Arc<AtomicU64>,
 }
 
@@ -69,7 +71,7 @@ impl StripeServer {
         super::crypto();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
-        let server = Self { address, world: Arc::default(), names: Arc::default() };
+        let server = Self { address, world: Arc::default(), turn: Arc::default(), names: Arc::default() };
         let router = Router::new().fallback(answer).with_state(server.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
         server

@@ -69,6 +69,7 @@ pub(super) async fn answer(
     if !server.world().tokens.contains(&token) {
         return reply(401, &json!({ "error": "invalid_token" }));
     }
+    let turn = server.turn.lock().expect("no other test's panic");
     if let Some((at, before, status, value)) = key.as_ref().and_then(|key| server.world().answered.get(key).cloned()) {
         let same = at == path && before == json;
         return if same { reply(status, &value) } else { reply(422, &issue("DUPLICATE_REQUEST_ID")) };
@@ -82,6 +83,7 @@ pub(super) async fn answer(
     if let (Some(key), true) = (key, status < 300) {
         server.world().answered.insert(key, (path, json, status, value.clone()));
     }
+    drop(turn);
     let hangs = {
         let mut world = server.world();
         let hangs = method != Method::GET && status < 300 && world.hang_after > 0;

@@ -47,6 +47,7 @@ pub(super) async fn answer(
     if method == Method::POST && header("content-type").is_none_or(|it| it != "application/x-www-form-urlencoded") {
         return reply(400, &invalid("a form is expected", "content_type"));
     }
+    let turn = server.turn.lock().expect("no other test's panic");
     if let Some(known) = key.as_ref().and_then(|key| server.world().answered.get(key).cloned()) {
         let (before, status, value) = known;
         if before != form {
@@ -63,6 +64,7 @@ pub(super) async fn answer(
     if let Some(key) = key {
         server.world().answered.insert(key, (form, status, value.clone()));
     }
+    drop(turn);
     let hangs = {
         let mut world = server.world();
         let hangs = method != Method::GET && status == 200 && world.hang_after > 0;
