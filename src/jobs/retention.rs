@@ -60,7 +60,7 @@ async fn purge_events(tx: &mut Tx, older_than: Time) -> Result<u64, DbError> {
     )
 }
 
-/// What ended before a time began before it, so its identifier is less than that time's first.
+/// What ended before a time began before it, so its identifier is less than the next millisecond's first.
 async fn purge_batch(tx: &mut Tx, state: JobState, older_than: Time) -> Result<u64, DbError> {
     execute!(
         tx,
@@ -71,6 +71,6 @@ async fn purge_batch(tx: &mut Tx, state: JobState, older_than: Time) -> Result<u
         .bind(state.as_str())
         .bind(older_than)
         .bind(PURGE_BATCH)
-        .bind(JobId::earliest(older_than))
+        .bind(JobId::earliest(older_than + Duration::from_millis(1)))
     )
 }

@@ -10,18 +10,11 @@ pub(super) const TABLES: &[(&str, &[&str])] = &[
     ("kill_switches", &["name", "killed", "reason", "changed_by", "changed_at"]),
     ("flag_revision", &["id", "revision"]),
     ("audit_head", &["id", "seq", "mac"]),
-    ("user_roles", &["role"]),
-    ("tenant_kinds", &["kind"]),
-    ("mail_proof_purposes", &["purpose"]),
     ("usage_journals", &["journal_id", "position", "updated_at"]),
     (
         "categories",
         &["id", "parent_id", "slug", "name", "description", "position", "revision", "created_at", "updated_at"],
     ),
-    ("product_types", &["type"]),
-    ("product_statuses", &["status"]),
-    ("license_types", &["type"]),
-    ("billing_cycles", &["cycle"]),
     (
         "plans",
         &[
@@ -65,13 +58,6 @@ pub(super) const TABLES: &[(&str, &[&str])] = &[
     ),
     ("coupon_products", &["coupon_id", "product_id"]),
     ("coupon_categories", &["coupon_id", "category_id"]),
-    ("order_payment_states", &["state"]),
-    ("order_fulfilment_states", &["state"]),
-    ("order_dispute_states", &["state"]),
-    ("subscription_statuses", &["status"]),
-    ("payment_states", &["state"]),
-    ("refund_states", &["state"]),
-    ("dispute_states", &["state"]),
     (
         "ledger_entries",
         &["id", "transaction_id", "account", "developer_id", "amount", "currency", "available_at", "created_at"],
@@ -93,17 +79,8 @@ pub(super) const TABLES: &[(&str, &[&str])] = &[
         ],
     ),
     ("sandbox_refunds", &["id", "charge_id", "amount", "idempotency_key"]),
-    ("license_statuses", &["status"]),
     ("license_changes", &["seq", "license_id", "key_hash", "transaction_id", "created_at"]),
-    ("source_providers", &["provider"]),
-    ("source_states", &["state"]),
-    ("download_statuses", &["status"]),
-    ("ticket_statuses", &["status"]),
-    ("ticket_priorities", &["priority"]),
-    ("ticket_categories", &["category"]),
-    ("ticket_author_kinds", &["kind"]),
     ("canned_answers", &["id", "title", "body", "revision", "created_at", "updated_at"]),
-    ("article_statuses", &["status"]),
     (
         "articles",
         &[
@@ -135,7 +112,6 @@ pub(super) const TABLES: &[(&str, &[&str])] = &[
             "updated_at",
         ],
     ),
-    ("credential_states", &["state"]),
     (
         "tax_rates",
         &[
