@@ -94,7 +94,7 @@ CREATE TABLE ledger_transactions (
 CREATE INDEX ledger_transactions_of_order ON ledger_transactions (order_id);
 
 CREATE TABLE ledger_entries (
-    id UUID NOT NULL,
+    id UUID NOT NULL PRIMARY KEY,
     transaction_id UUID NOT NULL,
     account TEXT NOT NULL,
     -- Whose payable it is.
@@ -103,9 +103,9 @@ CREATE TABLE ledger_entries (
     currency TEXT NOT NULL CHECK (length(currency) = 3),
     -- When a vendor's share can be paid out.
     available_at TIMESTAMPTZ,
-    created_at TIMESTAMPTZ NOT NULL,
-    PRIMARY KEY (transaction_id, id)
+    created_at TIMESTAMPTZ NOT NULL
 );
+CREATE INDEX ledger_entries_of_transaction ON ledger_entries (transaction_id);
 CREATE INDEX ledger_entries_balance ON ledger_entries (account, developer_id, currency);
 CREATE FUNCTION refuse_ledger_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

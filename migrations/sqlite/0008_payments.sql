@@ -94,7 +94,7 @@ CREATE TABLE ledger_transactions (
 CREATE INDEX ledger_transactions_of_order ON ledger_transactions (order_id);
 
 CREATE TABLE ledger_entries (
-    id BLOB NOT NULL,
+    id BLOB NOT NULL PRIMARY KEY,
     transaction_id BLOB NOT NULL,
     account TEXT NOT NULL,
     -- Whose payable it is.
@@ -103,9 +103,9 @@ CREATE TABLE ledger_entries (
     currency TEXT NOT NULL CHECK (length(currency) = 3),
     -- When a vendor's share can be paid out.
     available_at INTEGER,
-    created_at INTEGER NOT NULL,
-    PRIMARY KEY (transaction_id, id)
+    created_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX ledger_entries_of_transaction ON ledger_entries (transaction_id);
 CREATE INDEX ledger_entries_balance ON ledger_entries (account, developer_id, currency);
 CREATE TRIGGER ledger_entries_are_never_changed BEFORE UPDATE ON ledger_entries
 BEGIN SELECT RAISE(ABORT, 'ledger entries are reversed, never changed'); END;

@@ -103,8 +103,7 @@ async fn books(db: &Db) -> Result<Finding, DbError> {
         let text = format!("{}, each balanced", counted(ledger::count(db).await?, "transaction", "transactions"));
         return Ok(Finding::fine("ledger", text));
     };
-    let off = first.off.map_or_else(|| "has no entries".to_owned(), |off| format!("is off by {off}"));
-    let text = format!("{} ({}) {off}: its rows were changed by hand; restore a backup", first.id, first.cause);
+    let text = format!("{} {}: its rows were changed by hand; restore a backup", first.id, first.fault());
     Ok(Finding::wrong("ledger", text))
 }
 

@@ -1,6 +1,6 @@
 //! A write transaction, on either database.
 
-use std::{borrow::Cow, time::Instant};
+use std::{borrow::Cow, panic::AssertUnwindSafe, time::Instant};
 
 use super::{
     AppendTable, DbError, Dialect, On, RowWriter,
@@ -13,6 +13,13 @@ use crate::kernel::{Id, IdSource, Time};
 
 /// What runs once the transaction is durable, and never if it is not.
 pub(super) type AfterCommit = Box<dyn FnOnce() + Send>;
+
+/// Runs one transaction's hook; its panic must not keep others' answers from them.
+pub(super) fn run_hook(hook: AfterCommit) {
+    if std::panic::catch_unwind(AssertUnwindSafe(hook)).is_err() {
+        tracing::error!("what was to run after a commit panicked; the transaction is durable");
+    }
+}
 
 /// A write transaction; made by [`Db::write`](super::Db::write).
 pub struct Tx {
@@ -114,13 +121,7 @@ impl Tx {
         }
         let result = match self.conn {
             Conn::Sqlite(tx) => tx.commit(self.appends, self.after_commit).await,
-            Conn::Postgres(tx) => match tx.commit(self.appends).await {
-                Ok(()) => {
-                    self.after_commit.into_iter().for_each(|hook| hook());
-                    Ok(())
-                }
-                Err(error) => Err(error),
-            },
+            Conn::Postgres(tx) => tx.commit(self.appends, self.after_commit).await,
         };
         metrics::histogram!("mintreu_db_hold_seconds").record(held);
         metrics::counter!("mintreu_db_transactions_total", "outcome" => if result.is_ok() { "committed" } else { "failed" })

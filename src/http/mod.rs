@@ -51,7 +51,7 @@ pub use export::{ExportQuery, Exported, Format, ListFile};
 pub(crate) use extract::unread;
 pub use extract::{Json, Path, Query};
 pub use idempotency::{IdempotencyKey, Keyed, once};
-pub use page::{PageQuery, Span};
+pub use page::PageQuery;
 pub use patch::MergePatch;
 pub use probes::{Check, Readiness, check};
 pub use problem::{FieldError, Kind, Problem};

@@ -2,11 +2,10 @@
 
 use std::{fmt::Display, str::FromStr};
 
-use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::problem::{Kind, Problem};
-use crate::kernel::{PageFrom, PageRequest, Place, RowId, Sort, SortField, Sorted, Time};
+use crate::kernel::{PageFrom, PageRequest, Place, RowId, Sort, SortField, Sorted};
 
 /// The parameters of a page; take it as `Query<PageQuery<OrderId>>`, beside other `Query` arguments.
 #[derive(Debug, Clone, Deserialize)]
@@ -58,13 +57,4 @@ impl PageQuery<String> {
         let request: PageRequest<Place<F, I>> = self.read()?;
         Ok(Sorted::of(sort.unwrap_or_default(), request)?)
     }
-}
-
-/// Between which times.
-#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
-pub struct Span {
-    /// At this time or later.
-    pub from: Option<Time>,
-    /// Before this time.
-    pub until: Option<Time>,
 }

@@ -59,8 +59,7 @@ impl<P> Id<P> {
     /// The least identifier that can be made at `at` or later: what is less was made before.
     #[must_use]
     pub fn earliest(at: Time) -> Self {
-        let millis = u128::try_from(at.as_millis()).unwrap_or(0) & ((1 << 48) - 1);
-        Self::from_uuid(Uuid::from_u128(millis << 80 | 0x7 << 76 | 0b10 << 62))
+        Self::from_uuid(earliest(at))
     }
 
     /// The UUID as stored in the database.
@@ -68,6 +67,12 @@ impl<P> Id<P> {
     pub const fn uuid(self) -> Uuid {
         self.0
     }
+}
+
+/// The least UUID of version 7 that is of `at` or later (RFC 9562, 5.7); of times before 1970, the least of all.
+pub(super) fn earliest(at: Time) -> Uuid {
+    let millis = u128::try_from(at.as_millis()).unwrap_or(0) & ((1 << 48) - 1);
+    Uuid::from_u128(millis << 80 | 0x7 << 76 | 0b10 << 62)
 }
 
 impl<P> Clone for Id<P> {

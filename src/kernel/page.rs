@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::Time;
+use super::{Time, id::earliest};
 
 /// Which page of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,11 +48,7 @@ const SLACK: Duration = Duration::from_mins(1);
 /// narrowed to first, so that it need not be read from its end.
 #[must_use]
 pub fn ids_between(from: Option<Time>, until: Option<Time>) -> (Uuid, Uuid) {
-    let at = |time: Time| {
-        let millis = u128::try_from(time.as_millis()).unwrap_or(0) & ((1 << 48) - 1);
-        Uuid::from_u128(millis << 80)
-    };
-    (from.map_or(Uuid::nil(), |time| at(time - SLACK)), until.map_or(Uuid::max(), |time| at(time + SLACK)))
+    (from.map_or(Uuid::nil(), |time| earliest(time - SLACK)), until.map_or(Uuid::max(), |time| earliest(time + SLACK)))
 }
 
 /// A page.

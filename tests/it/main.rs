@@ -75,6 +75,7 @@ mod keys_http;
 mod keys_rules;
 mod keys_scene;
 mod layering;
+mod ledger_proof;
 mod licenses_cache;
 mod licenses_compatible;
 mod licenses_http;

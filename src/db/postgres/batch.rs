@@ -9,7 +9,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
 use super::writers::Shared;
-use crate::db::{DbError, append::Appends};
+use crate::db::{
+    DbError,
+    append::Appends,
+    tx::{AfterCommit, run_hook},
+};
 
 /// How many statements are on their way at a time. More would each carry less.
 const LANES: usize = 2;
@@ -26,10 +30,27 @@ struct Queue {
     lanes: usize,
 }
 
-#[derive(Debug)]
+/// A transaction that waits.
 struct Member {
     rows: Appends,
-    answer: oneshot::Sender<Result<(), DbError>>,
+    after_commit: Vec<AfterCommit>,
+    written: oneshot::Sender<Result<(), DbError>>,
+}
+
+impl std::fmt::Debug for Member {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Member").field("rows", &self.rows).finish_non_exhaustive()
+    }
+}
+
+impl Member {
+    fn answer(self, result: Result<(), DbError>) {
+        if result.is_ok() {
+            self.after_commit.into_iter().for_each(run_hook);
+        }
+        // Who is gone need not be told.
+        let _ = self.written.send(result);
+    }
 }
 
 impl Waiting {
@@ -38,15 +59,14 @@ impl Waiting {
     }
 }
 
-/// Writes rows that are a transaction by themselves.
-pub(super) async fn write(shared: Arc<Shared>, rows: Appends) -> Result<(), DbError> {
-    let (answer, written) = oneshot::channel();
-    if let Some(lane) = enter(shared, Member { rows, answer }) {
+/// Writes rows that are a transaction by themselves. Whoever goes away before the answer does not undo it.
+pub(super) async fn write(shared: Arc<Shared>, rows: Appends, after_commit: Vec<AfterCommit>) -> Result<(), DbError> {
+    let (written, answer) = oneshot::channel();
+    if let Some(lane) = enter(shared, Member { rows, after_commit, written }) {
         // In a task of its own: whoever came first may go away, and the others must not wait for ever.
         tokio::spawn(lane.run());
     }
-    let gone = |_| DbError::Unavailable("the database is being closed".to_owned());
-    written.await.map_err(gone)?
+    answer.await.unwrap_or_else(|_| Err(DbError::Unavailable("the process is stopping".to_owned())))
 }
 
 /// Waits with the others; gives a lane if one is free.
@@ -97,22 +117,33 @@ impl Lane {
 }
 
 async fn carry(shared: &Arc<Shared>, members: Vec<Member>) {
+    #[expect(clippy::cast_precision_loss, reason = "at most MOST members")]
+    metrics::histogram!("mintreu_db_commit_group_size").record(members.len() as f64);
     let mut all = Appends::default();
     for member in &members {
         all.merge(member.rows.clone());
     }
     match shared.write(all).await {
         Err(error) if members.len() > 1 && is_refusal(&error) => {
-            for Member { rows, answer } in members {
-                // Who is gone need not be told.
-                let _ = answer.send(shared.write(rows).await);
+            for mut member in members {
+                let rows = std::mem::take(&mut member.rows);
+                member.answer(shared.write(rows).await);
             }
         }
-        done => members.into_iter().for_each(|member| _ = member.answer.send(done.clone())),
+        done => members.into_iter().for_each(|member| member.answer(done.clone())),
     }
 }
 
-/// Whether the server said no to the rows, and so kept none of them.
-const fn is_refusal(error: &DbError) -> bool {
-    !matches!(error, DbError::Unavailable(_))
+/// Whether the server said no to the rows, and so kept none of them. Of a connection that broke nobody knows.
+fn is_refusal(error: &DbError) -> bool {
+    match error {
+        DbError::Unavailable(_) => false,
+        DbError::Other(error) => matches!(**error, sqlx::Error::Database(_)),
+        DbError::Unique(_)
+        | DbError::ForeignKey(_)
+        | DbError::Check(_)
+        | DbError::Busy(_)
+        | DbError::Full(_)
+        | DbError::Aborted(_) => true,
+    }
 }

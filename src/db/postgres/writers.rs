@@ -28,7 +28,11 @@ use super::{
     batch::{self, Waiting},
     flush, is_cut,
 };
-use crate::db::{DbError, append::Appends};
+use crate::db::{
+    DbError,
+    append::Appends,
+    tx::{AfterCommit, run_hook},
+};
 
 /// A bounded number of connections, one transaction on each at a time; clones share them.
 #[derive(Debug, Clone)]
@@ -150,11 +154,11 @@ impl PostgresTx {
         &mut self.conn
     }
 
-    pub(in crate::db) async fn commit(mut self, appends: Appends) -> Result<(), DbError> {
+    pub(in crate::db) async fn commit(mut self, appends: Appends, hooks: Vec<AfterCommit>) -> Result<(), DbError> {
         if !self.conn.begun && appends.only_add() {
             let shared = Arc::clone(&self.conn.home);
             self.rest();
-            return batch::write(shared, appends).await;
+            return batch::write(shared, appends, hooks).await;
         }
         if !appends.is_empty() {
             // Alone it is a transaction of its own: one statement, one round trip.
@@ -166,6 +170,7 @@ impl PostgresTx {
             sqlx::raw_sql("SELECT; COMMIT").execute(&mut self.conn.conn).await?;
         }
         self.rest();
+        hooks.into_iter().for_each(run_hook);
         Ok(())
     }
 

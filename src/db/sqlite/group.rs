@@ -6,7 +6,6 @@
 //! An error that ends the SQLite transaction fails every member, and the connection is opened anew.
 
 use std::{
-    panic::AssertUnwindSafe,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -21,7 +20,12 @@ use tokio::{
 };
 
 use super::{
-    super::{Dialect, append::Appends, error::DbError, tx::AfterCommit},
+    super::{
+        Dialect,
+        append::Appends,
+        error::DbError,
+        tx::{AfterCommit, run_hook},
+    },
     conn::GroupConn,
 };
 
@@ -230,13 +234,6 @@ async fn commit(mut core: OwnedMutexGuard<Core>) -> OwnedMutexGuard<Core> {
     core
 }
 
-/// Runs one member's hook; its panic must not keep the others' answers from them.
-fn run_hook(hook: AfterCommit) {
-    if std::panic::catch_unwind(AssertUnwindSafe(hook)).is_err() {
-        tracing::error!("what was to run after a commit panicked; the transaction is durable");
-    }
-}
-
 /// A transaction on the writer.
 pub(in crate::db) struct SqliteTx {
     /// Taken when the transaction ends.
@@ -257,9 +254,7 @@ impl SqliteTx {
         let Some(conn) = core.conn.as_mut() else { return Ok(()) };
         if !conn.member_began() && appends.is_empty() {
             turn.finish();
-            for hook in hooks {
-                hook();
-            }
+            hooks.into_iter().for_each(run_hook);
             return Ok(());
         }
         conn.keep_member();

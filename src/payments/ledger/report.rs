@@ -271,22 +271,35 @@ pub async fn trial_balance(db: &Db) -> Result<Vec<TrialRow>, DbError> {
 pub struct TransactionRow {
     /// Which one.
     pub id: LedgerTransactionId,
-    /// What it books.
-    pub cause: String,
+    /// What it books; none if only its entries are there.
+    pub cause: Option<String>,
     /// By how much it is off; none if it has no entries at all.
     pub off: Option<i64>,
 }
 
-/// Looks for transactions that do not sum to zero in each currency, or have no entries: there are none unless somebody
-/// changed the tables by hand. At most 100 are told.
+impl TransactionRow {
+    /// What is wrong with it, in a few words.
+    #[must_use]
+    pub fn fault(&self) -> String {
+        match (&self.cause, self.off) {
+            (None, _) => "is not there, its entries are".to_owned(),
+            (Some(cause), None) => format!("({cause}) has no entries"),
+            (Some(cause), Some(off)) => format!("({cause}) is off by {off}"),
+        }
+    }
+}
+
+/// Looks for transactions that do not sum to zero in each currency, have no entries, or are missing themselves: there are none
+/// unless somebody changed the tables by hand. At most 100 are told.
 pub async fn verify(db: &Db) -> Result<Vec<TransactionRow>, DbError> {
     fetch_all!(
         db,
         sqlx::query_as(
-            "SELECT t.id, t.cause, CAST(SUM(e.amount) AS BIGINT) AS off
-             FROM ledger_transactions t LEFT JOIN ledger_entries e ON e.transaction_id = t.id
-             GROUP BY t.id, t.cause, e.currency HAVING SUM(e.amount) <> 0 OR COUNT(e.id) = 0
-             ORDER BY t.id LIMIT 100"
+            "SELECT COALESCE(t.id, e.transaction_id) AS id, t.cause, CAST(SUM(e.amount) AS BIGINT) AS off
+             FROM ledger_transactions t FULL JOIN ledger_entries e ON e.transaction_id = t.id
+             GROUP BY COALESCE(t.id, e.transaction_id), t.cause, e.currency
+             HAVING SUM(e.amount) <> 0 OR COUNT(e.id) = 0 OR t.cause IS NULL
+             ORDER BY 1 LIMIT 100"
         )
     )
 }
