@@ -1,5 +1,4 @@
--- Who did what. Rows are added by the transaction that did it; the sealer later gives each a sequence number without
--- gaps and a keyed hash that covers the row and its predecessor's hash. Nothing else is ever updated.
+-- Who did what. Rows are added by the transaction that did it, and never updated.
 -- Hashes, keys and ciphertexts are lower-case hexadecimal, because appended rows travel as JSON.
 CREATE TABLE audit_entries (
     id UUID NOT NULL PRIMARY KEY,
@@ -16,18 +15,26 @@ CREATE TABLE audit_entries (
     -- Whose personal data the entry holds, and that data under the person's key.
     person UUID,
     personal TEXT,
-    seq BIGINT,
-    key_id TEXT,
-    mac TEXT,
-    CHECK ((person IS NULL) = (personal IS NULL)),
-    CHECK ((seq IS NULL) = (mac IS NULL)),
-    CHECK ((seq IS NULL) = (key_id IS NULL))
+    CHECK ((person IS NULL) = (personal IS NULL))
 );
--- Two indexes, each of the rows that the other has not: an entry moves from one to the other when it is sealed.
-CREATE UNIQUE INDEX audit_by_seq ON audit_entries (seq) WHERE seq IS NOT NULL;
-CREATE INDEX audit_unsealed ON audit_entries (id) WHERE seq IS NULL;
 CREATE INDEX audit_by_actor ON audit_entries (actor_kind, actor_id, id);
 CREATE INDEX audit_by_object ON audit_entries (object_type, object_id, id);
+
+-- Those that have no place in the chain yet.
+CREATE TABLE audit_unsealed (id UUID NOT NULL PRIMARY KEY);
+
+-- The chain, some entries to a link: the sequence numbers of the first and the last, and for each of them, in order, its
+-- identifier (32 characters) and the beginning of its hash (16). A hash is keyed and covers the entry and the hash before it;
+-- the last one stands here whole.
+CREATE TABLE audit_seals (
+    last_seq BIGINT NOT NULL PRIMARY KEY,
+    first_seq BIGINT NOT NULL,
+    entries TEXT NOT NULL,
+    key_id TEXT NOT NULL,
+    mac TEXT NOT NULL,
+    sealed_at TIMESTAMPTZ NOT NULL,
+    CHECK (length(entries) = 48 * (last_seq - first_seq + 1))
+);
 
 -- The end of the chain. Its guarded update is what lets one sealer at a time go on.
 CREATE TABLE audit_head (

@@ -58,7 +58,7 @@ CREATE TABLE download_grants (
 );
 CREATE INDEX download_grants_expiry ON download_grants (expires_at);
 
--- Every attempt. Appended too.
+-- Every attempt. Appended too; deleted in the order of its identifiers, which is that of time.
 CREATE TABLE download_logs (
     id UUID NOT NULL PRIMARY KEY,
     product_id UUID NOT NULL,
@@ -82,5 +82,4 @@ CREATE TABLE download_logs (
 );
 CREATE INDEX download_logs_of_product ON download_logs (product_id, id);
 CREATE INDEX download_logs_of_tenant ON download_logs (tenant_id, id);
-CREATE INDEX download_logs_age ON download_logs (downloaded_at);
 CREATE INDEX download_logs_open ON download_logs (downloaded_at) WHERE status = 'started';

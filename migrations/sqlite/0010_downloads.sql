@@ -55,10 +55,10 @@ CREATE TABLE download_grants (
     continuations INTEGER NOT NULL,
     expires_at INTEGER NOT NULL,
     created_at INTEGER NOT NULL
-) STRICT;
+) STRICT, WITHOUT ROWID;
 CREATE INDEX download_grants_expiry ON download_grants (expires_at);
 
--- Every attempt. Appended too.
+-- Every attempt. Appended too; deleted in the order of its identifiers, which is that of time.
 CREATE TABLE download_logs (
     id BLOB NOT NULL PRIMARY KEY,
     product_id BLOB NOT NULL,
@@ -79,8 +79,7 @@ CREATE TABLE download_logs (
     bytes_sent INTEGER NOT NULL,
     downloaded_at INTEGER NOT NULL,
     ended_at INTEGER
-) STRICT;
+) STRICT, WITHOUT ROWID;
 CREATE INDEX download_logs_of_product ON download_logs (product_id, id);
 CREATE INDEX download_logs_of_tenant ON download_logs (tenant_id, id);
-CREATE INDEX download_logs_age ON download_logs (downloaded_at);
 CREATE INDEX download_logs_open ON download_logs (downloaded_at) WHERE status = 'started';

@@ -44,31 +44,29 @@ macro_rules! row_columns {
 }
 pub(super) use row_columns;
 
-/// An entry with its place in the chain, if it has one yet, and the state of its person's key.
+/// An entry, whether it is sealed, and the state of its person's key.
 #[derive(Debug, FromRow)]
-pub(super) struct PlacedRow {
+pub(super) struct KeptRow {
     #[sqlx(flatten)]
     pub(super) row: Row,
-    pub(super) seq: Option<i64>,
-    pub(super) key_id: Option<String>,
-    pub(super) mac: Option<String>,
+    pub(super) sealed: bool,
     pub(super) sealed_key: Option<String>,
     pub(super) erased_at: Option<Time>,
 }
 
-/// `SELECT` of a [`PlacedRow`], up to its `WHERE`.
-macro_rules! select_placed {
+/// `SELECT` of a [`KeptRow`], up to its `WHERE`.
+macro_rules! select_kept {
     ($rest:expr) => {
         concat!(
             "SELECT ",
             $crate::audit::chain::row_columns!(),
-            ", e.seq, e.key_id, e.mac, k.sealed_key, k.erased_at FROM audit_entries AS e \
-             LEFT JOIN audit_person_keys AS k ON k.person = e.person WHERE ",
+            ", NOT EXISTS (SELECT 1 FROM audit_unsealed AS u WHERE u.id = e.id) AS sealed, k.sealed_key, k.erased_at \
+             FROM audit_entries AS e LEFT JOIN audit_person_keys AS k ON k.person = e.person WHERE ",
             $rest
         )
     };
 }
-pub(super) use select_placed;
+pub(super) use select_kept;
 
 impl Row {
     /// The entry as bytes: every field with its length in front, so that no two entries have the same bytes.

@@ -157,6 +157,9 @@ static AUDIT_ENTRIES: AppendTable = AppendTable::new(
     ],
 );
 
+/// What the sealer has to do.
+static AUDIT_UNSEALED: AppendTable = AppendTable::new("audit_unsealed", &[("id", Column::Uuid)]);
+
 impl Tx {
     /// Records what this transaction does; the entry is kept exactly if the transaction is. Costs no statement.
     #[expect(clippy::needless_pass_by_value, reason = "an entry is made to be recorded")]
@@ -177,6 +180,7 @@ impl Tx {
                 .uuid(entry.personal.as_ref().map(SealedPersonal::person_uuid))
                 .text(entry.personal.as_ref().map(SealedPersonal::text));
         });
+        self.append(&AUDIT_UNSEALED, |row| _ = row.uuid(id.uuid()));
         id
     }
 }

@@ -1,18 +1,18 @@
 //! The trail as JSON lines: sealed entries in the order of the chain, the head in the last line.
 
-use std::io;
+use std::{collections::HashMap, io};
 
-use sqlx::AssertSqlSafe;
+use serde::Serialize;
+use uuid::Uuid;
 
 use super::{
     AuditError, Disclosure, Filter, Head, Record,
-    chain::{PlacedRow, select_placed},
-    list::bind_filter,
+    chain::KeptRow,
+    seals::{Seal, entries_of, next_seals},
 };
 use crate::{
     db::{Db, DbError},
-    fetch_all,
-    kernel::seal::Keyring,
+    kernel::seal::{Keyring, SealError, to_hex},
 };
 
 /// Why an export ended early.
@@ -32,14 +32,25 @@ impl From<DbError> for ExportError {
     }
 }
 
-#[derive(serde::Serialize)]
+/// A sealed entry.
+#[derive(Serialize)]
+struct Line<'a> {
+    /// Its place in the chain.
+    sequence: i64,
+    #[serde(flatten)]
+    record: Record,
+    /// The key that hashed it.
+    key_id: &'a str,
+    /// The beginning of its hash.
+    mac: String,
+}
+
+#[derive(Serialize)]
 struct LastLine<'a> {
     head: &'a Head,
 }
 
-const PAGE: i64 = 500;
-
-/// An export on its way: a few hundred lines at a time.
+/// An export on its way: some hundreds of lines at a time.
 #[derive(Debug)]
 pub struct Exporting {
     filter: Filter,
@@ -60,30 +71,43 @@ impl Exporting {
         if self.ended {
             return Ok(None);
         }
-        let sql = format!(
-            "{}{} ORDER BY e.seq LIMIT $14",
-            select_placed!("e.seq > $12 AND e.seq <= $13"),
-            self.filter.conditions()
-        );
-        let page: Vec<PlacedRow> = fetch_all!(
-            db,
-            bind_filter!(sqlx::query_as(AssertSqlSafe(sql.as_str())), self.filter)
-                .bind(self.after)
-                .bind(self.head.sequence)
-                .bind(PAGE)
-        )?;
-        let mut lines = Vec::new();
-        let Some(last) = page.last().and_then(|row| row.seq) else {
-            self.ended = true;
-            write_line(&mut lines, &LastLine { head: &self.head })?;
-            return Ok(Some((lines, 0)));
-        };
-        self.after = last;
-        let written = page.len() as u64;
-        for row in page {
-            write_line(&mut lines, &Record::of(row, opener))?;
+        let (mut lines, mut written) = (Vec::new(), 0);
+        // Where nothing fits, it goes on to where something does.
+        while written == 0 {
+            let seals = next_seals(db, self.after, self.head.sequence).await?;
+            let Some(last) = seals.last() else {
+                self.ended = true;
+                write_line(&mut lines, &LastLine { head: &self.head })?;
+                break;
+            };
+            let mut found = entries_of(db, &seals, &self.filter).await?;
+            for seal in &seals {
+                written += self.lines_of(seal, &mut found, opener, &mut lines)?;
+            }
+            self.after = last.last_seq;
         }
         Ok(Some((lines, written)))
+    }
+
+    fn lines_of(
+        &self,
+        seal: &Seal,
+        found: &mut HashMap<Uuid, KeptRow>,
+        opener: Option<&Keyring>,
+        lines: &mut Vec<u8>,
+    ) -> Result<u64, ExportError> {
+        let mut written = 0;
+        for place in seal.places().ok_or(AuditError::Seal(SealError::Format))? {
+            if place.sequence > self.after
+                && place.sequence <= self.head.sequence
+                && let Some(kept) = found.remove(&place.id)
+            {
+                let (record, key_id, mac) = (Record::of(kept, opener), seal.key_id.as_str(), to_hex(&place.tag));
+                write_line(lines, &Line { sequence: place.sequence, record, key_id, mac })?;
+                written += 1;
+            }
+        }
+        Ok(written)
     }
 }
 
@@ -108,7 +132,7 @@ pub async fn export(
     Ok(written)
 }
 
-fn write_line(out: &mut impl io::Write, value: &impl serde::Serialize) -> io::Result<()> {
+fn write_line(out: &mut impl io::Write, value: &impl Serialize) -> io::Result<()> {
     serde_json::to_writer(&mut *out, value)?;
     out.write_all(b"\n")
 }

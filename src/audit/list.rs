@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     Actor, AuditEntryId, AuditError,
-    chain::{PlacedRow, select_placed},
+    chain::{KeptRow, select_kept},
     people::{Person, open_key, open_personal},
 };
 use crate::{
@@ -79,8 +79,6 @@ pub enum Disclosure {
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[schemars(rename = "AuditEntry")]
 pub struct Record {
-    /// Its place in the chain, once it has one.
-    pub sequence: Option<i64>,
     /// Its id.
     pub id: AuditEntryId,
     /// When it was done.
@@ -114,10 +112,8 @@ pub struct Record {
     /// That data.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub personal: Option<PersonalView>,
-    /// The key that hashed it.
-    pub key_id: Option<String>,
-    /// Its hash.
-    pub mac: Option<String>,
+    /// Whether it has its place in the chain; an export tells which.
+    pub sealed: bool,
 }
 
 /// Personal data, as it is shown.
@@ -136,12 +132,11 @@ pub enum PersonalView {
 }
 
 impl Record {
-    pub(super) fn of(placed: PlacedRow, opener: Option<&Keyring>) -> Self {
-        let personal = personal_view(&placed, opener);
-        let PlacedRow { row, seq, key_id, mac, .. } = placed;
+    pub(super) fn of(kept: KeptRow, opener: Option<&Keyring>) -> Self {
+        let personal = personal_view(&kept, opener);
+        let KeptRow { row, sealed, .. } = kept;
         let json = |text: Option<String>| text.map(|text| serde_json::from_str(&text).unwrap_or(Value::String(text)));
         Self {
-            sequence: seq,
             id: AuditEntryId::from_uuid(row.id),
             occurred_at: row.occurred_at,
             actor_kind: row.actor_kind,
@@ -155,19 +150,18 @@ impl Record {
             request_id: row.request_id,
             person: row.person,
             personal,
-            key_id,
-            mac,
+            sealed,
         }
     }
 }
 
-fn personal_view(placed: &PlacedRow, keys: Option<&Keyring>) -> Option<PersonalView> {
-    let (person, personal) = (Person::from_uuid(placed.row.person?), placed.row.personal.as_deref()?);
-    if placed.erased_at.is_some() {
+fn personal_view(kept: &KeptRow, keys: Option<&Keyring>) -> Option<PersonalView> {
+    let (person, personal) = (Person::from_uuid(kept.row.person?), kept.row.personal.as_deref()?);
+    if kept.erased_at.is_some() {
         return Some(PersonalView::Erased);
     }
     let Some(keys) = keys else { return Some(PersonalView::Sealed(personal.to_owned())) };
-    let opened = placed
+    let opened = kept
         .sealed_key
         .as_deref()
         .and_then(|sealed| open_key(keys, person, sealed).ok())
@@ -240,8 +234,8 @@ pub async fn list_page(
     request: kernel::PageRequest<AuditEntryId>,
 ) -> Result<kernel::Page<Record>, AuditError> {
     let tail = page_by_time(&request, filter.sort, "e.id", 12);
-    let sql = format!("{}{}{tail}", select_placed!("TRUE"), filter.conditions());
-    let rows: Vec<PlacedRow> = fetch_all!(
+    let sql = format!("{}{}{tail}", select_kept!("TRUE"), filter.conditions());
+    let rows: Vec<KeptRow> = fetch_all!(
         db,
         bind_filter!(sqlx::query_as(AssertSqlSafe(sql.as_str())), filter)
             .bind(place_of(&request))
@@ -259,6 +253,6 @@ pub async fn find(
     disclosure: Disclosure,
     id: AuditEntryId,
 ) -> Result<Option<Record>, AuditError> {
-    let row: Option<PlacedRow> = fetch_optional!(db, sqlx::query_as(select_placed!("e.id = $1")).bind(id))?;
+    let row: Option<KeptRow> = fetch_optional!(db, sqlx::query_as(select_kept!("e.id = $1")).bind(id))?;
     Ok(row.map(|row| Record::of(row, (disclosure == Disclosure::Opened).then_some(keys))))
 }

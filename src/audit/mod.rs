@@ -11,6 +11,7 @@ mod export;
 mod list;
 mod people;
 mod sealer;
+mod seals;
 mod verify;
 
 #[cfg(test)]
@@ -41,8 +42,8 @@ pub enum AuditError {
     /// The head of the chain is not in the database, or is no head.
     #[error("audit trail: the row of table audit_head is missing or damaged: restore it from a published head")]
     NoHead,
-    /// Entries that were about to be sealed are no longer there.
-    #[error("audit trail: {missing} entries vanished before they were sealed: somebody deletes rows of audit_entries")]
+    /// The marks of entries that were about to be sealed are no longer there.
+    #[error("audit trail: the marks of {missing} entries vanished: somebody deletes rows of audit_unsealed")]
     Vanished {
         /// How many.
         missing: u64,

@@ -3,15 +3,15 @@
 //! Any number of replicas may run one. The head's row decides: a batch is kept only if the head is still where this
 //! sealer read it, so places are given once and without gaps.
 
-use std::{fmt::Write as _, time::Duration};
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use super::{
     AuditError, Head,
     chain::{Row, row_columns},
     chain_keys,
+    seals::{Sealing, unmark},
 };
 use crate::{
     db::{Db, DbError},
@@ -37,7 +37,7 @@ impl Default for SealerOptions {
     }
 }
 
-/// How many entries are sealed by one statement.
+/// How many entries one seal holds at most.
 const BATCH: usize = 1_000;
 
 /// The service that seals; make one per process.
@@ -123,13 +123,13 @@ impl Sealer {
         self.watch_head(&head);
         let mut previous = head.chain_mac().ok_or(AuditError::NoHead)?;
         // In the order of ids, which is about the order of events. An entry whose transaction commits late comes later in
-        // the chain: nothing is skipped, because what has no place yet is found by having none.
+        // the chain: nothing is skipped, because what has no place yet is marked so.
         let rows: Vec<Row> = fetch_all!(
             self.db,
             sqlx::query_as(concat!(
                 "SELECT ",
                 row_columns!(),
-                " FROM audit_entries AS e WHERE e.seq IS NULL ORDER BY e.id LIMIT 1000"
+                " FROM audit_unsealed AS u JOIN audit_entries AS e ON e.id = u.id ORDER BY u.id LIMIT 1000"
             ))
         )?;
         let Some(oldest) = rows.iter().map(|row| row.occurred_at).min() else {
@@ -138,16 +138,15 @@ impl Sealer {
         };
         metrics::gauge!("mintreu_audit_unsealed_age_seconds").set(self.db.now().since(oldest).as_secs_f64());
         let (key_id, key) = self.keys.current();
-        let mut places = Places::default();
+        let mut sealing = Sealing::default();
         let mut next = head.sequence;
         for row in &rows {
             next += 1;
             previous = row.link(key, &previous, next);
-            places.push(row.id, next, &to_hex(&previous));
+            sealing.push(row.id, &previous);
         }
         let new = Head { sequence: next, mac: to_hex(&previous) };
-        let kept = self.keep(&head, &new, &key_id.to_string(), (places.json(), rows.len() as u64)).await?;
-        if !kept {
+        if !self.keep(&head, &new, &key_id.to_string(), &sealing).await? {
             return Ok(Step::Lost);
         }
         metrics::counter!("mintreu_audit_sealed_total").increment(rows.len() as u64);
@@ -155,14 +154,9 @@ impl Sealer {
         Ok(Step::Sealed(rows.len()))
     }
 
-    /// Moves the head and gives the entries their places, or neither if the head is no longer `old`.
-    async fn keep(
-        &self,
-        old: &Head,
-        new: &Head,
-        key_id: &str,
-        (places, count): (String, u64),
-    ) -> Result<bool, AuditError> {
+    /// Moves the head and writes the seal, or neither if the head is no longer `old`.
+    async fn keep(&self, old: &Head, new: &Head, key_id: &str, sealing: &Sealing) -> Result<bool, AuditError> {
+        let ids = sealing.ids();
         let result = self
             .db
             .write(async |tx| {
@@ -174,9 +168,15 @@ impl Sealer {
                 if moved == 0 {
                     return Err(Unkept::Lost);
                 }
-                let update = tx.dialect().pick(PLACE_SQLITE, PLACE_POSTGRES);
-                let updated = execute!(tx, sqlx::query(update).bind(&places).bind(key_id))?;
-                if updated == count { Ok(()) } else { Err(Unkept::Vanished { missing: count.saturating_sub(updated) }) }
+                let unmark = unmark(tx.dialect());
+                let unmarked = execute!(tx, sqlx::query(unmark).bind(&ids))?;
+                let missing = (sealing.count() as u64).saturating_sub(unmarked);
+                if missing > 0 {
+                    return Err(Unkept::Vanished { missing });
+                }
+                let now = tx.now();
+                sealing.write(tx, (new.sequence, &new.mac), key_id, now);
+                Ok(())
             })
             .await;
         match result {
@@ -217,31 +217,5 @@ enum Unkept {
 impl From<DbError> for Unkept {
     fn from(error: DbError) -> Self {
         Self::Db(error)
-    }
-}
-
-const PLACE_SQLITE: &str = "UPDATE audit_entries SET seq = v.seq, mac = v.mac, key_id = $2
-     FROM (SELECT unhex(value->>0) AS id, value->>1 AS seq, value->>2 AS mac FROM json_each($1)) AS v
-     WHERE audit_entries.id = v.id AND audit_entries.seq IS NULL";
-// Not `seq IS NULL`: the index of what is unsealed would be read for every one of the places, instead of them by their key.
-const PLACE_POSTGRES: &str = "UPDATE audit_entries SET seq = v.seq, mac = v.mac, key_id = $2
-     FROM (SELECT (r->>0)::uuid AS id, (r->>1)::bigint AS seq, r->>2 AS mac
-           FROM jsonb_array_elements($1::jsonb) AS r) AS v
-     WHERE audit_entries.id = v.id AND COALESCE(audit_entries.seq, 0) = 0";
-
-/// The places given, as a JSON array of `[id, seq, mac]`.
-#[derive(Default)]
-struct Places(String);
-
-impl Places {
-    fn push(&mut self, id: Uuid, seq: i64, mac: &str) {
-        let lead = if self.0.is_empty() { '[' } else { ',' };
-        // Writing to a string cannot fail.
-        let _ = write!(self.0, "{lead}[\"{}\",{seq},\"{mac}\"]", id.simple());
-    }
-
-    fn json(mut self) -> String {
-        self.0.push(']');
-        self.0
     }
 }

@@ -1,19 +1,22 @@
 //! Verification: walks the chain from its first entry to its head and names the first thing that is wrong.
 
+use std::collections::HashMap;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::{
-    AuditError, Head,
-    chain::{ChainMac, PlacedRow, select_placed},
+    AuditError, Filter, Head,
+    chain::{ChainMac, KeptRow},
     chain_keys,
     people::{Person, open_key, open_personal},
+    seals::{Place, Seal, TAG, entries_of, next_seals},
 };
 use crate::{
-    db::Db,
-    fetch_all, fetch_one,
-    kernel::seal::{Keyring, PurposeKeys, SealError, from_hex, same, to_hex},
+    db::{Db, DbError},
+    fetch_one,
+    kernel::seal::{Keyring, PurposeKeys, SealError, same, to_hex},
 };
 
 /// What a verification found.
@@ -44,7 +47,7 @@ impl Report {
 #[serde(rename_all = "snake_case", tag = "problem")]
 #[schemars(rename = "AuditProblem")]
 pub enum Problem {
-    /// There is no such entry, though there are later ones.
+    /// The entry that was sealed there is not there, or no seal is of it though there are later ones.
     #[error("entry {sequence} is missing: it was deleted")]
     Missing {
         /// The sequence number that is not there.
@@ -58,6 +61,12 @@ pub enum Problem {
         /// The id that the row has now.
         #[schemars(with = "String", extend("format" = "uuid"))]
         id: Uuid,
+    },
+    /// A seal is not what was written.
+    #[error("the seal of entry {sequence} is damaged: its row of table audit_seals was edited")]
+    SealDamaged {
+        /// The sequence number of an entry that it is of.
+        sequence: i64,
     },
     /// The entry was sealed with a key that is not configured.
     #[error(
@@ -77,7 +86,7 @@ pub enum Problem {
         /// The head's.
         head: i64,
     },
-    /// There are entries behind the head, or the head's hash is not the last entry's.
+    /// There are seals behind the head, or the head's hash is not the last entry's.
     #[error("the head at {head} does not fit entry {last}, the last one: the head was forged or set back")]
     HeadForged {
         /// The last entry's sequence number.
@@ -94,6 +103,18 @@ pub enum Problem {
         /// The published head's sequence number.
         sequence: i64,
     },
+    /// There are more or fewer entries than were sealed and wait to be.
+    #[error(
+        "there are {entries} entries, but {sealed} are sealed and {waiting} wait to be: some were put in or taken out by hand"
+    )]
+    Uncounted {
+        /// How many there are.
+        entries: i64,
+        /// How many are sealed.
+        sealed: i64,
+        /// How many are marked as waiting.
+        waiting: i64,
+    },
     /// A person's key is gone without an erasure, or is not the one that sealed the entry.
     #[error("entry {sequence}: the key of person {person} was deleted or replaced without erasing the person")]
     PersonKey {
@@ -104,8 +125,6 @@ pub enum Problem {
         person: Uuid,
     },
 }
-
-const PAGE: i64 = 500;
 
 /// What a part of a verification found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -144,7 +163,7 @@ pub async fn verify_part(
 /// Walks the whole chain. `published` is a head that was noted earlier, from the log or an export: a chain that was cut
 /// together with its head is found out by that alone.
 pub async fn verify(db: &Db, keys: &Keyring, published: Option<&Head>) -> Result<Report, AuditError> {
-    let unsealed = fetch_one!(db, sqlx::query_scalar("SELECT COUNT(*) FROM audit_entries WHERE seq IS NULL"))?;
+    let unsealed = fetch_one!(db, sqlx::query_scalar("SELECT COUNT(*) FROM audit_unsealed"))?;
     let head = Head::read(db).await?;
     let mut walk = Walk { ring: keys, keys: chain_keys(keys), published, at: 0, mac: [0; 32], erased: 0 };
     let problem = walk.run(db, head.as_ref(), i64::MAX).await?.err();
@@ -167,20 +186,16 @@ impl Walk<'_> {
         let Some((head, head_mac)) = head.and_then(|head| Some((head, head.chain_mac()?))) else {
             return Ok(Err(Problem::HeadMissing));
         };
-        loop {
-            // What is sealed while this walks is behind the head that it set out for.
-            let page: Vec<PlacedRow> = fetch_all!(
-                db,
-                sqlx::query_as(select_placed!("e.seq > $1 AND e.seq <= $2 ORDER BY e.seq LIMIT $3"))
-                    .bind(self.at)
-                    .bind(head.sequence.min(last))
-                    .bind(PAGE)
-            )?;
-            if page.is_empty() {
+        // What is sealed while this walks is behind the head that it set out for.
+        let until = head.sequence.min(last);
+        while self.at < until {
+            let seals = next_seals(db, self.at, until).await?;
+            if seals.is_empty() {
                 break;
             }
-            for row in &page {
-                if let Err(problem) = self.step(row) {
+            let entries = entries_of(db, &seals, &Filter::default()).await?;
+            for seal in &seals {
+                if let Err(problem) = self.link(seal, &entries, until) {
                     return Ok(Err(problem));
                 }
             }
@@ -188,44 +203,57 @@ impl Walk<'_> {
         if self.at == last && last < head.sequence {
             return Ok(Ok(false));
         }
-        Ok(match self.end(head, &head_mac) {
-            Ok(()) => self.beyond(db).await?.map(|()| true),
-            Err(problem) => Err(problem),
+        if let Err(problem) = self.end(head, &head_mac) {
+            return Ok(Err(problem));
+        }
+        Ok(match beyond(db).await? {
+            None => Ok(true),
+            Some(problem) => Err(problem),
         })
     }
 
+    /// Checks the entries of the next seal, up to `until`.
+    fn link(&mut self, seal: &Seal, entries: &HashMap<Uuid, KeptRow>, until: i64) -> Result<(), Problem> {
+        let places = seal.places().ok_or(Problem::SealDamaged { sequence: seal.last_seq })?;
+        // Where a part of a verification ended before, the next one begins amid a seal.
+        let begun = self.at;
+        for place in places.iter().filter(|place| place.sequence > begun && place.sequence <= until) {
+            if place.sequence != self.at + 1 {
+                return Err(Problem::Missing { sequence: self.at + 1 });
+            }
+            self.step(seal, place, entries.get(&place.id))?;
+        }
+        if self.at == seal.last_seq && !seal.ends_with(&self.mac) {
+            return Err(Problem::SealDamaged { sequence: self.at });
+        }
+        Ok(())
+    }
+
     /// Checks the next entry.
-    fn step(&mut self, placed: &PlacedRow) -> Result<(), Problem> {
-        let sequence = self.at + 1;
-        let altered = Problem::Altered { sequence, id: placed.row.id };
-        match placed.seq {
-            Some(seq) if seq > sequence => return Err(Problem::Missing { sequence }),
-            Some(seq) if seq == sequence => {}
-            // Twice the same number: the table's unique constraint was removed.
-            _ => return Err(altered),
-        }
-        let key_id = placed.key_id.as_deref().unwrap_or_default();
-        let stored = placed.mac.as_deref().and_then(from_hex).unwrap_or_default();
-        let mut candidates = self.keys.named(key_id).map(|key| placed.row.link(key, &self.mac, sequence)).peekable();
+    fn step(&mut self, seal: &Seal, place: &Place, kept: Option<&KeptRow>) -> Result<(), Problem> {
+        let (sequence, id) = (place.sequence, place.id);
+        let kept = kept.ok_or(Problem::Missing { sequence })?;
+        let mut candidates =
+            self.keys.named(&seal.key_id).map(|key| kept.row.link(key, &self.mac, sequence)).peekable();
         if candidates.peek().is_none() {
-            return Err(Problem::UnknownKey { sequence, key_id: key_id.to_owned() });
+            return Err(Problem::UnknownKey { sequence, key_id: seal.key_id.clone() });
         }
-        let mac = candidates.find(|mac| same(mac, &stored)).ok_or(altered)?;
+        let mac = candidates.find(|mac| same(&mac[..TAG], &place.tag)).ok_or(Problem::Altered { sequence, id })?;
         drop(candidates);
-        self.check_person(sequence, placed)?;
+        self.check_person(sequence, kept)?;
         self.check_published(sequence, &mac)?;
         (self.at, self.mac) = (sequence, mac);
         Ok(())
     }
 
-    fn check_person(&mut self, sequence: i64, placed: &PlacedRow) -> Result<(), Problem> {
-        let (Some(uuid), Some(personal)) = (placed.row.person, &placed.row.personal) else { return Ok(()) };
-        if placed.erased_at.is_some() {
+    fn check_person(&mut self, sequence: i64, kept: &KeptRow) -> Result<(), Problem> {
+        let (Some(uuid), Some(personal)) = (kept.row.person, &kept.row.personal) else { return Ok(()) };
+        if kept.erased_at.is_some() {
             self.erased += 1;
             return Ok(());
         }
         let person = Person::from_uuid(uuid);
-        let opened = placed
+        let opened = kept
             .sealed_key
             .as_deref()
             .ok_or(SealError::Format)
@@ -262,12 +290,23 @@ impl Walk<'_> {
             _ => Ok(()),
         }
     }
+}
 
-    /// Checks that nothing lies behind the head. The head is read after the last entry: it only ever grows.
-    async fn beyond(&self, db: &Db) -> Result<Result<(), Problem>, AuditError> {
-        let last: Option<i64> =
-            fetch_one!(db, sqlx::query_scalar("SELECT MAX(seq) FROM audit_entries WHERE seq IS NOT NULL"))?;
-        let (last, head) = (last.unwrap_or(0), Head::read(db).await?.map_or(0, |head| head.sequence));
-        Ok(if last > head { Err(Problem::HeadForged { last, head }) } else { Ok(()) })
-    }
+/// What is outside the chain, though it should not be: seals behind the head, entries that are in no seal and do not wait for
+/// one. One statement sees it all at one moment.
+async fn beyond(db: &Db) -> Result<Option<Problem>, DbError> {
+    let (entries, waiting, last, head): (i64, i64, i64, i64) = fetch_one!(
+        db,
+        sqlx::query_as(
+            "SELECT (SELECT COUNT(*) FROM audit_entries), (SELECT COUNT(*) FROM audit_unsealed),
+                    (SELECT COALESCE(MAX(last_seq), 0) FROM audit_seals),
+                    (SELECT COALESCE(MAX(seq), 0) FROM audit_head WHERE id = 1)"
+        )
+    )?;
+    let counted = entries == head.saturating_add(waiting);
+    Ok(match (last > head, counted) {
+        (true, _) => Some(Problem::HeadForged { last, head }),
+        (false, false) => Some(Problem::Uncounted { entries, sealed: head, waiting }),
+        (false, true) => None,
+    })
 }

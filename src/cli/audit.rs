@@ -89,9 +89,7 @@ impl Which {
 }
 
 fn head(text: &str) -> Result<Head, String> {
-    let (sequence, mac) = text.split_once(':').ok_or("a head is written SEQUENCE:MAC")?;
-    let sequence = sequence.parse().map_err(|_| "the part before the colon is the sequence number")?;
-    Ok(Head { sequence, mac: mac.to_owned() })
+    text.parse().map_err(str::to_owned)
 }
 
 impl Audit {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Downloads, SourceId, SourceProvider, verify::RemoveFile};
+use super::{DownloadId, Downloads, SourceId, SourceProvider, verify::RemoveFile};
 use crate::{
     audit::{Actor, Entry},
     db::DbError,
@@ -30,39 +30,52 @@ const LINKS_KEPT: Duration = Duration::from_hours(7 * 24);
 /// What has not ended after so long will not.
 const ABANDONED: Duration = Duration::from_hours(24);
 
+/// Sends a statement, whose last parameter is the size of a batch, until a batch is not full; how many rows there were in all.
+macro_rules! in_batches {
+    ($db:expr, $query:expr) => {{
+        let mut touched = 0;
+        loop {
+            let rows = $db.write(async |tx| execute!(tx, $query.bind(BATCH))).await?;
+            touched += rows;
+            if rows < BATCH.unsigned_abs() {
+                break touched;
+            }
+        }
+    }};
+}
+
 impl Downloads {
     /// Deletes what has ended. Says how many rows were touched.
     pub async fn tidy(&self) -> Result<u64, DbError> {
         let (db, now) = (&self.0.db, self.0.db.now());
-        let mut touched = 0;
-        for (statement, before) in [
-            (
+        let links = in_batches!(
+            db,
+            sqlx::query(
                 "DELETE FROM download_grants
-                 WHERE id IN (SELECT id FROM download_grants WHERE expires_at < $1 LIMIT $2)",
-                now - LINKS_KEPT,
-            ),
-            (
+                 WHERE id IN (SELECT id FROM download_grants WHERE expires_at < $1 LIMIT $2)"
+            )
+            .bind(now - LINKS_KEPT)
+        );
+        // Identifiers are in the order of time: an index of the times would be kept for this alone.
+        let lines = in_batches!(
+            db,
+            sqlx::query(
                 "DELETE FROM download_logs
-                 WHERE id IN (SELECT id FROM download_logs WHERE downloaded_at < $1 LIMIT $2)",
-                now - self.0.options.log_retention,
-            ),
-            (
-                // The process died before it could say how much was sent.
-                "UPDATE download_logs SET status = 'aborted', reason = 'nobody knows how it ended', ended_at = downloaded_at
-                 WHERE id IN (SELECT id FROM download_logs
-                              WHERE status = 'started' AND downloaded_at < $1 LIMIT $2)",
-                now - ABANDONED,
-            ),
-        ] {
-            loop {
-                let batch = db.write(async |tx| execute!(tx, sqlx::query(statement).bind(before).bind(BATCH))).await?;
-                touched += batch;
-                if batch < BATCH.unsigned_abs() {
-                    break;
-                }
-            }
-        }
-        Ok(touched + self.end_uploads().await?)
+                 WHERE id IN (SELECT id FROM download_logs WHERE id < $1 ORDER BY id LIMIT $2)"
+            )
+            .bind(DownloadId::earliest(now - self.0.options.log_retention))
+        );
+        // The process died before it could say how much was sent.
+        let open = in_batches!(
+            db,
+            sqlx::query(
+                "UPDATE download_logs
+                 SET status = 'aborted', reason = 'nobody knows how it ended', ended_at = downloaded_at
+                 WHERE id IN (SELECT id FROM download_logs WHERE status = 'started' AND downloaded_at < $1 LIMIT $2)"
+            )
+            .bind(now - ABANDONED)
+        );
+        Ok(links + lines + open + self.end_uploads().await?)
     }
 
     /// Ends uploads whose process died: their sources go, and then their files.

@@ -23,6 +23,13 @@ async fn shop_with_a_trail(db: &TestDb) -> (Shop, String) {
     (shop, order)
 }
 
+/// The number that an entry has in the chain.
+fn place_of(shop: &Shop, action: &str) -> u64 {
+    let lines = shop.run(&["audit", "export", "--action", action]);
+    let line: Value = serde_json::from_str(lines.lines().next().expect("a line")).expect("JSON");
+    line["sequence"].as_u64().expect("a place")
+}
+
 async fn sealed(shop: &Shop, entries: u64) {
     until("all entries are sealed", async || {
         let trail = shop.json(&["audit", "verify"]);
@@ -72,8 +79,10 @@ on_both!(the_trail_is_listed_and_exported_and_proved, |db| async move {
 
 on_both!(an_edited_entry_is_found_and_named, |db| async move {
     let (shop, _) = shop_with_a_trail(&db).await;
-    tamper(&shop, "UPDATE audit_entries SET action = 'order.gifted' WHERE seq = 2").await;
+    let place = place_of(&shop, "order.paid");
+    tamper(&shop, "UPDATE audit_entries SET action = 'order.gifted' WHERE action = 'order.paid'").await;
     let found = shop.refused(&["audit", "verify"], 3);
+    assert_eq!(place, 2, "behind `order.opened`");
     assert!(found.stdout.starts_with("BROKEN: entry 2 "), "{found:?}");
     assert!(found.stdout.ends_with("verified before it: 1 entry\n"), "{found:?}");
     let json = shop.refused(&["audit", "verify", "--json"], 3);
@@ -85,16 +94,18 @@ on_both!(an_edited_entry_is_found_and_named, |db| async move {
 
 on_both!(a_deleted_entry_is_found_and_named, |db| async move {
     let (shop, _) = shop_with_a_trail(&db).await;
-    tamper(&shop, "DELETE FROM audit_entries WHERE seq = 3").await;
-    assert!(shop.refused(&["audit", "verify"], 3).stdout.contains("entry 3 is missing"));
+    let place = place_of(&shop, "license.created");
+    tamper(&shop, "DELETE FROM audit_entries WHERE action = 'license.created'").await;
+    assert!(shop.refused(&["audit", "verify"], 3).stdout.contains(&format!("entry {place} is missing")));
 });
 
 on_both!(a_trail_that_was_cut_with_its_head_is_found_by_a_head_kept_elsewhere, |db| async move {
     let (shop, _) = shop_with_a_trail(&db).await;
     let head = shop.json(&["audit", "verify"])["head"].clone();
     let published = format!("{}:{}", head["sequence"], head["mac"].as_str().expect("a hash"));
-    tamper(&shop, "UPDATE audit_head SET seq = 5, mac = (SELECT mac FROM audit_entries WHERE seq = 5)").await;
-    tamper(&shop, "DELETE FROM audit_entries WHERE seq = 6").await;
+    tamper(&shop, "UPDATE audit_head SET seq = 5, mac = (SELECT mac FROM audit_seals WHERE last_seq = 5)").await;
+    tamper(&shop, "DELETE FROM audit_seals WHERE last_seq = 6").await;
+    tamper(&shop, "DELETE FROM audit_entries WHERE action = 'switch.killed'").await;
     shop.run(&["audit", "verify"]);
     assert!(shop.refused(&["audit", "verify", "--head", &published], 3).stdout.contains("cut"));
 });

@@ -269,7 +269,11 @@ on_both!(the_trail_is_searched_and_proved_a_part_at_a_time, |test: TestDb| async
     }
     let changed: Result<u64, mintreu::db::DbError> = desk
         .db
-        .write(async |tx| mintreu::execute!(tx, sqlx::query("UPDATE audit_entries SET reason = 'x' WHERE seq = 3")))
+        .write(async |tx| {
+            let third = "(SELECT id FROM audit_entries ORDER BY id LIMIT 1 OFFSET 2)";
+            let text = format!("UPDATE audit_entries SET reason = 'x' WHERE id = {third}");
+            mintreu::execute!(tx, sqlx::query(sqlx::AssertSqlSafe(text)))
+        })
         .await;
     assert_eq!(changed.expect("changed"), 1);
     let part = desk.get("/api/admin/audit/verify?limit=2").await;

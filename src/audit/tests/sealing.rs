@@ -68,14 +68,27 @@ async fn an_entry_that_commits_late_is_sealed_later_and_none_is_skipped(db: Db, 
         })
         .await
         .expect("appended");
-        let rename = "UPDATE audit_entries SET id = $1 WHERE seq IS NULL";
-        db.write(async |tx| execute!(tx, query(rename).bind(early))).await.expect("has an older id");
+        for rename in [
+            "UPDATE audit_entries SET id = $1 WHERE id IN (SELECT id FROM audit_unsealed)",
+            "UPDATE audit_unsealed SET id = $1",
+        ] {
+            db.write(async |tx| execute!(tx, query(rename).bind(early))).await.expect("has an older id");
+        }
         assert_eq!(seal(&db, &keys).await.expect("sealed"), 1);
     }
-    let by_id: Vec<(i64,)> =
-        fetch_all!(db, sqlx::query_as("SELECT seq FROM audit_entries ORDER BY id")).expect("reads");
-    assert_eq!(by_id, [(3,), (2,), (1,)]);
+    let by_id: Vec<(String,)> =
+        fetch_all!(db, sqlx::query_as("SELECT object_id FROM audit_entries ORDER BY id")).expect("reads");
+    assert_eq!(by_id, [("2".to_owned(),), ("1".to_owned(),), ("0".to_owned(),)]);
+    let mut out = Vec::new();
+    export(&db, &keys, Disclosure::Sealed, &Filter::default(), &mut out).await.expect("exports");
+    let chained: Vec<_> = String::from_utf8(out).expect("text").lines().filter_map(object_of).collect();
+    assert_eq!(chained, ["0", "1", "2"]);
     assert_eq!(problem(&db, &keys).await, None);
+}
+
+fn object_of(line: &str) -> Option<String> {
+    let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
+    line["object_id"].as_str().map(str::to_owned)
 }
 
 async fn more_than_a_batch_is_sealed_at_once(db: Db, _: Arc<ManualClock>) {

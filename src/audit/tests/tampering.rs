@@ -13,7 +13,11 @@ use crate::{
 
 on_both!(
     every_edited_column_is_found,
+    a_damaged_seal_is_found,
     a_deleted_entry_is_found,
+    a_deleted_seal_is_found,
+    an_entry_that_was_put_in_is_found,
+    an_entry_that_vanished_before_it_was_sealed_is_found,
     a_swapped_pair_is_found,
     an_entry_put_in_the_place_of_another_is_found,
     a_truncated_tail_is_found,
@@ -57,13 +61,11 @@ async fn every_edited_column_is_found(db: Db, clock: Arc<ManualClock>) {
         ("reason", "''"),
         ("request_id", "NULL"),
         ("personal", "'00'"),
-        ("mac", "'00'"),
         ("occurred_at", db.dialect().pick("occurred_at + 1", "occurred_at + INTERVAL '1 microsecond'")),
-        ("id", db.dialect().pick("unhex('00000000000000000000000000000000')", "gen_random_uuid()")),
     ];
     for (column, value) in columns {
         tamper(&db, "CREATE TABLE kept AS SELECT * FROM audit_entries").await;
-        tamper(&db, &format!("UPDATE audit_entries SET {column} = {value} WHERE seq = 2")).await;
+        tamper(&db, &format!("UPDATE audit_entries SET {column} = {value} WHERE object_id = 't'")).await;
         let found = problem(&db, &keys).await;
         assert!(matches!(found, Some(Problem::Altered { sequence: 2, .. })), "{column}: {found:?}");
         tamper(&db, "DELETE FROM audit_entries").await;
@@ -80,19 +82,82 @@ impl crate::kernel::Prefix for AuditEntryMark {
     const MEANING: &'static str = "An entry.";
 }
 
+/// The identifier of the entry that was written as number `number`.
+fn nth(number: u32) -> String {
+    format!("(SELECT id FROM audit_entries ORDER BY id LIMIT 1 OFFSET {})", number - 1)
+}
+
+async fn a_damaged_seal_is_found(db: Db, _: Arc<ManualClock>) {
+    let keys = keyring(&[1]);
+    sealed(&db, &keys, 3).await;
+    let zeros = "0".repeat(64);
+    for (damage, found) in [
+        (format!("mac = '{zeros}'"), Problem::SealDamaged { sequence: 3 }),
+        ("mac = ''".to_owned(), Problem::SealDamaged { sequence: 3 }),
+        ("entries = replace(entries, substr(entries, 1, 3), 'xyz')".to_owned(), Problem::SealDamaged { sequence: 3 }),
+        (
+            format!("entries = substr(entries, 1, 48) || substr('{zeros}', 1, 48) || substr(entries, 97)"),
+            Problem::Missing { sequence: 2 },
+        ),
+        ("first_seq = 2, entries = substr(entries, 49)".to_owned(), Problem::Missing { sequence: 1 }),
+    ] {
+        tamper(&db, "CREATE TABLE kept AS SELECT * FROM audit_seals").await;
+        tamper(&db, &format!("UPDATE audit_seals SET {damage}")).await;
+        assert_eq!(problem(&db, &keys).await, Some(found), "{damage}");
+        tamper(&db, "DELETE FROM audit_seals").await;
+        tamper(&db, "INSERT INTO audit_seals SELECT * FROM kept").await;
+        db.write(async |tx| execute!(tx, query("DROP TABLE kept"))).await.expect("dropped");
+        assert_eq!(problem(&db, &keys).await, None);
+    }
+    let shorter = "UPDATE audit_seals SET entries = substr(entries, 1, 96)";
+    let refused = db.write(async |tx| execute!(tx, query(shorter))).await;
+    assert!(matches!(refused, Err(DbError::Check(_))), "{refused:?}");
+}
+
 async fn a_deleted_entry_is_found(db: Db, _: Arc<ManualClock>) {
     let keys = keyring(&[1]);
     sealed(&db, &keys, 5).await;
-    tamper(&db, "DELETE FROM audit_entries WHERE seq = 3").await;
+    tamper(&db, &format!("DELETE FROM audit_entries WHERE id = {}", nth(3))).await;
     assert_eq!(problem(&db, &keys).await, Some(Problem::Missing { sequence: 3 }));
+}
+
+async fn a_deleted_seal_is_found(db: Db, _: Arc<ManualClock>) {
+    let keys = keyring(&[1]);
+    for count in [2, 3, 2] {
+        sealed(&db, &keys, count).await;
+    }
+    tamper(&db, "DELETE FROM audit_seals WHERE last_seq = 5").await;
+    assert_eq!(problem(&db, &keys).await, Some(Problem::Missing { sequence: 3 }));
+}
+
+async fn an_entry_that_was_put_in_is_found(db: Db, _: Arc<ManualClock>) {
+    let keys = keyring(&[1]);
+    sealed(&db, &keys, 3).await;
+    append(&db, 1).await;
+    assert_eq!(problem(&db, &keys).await, None);
+    tamper(&db, "DELETE FROM audit_unsealed").await;
+    assert_eq!(seal(&db, &keys).await.expect("seals"), 0);
+    let found = problem(&db, &keys).await;
+    assert_eq!(found, Some(Problem::Uncounted { entries: 4, sealed: 3, waiting: 0 }));
+}
+
+async fn an_entry_that_vanished_before_it_was_sealed_is_found(db: Db, _: Arc<ManualClock>) {
+    let keys = keyring(&[1]);
+    sealed(&db, &keys, 3).await;
+    append(&db, 1).await;
+    tamper(&db, &format!("DELETE FROM audit_entries WHERE id = {}", nth(4))).await;
+    assert_eq!(seal(&db, &keys).await.expect("seals"), 0);
+    let found = problem(&db, &keys).await;
+    assert_eq!(found, Some(Problem::Uncounted { entries: 3, sealed: 3, waiting: 1 }));
 }
 
 async fn a_swapped_pair_is_found(db: Db, _: Arc<ManualClock>) {
     let keys = keyring(&[1]);
     sealed(&db, &keys, 5).await;
-    for step in ["seq = -1 WHERE seq = 2", "seq = 2 WHERE seq = 3", "seq = 3 WHERE seq = -1"] {
-        tamper(&db, &format!("UPDATE audit_entries SET {step}")).await;
-    }
+    // The second and the third, with their hashes.
+    let swap = "entries = substr(entries, 1, 48) || substr(entries, 97, 48) || substr(entries, 49, 48)
+                || substr(entries, 145)";
+    tamper(&db, &format!("UPDATE audit_seals SET {swap}")).await;
     let found = problem(&db, &keys).await;
     assert!(matches!(found, Some(Problem::Altered { sequence: 2, .. })), "{found:?}");
 }
@@ -100,31 +165,40 @@ async fn a_swapped_pair_is_found(db: Db, _: Arc<ManualClock>) {
 async fn an_entry_put_in_the_place_of_another_is_found(db: Db, _: Arc<ManualClock>) {
     let keys = keyring(&[1]);
     sealed(&db, &keys, 3).await;
-    tamper(&db, "DELETE FROM audit_entries WHERE seq = 2").await;
     append(&db, 1).await;
-    tamper(
-        &db,
-        "UPDATE audit_entries SET seq = 2, key_id = (SELECT key_id FROM audit_entries WHERE seq = 1),
-         mac = (SELECT mac FROM audit_entries WHERE seq = 1) WHERE seq IS NULL",
-    )
-    .await;
+    let (old, new) = (nth(2), nth(4));
+    let hex = |id: &str| {
+        format!("{}{id}{}", db.dialect().pick("lower(hex(", "replace(("), db.dialect().pick("))", ")::text, '-', '')"))
+    };
+    tamper(&db, &format!("UPDATE audit_seals SET entries = replace(entries, {}, {})", hex(&old), hex(&new))).await;
+    tamper(&db, &format!("DELETE FROM audit_entries WHERE id = {old}")).await;
+    tamper(&db, "DELETE FROM audit_unsealed").await;
     let found = problem(&db, &keys).await;
     assert!(matches!(found, Some(Problem::Altered { sequence: 2, .. })), "{found:?}");
 }
 
+/// Two seals: of three entries, and of two.
+async fn two_seals(db: &Db, keys: &Keyring) {
+    sealed(db, keys, 3).await;
+    sealed(db, keys, 2).await;
+}
+
 async fn a_truncated_tail_is_found(db: Db, _: Arc<ManualClock>) {
     let keys = keyring(&[1]);
-    sealed(&db, &keys, 5).await;
-    tamper(&db, "DELETE FROM audit_entries WHERE seq > 3").await;
+    two_seals(&db, &keys).await;
+    tamper(&db, "DELETE FROM audit_seals WHERE last_seq > 3").await;
     assert_eq!(problem(&db, &keys).await, Some(Problem::Truncated { last: 3, head: 5 }));
 }
 
 async fn a_tail_cut_together_with_the_head_is_found_by_the_published_head(db: Db, _: Arc<ManualClock>) {
     let keys = keyring(&[1]);
-    sealed(&db, &keys, 5).await;
+    two_seals(&db, &keys).await;
     let published = Head::read(&db).await.expect("reads").expect("a head");
-    let set_back = "UPDATE audit_head SET seq = 3, mac = (SELECT mac FROM audit_entries WHERE seq = 3)";
-    tamper(&db, "DELETE FROM audit_entries WHERE seq > 3").await;
+    let set_back = "UPDATE audit_head SET seq = 3, mac = (SELECT mac FROM audit_seals WHERE last_seq = 3)";
+    tamper(&db, "DELETE FROM audit_seals WHERE last_seq > 3").await;
+    for _ in 0..2 {
+        tamper(&db, &format!("DELETE FROM audit_entries WHERE id = {}", nth(4))).await;
+    }
     tamper(&db, set_back).await;
     let with = async |head| verify(&db, &keys, Some(head)).await.expect("verifies").problem;
     // By itself the shorter chain is a whole one.
@@ -139,16 +213,16 @@ async fn a_tail_cut_together_with_the_head_is_found_by_the_published_head(db: Db
 
 async fn a_forged_head_is_found(db: Db, _: Arc<ManualClock>) {
     let keys = keyring(&[1]);
-    sealed(&db, &keys, 3).await;
-    tamper(&db, "UPDATE audit_head SET mac = (SELECT mac FROM audit_entries WHERE seq = 1)").await;
-    assert_eq!(problem(&db, &keys).await, Some(Problem::HeadForged { last: 3, head: 3 }));
+    two_seals(&db, &keys).await;
+    tamper(&db, "UPDATE audit_head SET mac = (SELECT mac FROM audit_seals WHERE last_seq = 3)").await;
+    assert_eq!(problem(&db, &keys).await, Some(Problem::HeadForged { last: 5, head: 5 }));
 }
 
 async fn a_head_set_back_is_found(db: Db, _: Arc<ManualClock>) {
     let keys = keyring(&[1]);
-    sealed(&db, &keys, 3).await;
-    tamper(&db, "UPDATE audit_head SET seq = 2, mac = (SELECT mac FROM audit_entries WHERE seq = 2)").await;
-    assert_eq!(problem(&db, &keys).await, Some(Problem::HeadForged { last: 3, head: 2 }));
+    two_seals(&db, &keys).await;
+    tamper(&db, "UPDATE audit_head SET seq = 3, mac = (SELECT mac FROM audit_seals WHERE last_seq = 3)").await;
+    assert_eq!(problem(&db, &keys).await, Some(Problem::HeadForged { last: 5, head: 3 }));
 }
 
 async fn a_deleted_head_is_found(db: Db, _: Arc<ManualClock>) {

@@ -9,6 +9,8 @@ pub(super) const TABLES: &[(&str, &[&str])] = &[
     ("flags", &["key", "kind", "definition", "version", "changed_by", "changed_at"]),
     ("kill_switches", &["name", "killed", "reason", "changed_by", "changed_at"]),
     ("flag_revision", &["id", "revision"]),
+    ("audit_unsealed", &["id"]),
+    ("audit_seals", &["last_seq", "first_seq", "entries", "key_id", "mac", "sealed_at"]),
     ("audit_head", &["id", "seq", "mac"]),
     ("usage_journals", &["journal_id", "position", "updated_at"]),
     (

@@ -27,9 +27,6 @@ pub(super) const TABLES: &[Table] = &[
             text("request_id"),
             id("person", "").hidden(),
             text("personal").unreadable(),
-            int("seq").hidden(),
-            text("key_id").hidden(),
-            text("mac").hidden(),
         ],
     },
     Table {

@@ -94,7 +94,6 @@ pub(super) async fn show(
 const EXPORTED: Exported = Exported {
     name: "audit",
     columns: &[
-        "sequence",
         "id",
         "occurred_at",
         "actor_kind",
@@ -106,8 +105,7 @@ const EXPORTED: Exported = Exported {
         "after",
         "reason",
         "request_id",
-        "key_id",
-        "mac",
+        "sealed",
     ],
 };
 
