@@ -1,12 +1,9 @@
 -- What people ask for under data protection law: an archive of what is kept of them, and to be forgotten.
-CREATE TABLE data_export_states (state TEXT NOT NULL PRIMARY KEY) STRICT;
-INSERT INTO data_export_states (state) VALUES ('pending'), ('ready'), ('expired'), ('failed');
-
 CREATE TABLE data_exports (
     id BLOB NOT NULL PRIMARY KEY,
     user_id BLOB NOT NULL REFERENCES users (id),
     requested_by TEXT NOT NULL CHECK (requested_by IN ('person', 'operator')),
-    state TEXT NOT NULL REFERENCES data_export_states (state),
+    state TEXT NOT NULL CHECK (state IN ('pending', 'ready', 'expired', 'failed')),
     -- Of the archive, in bytes; its SHA-256 in hexadecimal.
     size INTEGER CHECK (size > 0),
     sha256 TEXT CHECK (length(sha256) = 64),
@@ -21,14 +18,11 @@ CREATE INDEX data_exports_of_user ON data_exports (user_id, id);
 CREATE UNIQUE INDEX data_exports_pending ON data_exports (user_id) WHERE state = 'pending';
 CREATE INDEX data_exports_expiry ON data_exports (expires_at) WHERE state = 'ready';
 
-CREATE TABLE account_deletion_states (state TEXT NOT NULL PRIMARY KEY) STRICT;
-INSERT INTO account_deletion_states (state) VALUES ('scheduled'), ('cancelled'), ('running'), ('done');
-
 CREATE TABLE account_deletions (
     id BLOB NOT NULL PRIMARY KEY,
     user_id BLOB NOT NULL REFERENCES users (id),
     requested_by TEXT NOT NULL CHECK (requested_by IN ('person', 'operator')),
-    state TEXT NOT NULL REFERENCES account_deletion_states (state),
+    state TEXT NOT NULL CHECK (state IN ('scheduled', 'cancelled', 'running', 'done')),
     -- When it begins; until then it can be cancelled.
     due_at INTEGER NOT NULL,
     -- Why it has not begun though it is due, or does not go on.

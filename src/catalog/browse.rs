@@ -154,18 +154,20 @@ pub struct Card {
 
 /// A slug and what it stands for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-#[expect(missing_docs, reason = "the fields say it")]
 #[schemars(rename = "NamedSlug")]
 pub struct Named {
+    /// Where it is in addresses.
     pub slug: String,
+    /// What it is called.
     pub name: String,
 }
 
 /// The average of ratings, to two decimals, and how many there are.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
-#[expect(missing_docs, reason = "the fields say it")]
 pub struct Rating {
+    /// Stars, 1 to 5, to two decimals; none while nobody has rated it.
     pub average: Option<f64>,
+    /// How many ratings there are.
     pub count: i64,
 }
 

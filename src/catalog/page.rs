@@ -16,17 +16,25 @@ use crate::{
 
 /// A plan as customers see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-#[expect(missing_docs, reason = "the fields are the plan's")]
 #[schemars(rename = "OfferedPlan")]
 pub struct Offered {
+    /// Which one.
     pub id: PlanId,
+    /// Its name among the product's plans, by which carts name it.
     pub slug: String,
+    /// What it is called.
     pub name: String,
+    /// How often it is paid.
     pub billing_cycle: BillingCycle,
+    /// How many days a trial lasts; for trials only.
     pub trial_days: Option<i64>,
+    /// What its licence allows.
     pub license_type: LicenseType,
+    /// What one gets, a line each.
     pub features: Vec<String>,
+    /// What its licence is limited to.
     pub limits: Limits,
+    /// What it costs, before any tax that comes on top: one price for each currency that it is sold in.
     pub prices: Vec<Money>,
 }
 
@@ -49,32 +57,52 @@ impl Offered {
 
 /// A product as customers see it.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-#[expect(missing_docs, reason = "the fields are the product's")]
 #[schemars(rename = "ProductDetail")]
 pub struct ProductPage {
+    /// Which one.
     pub id: ProductId,
+    /// Where it is in addresses.
     pub slug: String,
+    /// What it is called.
     pub title: String,
+    /// A line about it.
     pub short_description: String,
+    /// A paragraph or two.
     pub description: String,
+    /// The page, in Markdown.
     pub content: String,
+    /// An address or path of a picture.
     pub image: Option<String>,
+    /// What is sold.
     #[serde(rename = "type")]
     pub kind: super::ProductType,
+    /// What is sold now, e.g. `2.1.0`.
     pub version: String,
+    /// Whether it is shown first.
     pub featured: bool,
+    /// Where it can be tried.
     pub demo_url: Option<String>,
+    /// Where its sources are.
     pub github_url: Option<String>,
+    /// Where it is explained.
     pub documentation_url: Option<String>,
+    /// Whether one must be signed in to get it.
     pub requires_auth: bool,
+    /// What its licences allow where the plan says nothing else.
     pub default_license: LicenseType,
+    /// Who made it.
     pub developer: Named,
     /// From the top of the tree to the category that it is in.
     pub category_path: Vec<Named>,
+    /// How it is sold: the plans that can be bought now.
     pub plans: Vec<Offered>,
+    /// What its buyers think of it.
     pub rating: Rating,
+    /// How often it was downloaded.
     pub downloads: i64,
+    /// Since when it is sold.
     pub published_at: Option<Time>,
+    /// When it was changed last.
     pub updated_at: Time,
 }
 
@@ -142,14 +170,18 @@ pub async fn product_page(db: &Db, slug: &str) -> Result<Option<ProductPage>, Db
 
 /// A category with what is in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-#[expect(missing_docs, reason = "the fields are the category's")]
 pub struct CategoryNode {
+    /// Which one.
     pub id: CategoryId,
+    /// Where it is in addresses.
     pub slug: String,
+    /// What it is called.
     pub name: String,
+    /// What is in it.
     pub description: String,
     /// Published products in it and in all below it.
     pub products: i64,
+    /// The categories right below it, in their order.
     pub children: Vec<Self>,
 }
 

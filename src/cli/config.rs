@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::{Failure, Output};
+use super::{Failure, Output, open};
 use crate::config::{self, ConfigError};
 
 #[derive(Debug, Subcommand)]
@@ -24,6 +24,8 @@ impl Config {
         let config = loaded?;
         match self {
             Self::Check => {
+                // What a file says that the configuration names.
+                open::mailer(&config)?;
                 output.print(&serde_json::json!({ "valid": true }), |_| "the configuration is valid".to_owned())?;
             }
             Self::Show => output.print(&config.settings(), |_| config.show().trim_end().to_owned())?,

@@ -47,6 +47,7 @@ async fn examine(config: &Config, findings: &mut Vec<Finding>) {
     });
     findings.push(keys(config));
     findings.extend(journal(config));
+    findings.extend(open::mailer(config).err().map(|failure| Finding::wrong("mail", failure.to_string())));
     match open_database(config, findings).await {
         Some(db) => {
             if let Err(error) = examine_database(config, &db, findings).await {

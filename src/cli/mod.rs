@@ -13,6 +13,7 @@ mod jobs;
 mod licenses;
 mod migrate;
 mod open;
+mod openapi;
 mod output;
 mod serve;
 mod support;
@@ -98,6 +99,12 @@ enum Command {
     /// Export and import the catalogue.
     #[command(subcommand)]
     Catalog(catalog::Catalog),
+    /// Print the API's description, OpenAPI 3.1, as a server with this configuration serves it; needs no database.
+    #[command(
+        name = "openapi",
+        after_help = "Examples:\n  mintreu openapi | jq '.paths | keys'\n  mintreu openapi --output openapi.json"
+    )]
+    OpenApi(openapi::OpenApi),
     /// Tell what is wrong with this installation and how to mend it; changes nothing.
     #[command(
         after_help = "Examples:\n  mintreu doctor\n  mintreu doctor --json   # exit code 3 when something is to be mended"
@@ -140,6 +147,7 @@ async fn run(cli: Cli, output: Output) -> Result<ExitCode, Failure> {
         Command::Support(command) => command.run(loaded, output).await,
         Command::Audit(command) => command.run(&loaded?, output).await,
         Command::Catalog(command) => command.run(&loaded?, output).await,
+        Command::OpenApi(command) => Box::pin(command.run(loaded?)).await,
         Command::Doctor => doctor::run(loaded, output).await,
     }
 }

@@ -121,7 +121,11 @@ pub(super) fn passwords(keys: &Keyring) -> Passwords {
 pub(super) fn mailer(config: &Config) -> Result<Mailer, Failure> {
     let mail = &config.mail;
     let to = match (mail.kind, &mail.smtp.url) {
-        (MailKind::Smtp, Some(url)) => MailTo::Server { url: url.expose().to_owned(), timeout: mail.smtp.timeout },
+        (MailKind::Smtp, Some(url)) => MailTo::Server {
+            url: url.expose().to_owned(),
+            authorities: authorities(&mail.smtp.ca_file)?,
+            timeout: mail.smtp.timeout,
+        },
         (MailKind::Smtp, None) => return Err(Failure::usage("mail.smtp.url is empty")),
         (MailKind::File, _) => {
             if config.profile == Profile::Production {
@@ -134,6 +138,15 @@ pub(super) fn mailer(config: &Config) -> Result<Mailer, Failure> {
         }
     };
     Mailer::new(mail.smtp.from.as_str(), to).map_err(Failure::usage)
+}
+
+/// The certificates in a file, if one is named.
+fn authorities(file: &Path) -> Result<Option<String>, Failure> {
+    if file.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let told = |error| Failure::usage(format!("mail.smtp.ca_file: cannot read {}: {error}", file.display()));
+    std::fs::read_to_string(file).map_err(told).map(Some)
 }
 
 /// Where files are.

@@ -339,6 +339,7 @@ pub struct MailFile {
 pub struct MailSmtp {
     #[serde(with = "values::optional")]
     pub url: Option<SmtpUrl>,
+    pub ca_file: PathBuf,
     pub from: Sender,
     #[serde(with = "values::duration")]
     pub timeout: Duration,

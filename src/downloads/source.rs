@@ -252,18 +252,25 @@ pub async fn sources(db: &Db, product: ProductId) -> Result<Vec<Source>, DbError
 
 /// What a source offers, as buyers see it: nothing of where it comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-#[expect(missing_docs, reason = "the fields are the source's")]
 #[schemars(rename = "OfferedSource")]
 pub struct Offered {
+    /// Which one.
     pub id: SourceId,
+    /// What it is called.
     pub name: String,
+    /// What it is, in a line or two.
     pub description: String,
+    /// Which version of the product it is, e.g. `2.1.0`.
     pub version: String,
+    /// Under which name it is saved.
     pub file_name: String,
+    /// How long it is, in bytes.
     pub file_size: i64,
     /// SHA-256, in hexadecimal.
     pub checksum: String,
+    /// Its media type, e.g. `application/zip`.
     pub content_type: String,
+    /// Whether it is the one that is had where none is named.
     pub is_primary: bool,
 }
 

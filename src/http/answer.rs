@@ -112,11 +112,21 @@ impl<R: IntoResponse> IntoResponse for FirstRevision<R> {
     }
 }
 
-/// A file, as whatever it is.
+/// A file of any media type.
 #[derive(Debug)]
 pub struct File(pub Response);
 
 impl IntoResponse for File {
+    fn into_response(self) -> Response {
+        self.0
+    }
+}
+
+/// A ZIP archive.
+#[derive(Debug)]
+pub struct Archive(pub Response);
+
+impl IntoResponse for Archive {
     fn into_response(self) -> Response {
         self.0
     }

@@ -39,10 +39,12 @@ mod tests;
 use std::{sync::Arc, time::Duration};
 
 use aide::axum::ApiRouter;
-use axum::{Router, extract::DefaultBodyLimit, middleware, routing};
+use axum::{Router, body::Bytes, extract::DefaultBodyLimit, middleware, routing};
 use tower::ServiceBuilder;
 
-pub use answer::{Accepted, Created, File, FirstRevision, Limited, NoContent, NotStored, Once, Promised, WithCookie};
+pub use answer::{
+    Accepted, Archive, Created, File, FirstRevision, Limited, NoContent, NotStored, Once, Promised, WithCookie,
+};
 pub use auth::{Admin, Caller, SameOrigin, Vendor};
 pub use because::{Because, reason, sought};
 pub use context::{Context, RequestId, RequestMarker};
@@ -135,20 +137,29 @@ impl Front {
     ///
     /// `app` has its state already and no fallback.
     pub fn router(&self, app: impl Into<ApiRouter>) -> Router {
+        let (routes, document) = self.described(app.into());
+        routes
+            .merge(openapi::pages(document))
+            .merge(docs::pages())
+            .fallback(not_found)
+            .method_not_allowed_fallback(method_not_allowed)
+            .layer(Observe(self.edge.clone()))
+    }
+
+    /// What `/api/openapi.json` says where [`Self::router`] serves `app`.
+    pub fn description(&self, app: impl Into<ApiRouter>) -> Bytes {
+        self.described(app.into()).1
+    }
+
+    fn described(&self, app: ApiRouter) -> (Router, Bytes) {
         let FrontOptions { body_limit, request_timeout, max_in_flight, .. } = self.options;
         // Two layers that call what is inside where it stands: with a function each (`middleware::from_fn`) every request
         // would clone and box the rest five times.
         let application = ServiceBuilder::new()
             .layer(Bounds::new(max_in_flight, request_timeout))
             .layer(DefaultBodyLimit::max(body_limit));
-        let described = app.into().layer(application).merge(probes::public(&self.readiness));
-        let (routes, document) = openapi::finish(described, &self.edge.public_url);
-        routes
-            .merge(openapi::pages(&document))
-            .merge(docs::pages())
-            .fallback(not_found)
-            .method_not_allowed_fallback(method_not_allowed)
-            .layer(Observe(self.edge.clone()))
+        let described = app.layer(application).merge(probes::public(&self.readiness));
+        openapi::finish(described, &self.edge.public_url)
     }
 
     /// Everything that the operators' listener serves: `/metrics`, and the probes with the reasons of failures.

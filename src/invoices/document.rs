@@ -22,55 +22,75 @@ text_enum! {
 
 /// Who sells.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[expect(missing_docs, reason = "the fields say it")]
 #[schemars(rename = "InvoiceSeller")]
 pub struct Seller {
+    /// The name of the business.
     pub name: String,
+    /// The lines below the name, six at most.
     pub address: Vec<String>,
+    /// Where it is: two letters of ISO 3166-1.
     pub country: Option<String>,
+    /// Its number for VAT or sales tax; empty if it has none.
     pub vat_id: String,
+    /// Where it is registered, and under which number; may be empty.
     pub registration: String,
+    /// Where questions go; may be empty.
     pub email: String,
 }
 
 /// Who bought.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[expect(missing_docs, reason = "the fields say it")]
 #[schemars(rename = "InvoiceBuyer")]
 pub struct Buyer {
+    /// What they are called, if they said so.
     pub name: Option<String>,
+    /// Their business, if it is one that buys.
     pub company: Option<String>,
+    /// The lines below the name.
     pub address: Vec<String>,
+    /// Where they are, if they said so: two letters of ISO 3166-1.
     pub country: Option<String>,
+    /// The number for VAT that they gave.
     pub vat_id: Option<String>,
+    /// Where the order's mails go.
     pub email: String,
 }
 
 /// What was sold, or what goes back; amounts in minor units.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[expect(missing_docs, reason = "the fields say it")]
 #[schemars(rename = "InvoiceLine")]
 pub struct Line {
+    /// What was sold: the product.
     pub description: String,
+    /// More about it: the plan; may be empty.
     pub detail: String,
+    /// How many.
     pub quantity: i64,
-    /// As the catalogue has it: with or without tax.
+    /// What one costs as the catalogue has it, in minor units; with or without tax (`prices_include_tax`).
     pub unit_amount: i64,
+    /// What was taken off, in minor units; with or without tax, as the unit price.
     pub discount: i64,
+    /// Its rate of tax.
     pub percent: Percent,
+    /// Without tax, in minor units.
     pub net: i64,
+    /// The tax, in minor units.
     pub tax: i64,
+    /// Together, in minor units.
     pub total: i64,
 }
 
 /// What a rate comes to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[expect(missing_docs, reason = "the fields say it")]
 #[schemars(rename = "InvoiceTax")]
 pub struct TaxSum {
+    /// What the tax is called, e.g. `VAT`.
     pub name: String,
+    /// The rate.
     pub percent: Percent,
+    /// What was taxed at this rate, without the tax, in minor units.
     pub net: i64,
+    /// The tax, in minor units.
     pub tax: i64,
 }
 
@@ -78,7 +98,9 @@ pub struct TaxSum {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "CorrectedInvoice")]
 pub struct Corrected {
+    /// Its number.
     pub number: String,
+    /// The day on which it was issued (UTC), e.g. `2026-03-01`.
     pub issued_on: String,
 }
 
@@ -120,11 +142,11 @@ pub struct Document {
     pub lines: Vec<Line>,
     /// What each rate comes to.
     pub taxes: Vec<TaxSum>,
-    /// Without tax.
+    /// Without tax, in minor units.
     pub net: i64,
-    /// The tax.
+    /// The tax, in minor units.
     pub tax: i64,
-    /// Together.
+    /// Together, in minor units.
     pub total: i64,
     /// Lines at the foot.
     pub notes: Vec<String>,

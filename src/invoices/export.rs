@@ -8,19 +8,30 @@ use crate::kernel::{Currency, InvoiceId, OrderId, PaymentId, Time};
 
 /// A paper in a table; amounts in whole units, and what credit notes give back is negative.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
-#[expect(missing_docs, reason = "the fields are the columns of invoices")]
 pub struct Booked {
+    /// Its number, e.g. `INV-2026-000123`.
     pub number: String,
+    /// What it is.
     pub kind: Kind,
+    /// When it was issued.
     pub issued_at: Time,
+    /// For which order.
     pub order: OrderId,
+    /// By which payment.
     pub payment: PaymentId,
+    /// Of whom.
     pub email: String,
+    /// Where the buyer is, if they said so: two letters of ISO 3166-1.
     pub country: Option<String>,
+    /// The currency of its amounts.
     pub currency: Currency,
+    /// Without tax, in whole units, e.g. `-12.50`.
     pub net: String,
+    /// The tax, in whole units.
     pub tax: String,
+    /// Together, in whole units.
     pub total: String,
+    /// Which one.
     pub id: InvoiceId,
 }
 

@@ -36,6 +36,8 @@ pub enum MailTo {
     Server {
         /// At this URL.
         url: String,
+        /// Certificates (PEM) of those who may vouch for it beside the public authorities.
+        authorities: Option<String>,
         /// How long it may take for one step of a conversation.
         timeout: Duration,
     },
@@ -92,9 +94,12 @@ impl Mailer {
             .map_err(|error| MailError(format!("mail.smtp.from: {from:?} is nobody's address: {error}")))?;
         let transport = match to {
             MailTo::Directory(path) => Transport::Directory(Arc::new(path)),
-            MailTo::Server { url, timeout } => {
-                let server =
+            MailTo::Server { url, authorities, timeout } => {
+                let mut server =
                     Server::parse(&url, timeout).map_err(|error| MailError(format!("mail.smtp.url: {error}")))?;
+                if let Some(pem) = authorities {
+                    server = server.trusting(&pem).map_err(|error| MailError(format!("mail.smtp.ca_file: {error}")))?;
+                }
                 Transport::Server(Arc::new(server))
             }
         };
@@ -307,7 +312,7 @@ mod tests {
     async fn what_cannot_work_is_told_at_the_start() {
         let server = |url: &str| {
             let timeout = Duration::from_secs(1);
-            Mailer::new("shop@example.com", MailTo::Server { url: url.to_owned(), timeout })
+            Mailer::new("shop@example.com", MailTo::Server { url: url.to_owned(), authorities: None, timeout })
         };
         server("smtp://localhost:2525").expect("a mailer");
         for url in ["smtp://localhost?tls=maybe", "http://localhost"] {

@@ -16,11 +16,12 @@ use lettre::{
     transport::smtp::{
         self,
         authentication::{Credentials, Mechanism},
-        client::{AsyncSmtpConnection, TlsParameters},
+        client::{AsyncSmtpConnection, Certificate, TlsParameters},
         commands::{Data, Mail, Rcpt},
         extension::{ClientId, Extension, MailBodyParameter, MailParameter},
     },
 };
+use rustls_pki_types::{CertificateDer, pem::PemObject};
 
 /// How many steps' time sending the content and hearing what becomes of it may take together. RFC 5321 (4.5.3.2.6) grants
 /// the server ten minutes; none takes them.
@@ -64,6 +65,8 @@ pub(super) struct Server {
     host: String,
     port: u16,
     tls: Tls,
+    /// Who may vouch for it beside the public authorities.
+    authorities: Vec<Certificate>,
     credentials: Option<Credentials>,
     /// How long one step may take: to connect and be let in, to have a recipient accepted.
     patience: Duration,
@@ -110,7 +113,36 @@ impl Server {
             Some((user, password)) => Some(Credentials::new(decoded(user)?, decoded(password)?)),
             None => None,
         };
-        Ok(Self { host, port, tls, credentials, patience, resting: Mutex::default() })
+        Ok(Self { host, port, tls, authorities: Vec::new(), credentials, patience, resting: Mutex::default() })
+    }
+
+    /// The same, where also the authorities of these certificates (PEM) may vouch for the server.
+    pub(super) fn trusting(mut self, pem: &str) -> Result<Self, String> {
+        if self.tls == Tls::None {
+            return Err(
+                "mail.smtp.url goes without TLS, where nobody vouches for anything; write smtps:// or ?tls=required"
+                    .to_owned(),
+            );
+        }
+        let unreadable = "holds a certificate that cannot be read";
+        for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+            let certificate = certificate.map_err(|_| unreadable)?;
+            self.authorities.push(Certificate::from_der(certificate.to_vec()).map_err(|_| unreadable)?);
+        }
+        if self.authorities.is_empty() {
+            return Err("holds no certificate (PEM: `-----BEGIN CERTIFICATE-----`)".to_owned());
+        }
+        // What is none is noticed here, and not with the first mail.
+        self.parameters().map_err(|error| format!("{unreadable}: {}", told(&error)))?;
+        Ok(self)
+    }
+
+    fn parameters(&self) -> Result<TlsParameters, smtp::Error> {
+        let mut parameters = TlsParameters::builder(self.host.clone());
+        for authority in &self.authorities {
+            parameters = parameters.add_root_certificate(authority.clone());
+        }
+        parameters.build()
     }
 
     /// Begins to send a mail: connects, and has the sender and the recipient accepted. Nothing is sent yet.
@@ -132,13 +164,12 @@ impl Server {
 
     async fn connect(&self) -> Result<AsyncSmtpConnection, smtp::Error> {
         let name = ClientId::default();
-        let parameters = || TlsParameters::new(self.host.clone());
-        let wrapped = if self.tls == Tls::Wrapped { Some(parameters()?) } else { None };
+        let wrapped = if self.tls == Tls::Wrapped { Some(self.parameters()?) } else { None };
         let address = (self.host.as_str(), self.port);
         let mut connection =
             AsyncSmtpConnection::connect_tokio1(address, Some(self.patience), &name, wrapped, None).await?;
         if self.tls == Tls::Required || (self.tls == Tls::Opportunistic && connection.can_starttls()) {
-            connection.starttls(parameters()?, &name).await?;
+            connection.starttls(self.parameters()?, &name).await?;
         }
         if let Some(credentials) = &self.credentials {
             connection.auth(&[Mechanism::Plain, Mechanism::Login], credentials).await?;

@@ -1,11 +1,16 @@
 //! Calls to payment providers over HTTP: bounded in time and size, over TLS with roots that are built in.
 //!
 //! Every request here is safe to repeat: it reads, or carries an idempotency key. So one that found no connection, or was
-//! answered with 5xx, is quickly sent again; whether one that timed out was done is not known, and its caller asks again.
+//! answered with 5xx, 429 (too many at once) or 409 (another one with its key is being answered), is quickly sent again;
+//! whether one that timed out was done is not known, and its caller asks again.
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use reqwest::{Client as Http, Method as HttpMethod, header::HeaderValue, redirect::Policy};
+use reqwest::{
+    Client as Http, Method as HttpMethod,
+    header::{HeaderMap, HeaderValue, RETRY_AFTER},
+    redirect::Policy,
+};
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use serde::de::DeserializeOwned;
 
@@ -19,15 +24,24 @@ pub struct ClientOptions {
     pub timeout: Duration,
     /// How often a call is quickly repeated.
     pub retries: u32,
-    /// How long to wait before the first repetition, about; the second waits twice as long.
+    /// How long to wait before the first repetition, about; the second waits twice as long. After a 409, where the other
+    /// request needs its time, each waits four times as long.
     pub pause: Duration,
+    /// How long to wait at most where the answer says how long (`Retry-After`). One that says more is not repeated here.
+    pub longest_wait: Duration,
     /// The largest answer that is read, in bytes.
     pub max_answer: usize,
 }
 
 impl Default for ClientOptions {
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(10), retries: 2, pause: Duration::from_millis(150), max_answer: 1 << 20 }
+        Self {
+            timeout: Duration::from_secs(10),
+            retries: 2,
+            pause: Duration::from_millis(150),
+            longest_wait: Duration::from_secs(2),
+            max_answer: 1 << 20,
+        }
     }
 }
 
@@ -90,6 +104,8 @@ pub struct Call {
 pub struct Answer {
     /// E.g. 200.
     pub status: u16,
+    /// How long to wait before the request is sent again, where the answer says so in seconds.
+    pub retry_after: Option<Duration>,
     /// At most [`ClientOptions::max_answer`] bytes.
     pub body: Vec<u8>,
 }
@@ -144,23 +160,37 @@ impl Client {
         let mut repeated = 0;
         loop {
             let answer = self.attempt(call).await;
-            let again = match &answer {
-                Ok(answer) => answer.status >= 500,
-                Err(Broken::NotConnected(_)) => true,
-                Err(Broken::Unknown(_)) => false,
+            let wait = match &answer {
+                _ if repeated == self.options.retries => None,
+                Ok(answer) => self.wait(answer, repeated + 1),
+                Err(Broken::NotConnected(_)) => Some(self.pause(repeated + 1)),
+                Err(Broken::Unknown(_)) => None,
             };
-            if !again || repeated == self.options.retries {
+            let Some(wait) = wait else {
                 return answer
                     .map_err(|(Broken::NotConnected(why) | Broken::Unknown(why))| ProviderError::Unavailable(why));
-            }
+            };
             repeated += 1;
-            tokio::time::sleep(self.pause(repeated)).await;
+            tokio::time::sleep(wait).await;
         }
     }
 
-    /// Between half of the pause and the whole, so that those who failed together do not come again together.
-    fn pause(&self, repeated: u32) -> Duration {
-        let whole = u64::try_from(self.options.pause.as_micros()).unwrap_or(u64::MAX).saturating_mul(repeated.into());
+    /// How long to wait before what was answered like this is sent for the `repeated`th time again; none if it is not.
+    fn wait(&self, answer: &Answer, repeated: u32) -> Option<Duration> {
+        let pause = match answer.status {
+            409 => self.pause(repeated.saturating_mul(4)),
+            429 | 500.. => self.pause(repeated),
+            _ => return None,
+        };
+        match answer.retry_after {
+            Some(told) => (told <= self.options.longest_wait).then_some(told),
+            None => Some(pause),
+        }
+    }
+
+    /// Between half of so many pauses and the whole, so that those who failed together do not come again together.
+    fn pause(&self, times: u32) -> Duration {
+        let whole = u64::try_from(self.options.pause.as_micros()).unwrap_or(u64::MAX).saturating_mul(times.into());
         Duration::from_micros(whole / 2 + self.ids.random() % (whole / 2 + 1))
     }
 
@@ -183,7 +213,7 @@ impl Client {
             Body::Json(value) => request.json(value),
         };
         let mut response = request.send().await.map_err(broken)?;
-        let status = response.status().as_u16();
+        let (status, retry_after) = (response.status().as_u16(), retry_after(response.headers()));
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(broken)? {
             if body.len() + chunk.len() > self.options.max_answer {
@@ -191,8 +221,13 @@ impl Client {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Answer { status, body })
+        Ok(Answer { status, retry_after, body })
     }
+}
+
+/// Seconds only: providers send no dates (RFC 9110, 10.2.3).
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
 }
 
 fn broken(error: reqwest::Error) -> Broken {

@@ -54,12 +54,16 @@ const fn draft() -> ArticleStatus {
 /// A part of them, for a change.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the fields are those of an article")]
 pub struct ArticlePatch {
+    /// In addresses.
     pub slug: Option<String>,
+    /// Its title.
     pub title: Option<String>,
+    /// Where it stands: a slug of your choice.
     pub category: Option<String>,
+    /// What it says, in Markdown.
     pub body: Option<String>,
+    /// Whether everybody reads it.
     pub status: Option<ArticleStatus>,
 }
 

@@ -128,6 +128,37 @@ async fn the_doctor_tells_a_wrong_configuration_and_damaged_files() {
     assert!(shop.refused(&["doctor"], 3).stdout.contains("var/secret.key"));
 }
 
+#[tokio::test]
+async fn the_description_of_the_api_is_had_without_a_server_or_a_database() {
+    let url = "https://shop.example.com";
+    let db = TestDb::sqlite();
+    let shop = Shop::of(Mintreu::new().env("MINTREU__HTTP__PUBLIC_URL", url), &db.url());
+    let server = shop.serve().await;
+    let served = shop.client.get(shop.mintreu.url("/api/openapi.json")).send().await.expect("an answer");
+    let served = served.text().await.expect("text");
+    assert!(served.contains(&format!(r#""servers":[{{"url":"{url}"}}]"#)), "it says where the server is");
+    drop(server);
+
+    let elsewhere = Mintreu::new()
+        .env("MINTREU__HTTP__PUBLIC_URL", url)
+        .env("MINTREU__DATABASE__URL", "postgres://nobody@127.0.0.1:9/nowhere");
+    let printed = elsewhere.run(&["openapi"]);
+    assert!(printed.status.success() && printed.stderr.is_empty(), "{}", printed.stderr);
+    assert!(printed.stdout == served, "the same bytes: {} and {}", printed.stdout.len(), served.len());
+    let left = std::fs::read_dir(elsewhere.directory()).expect("a directory").count();
+    assert_eq!(left, 0, "nothing was written");
+
+    let written = elsewhere.run(&["openapi", "--output", "api.json"]);
+    assert!(written.status.success() && written.stdout.is_empty(), "{written:?}");
+    let file = std::fs::read_to_string(elsewhere.directory().join("api.json")).expect("a file");
+    assert!(file == served, "the same bytes");
+    let nowhere = elsewhere.run(&["openapi", "--output", "no/such/place.json"]);
+    assert_eq!(nowhere.status.code(), Some(1));
+    assert!(nowhere.stderr.contains("cannot write no/such/place.json"), "{}", nowhere.stderr);
+    let production = elsewhere.env("MINTREU__PROFILE", "production").run(&["openapi"]);
+    assert_eq!(production.status.code(), Some(2), "what is wrong in a configuration is told here too");
+}
+
 /// The names of a command's subcommands, read from its help.
 fn subcommands(help: &str) -> Vec<String> {
     let list = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());

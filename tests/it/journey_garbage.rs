@@ -368,3 +368,29 @@ on_both!(what_is_not_the_expected_json_is_refused_before_anything_is_done, |db| 
         }
     }
 });
+
+on_both!(whoever_must_say_why_is_told_so_everywhere_alike, |db| async move {
+    let premises = Premises::on(&db).await;
+    let mut asked = 0;
+    for route in routes() {
+        let Takes::Json(good) = &route.takes else { continue };
+        if !good["reason"].is_string() {
+            continue;
+        }
+        asked += 1;
+        for reason in [None, Some(""), Some(" \n"), Some("nul\0"), Some(&*"x".repeat(501))] {
+            let mut body = good.clone();
+            match reason {
+                Some(reason) => body["reason"] = json!(reason),
+                None => drop(body.as_object_mut().expect("an object").remove("reason")),
+            }
+            let request = premises.ask(route.method.clone(), &premises.target(&route)).header("if-match", "\"1\"");
+            let request = request.header("content-type", "application/json").body(premises.fill(&body));
+            let request = as_somebody(&premises, &route, request).await;
+            let (told, answer) = sent(&premises, request).await;
+            let refusal = problem(answer, 422, "invalid-input").await;
+            assert_eq!(refusal["errors"][0]["pointer"], "#/reason", "{told}: {refusal}");
+        }
+    }
+    assert!(asked > 25, "{asked}");
+});

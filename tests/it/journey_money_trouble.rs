@@ -32,8 +32,11 @@ on_both!(an_order_paid_in_two_tabs_is_settled_once_and_the_other_payment_goes_ba
     let market = Market::on(&db).await;
     let _server = market.serve().await;
     let order = market.order("stripe").await;
+    market.stripe.overlap_next();
     let (first, again) = tokio::join!(market.session(&order), market.session(&order));
     assert_eq!(first, again, "two tabs at once open one session");
+    assert!(market.stripe.conflicts() > 0, "the second came while the first was being answered, and came again");
+    assert_eq!(market.stripe.sessions().len(), 1);
     // Its transfer failed, so the buyer opens another one; then both arrive.
     market.stripe.promise(&first).await;
     market.stripe.fail_transfer(&first).await;

@@ -83,8 +83,8 @@ const LIBRARIES: &[(&str, Home)] = &[
     ("aws_sdk_s3", Home::Only(&["storage"])),
     ("aws_smithy_http_client", Home::Only(&["storage"])),
     ("infer", Home::Only(&["storage"])),
-    // The archives of people's data, and the files that the demonstration has to sell, are of the same kind.
-    ("flate2", Home::Only(&["privacy", "cli"])),
+    // The files that the demonstration has to sell.
+    ("flate2", Home::Only(&["cli"])),
     ("webpki", Home::Only(&["payments"])),
     ("lettre", Home::Only(&["notifications"])),
     ("askama", Home::Only(&["http", "notifications", "invoices"])),
@@ -97,7 +97,7 @@ const LIBRARIES: &[(&str, Home)] = &[
     ("ed25519_dalek", Home::Only(&["licenses"])),
     ("mail_parser", Home::Only(&["support"])),
     ("tar", Home::Only(&["cli"])),
-    // Archives of people's data are written by a module of this name, without the library.
+    // The archives of people's data too.
     ("zip", Home::Only(&["cli", "privacy"])),
     ("quick_cache", Home::Only(&["licenses", "api_keys"])),
     ("sqlx", Home::NotIn(&["http", "actors", "cli", "main", "config", "telemetry"])),

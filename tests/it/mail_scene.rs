@@ -35,7 +35,7 @@ fn keys() -> Keyring {
 impl Office {
     /// Mail goes to this server, which has so long for a step.
     pub(crate) async fn by_smtp(test: &TestDb, server: &SmtpServer, timeout: Duration) -> Self {
-        Self::open(test, MailTo::Server { url: server.url(), timeout }).await
+        Self::open(test, MailTo::Server { url: server.url(), authorities: None, timeout }).await
     }
 
     pub(crate) async fn open(test: &TestDb, to: MailTo) -> Self {

@@ -93,6 +93,7 @@ mod operations_scene;
 mod orders_refund;
 mod orders_settle;
 mod orders_subscriptions;
+mod payments_client;
 mod payments_events;
 mod payments_inbox;
 mod payments_paypal;

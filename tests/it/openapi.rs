@@ -216,6 +216,56 @@ async fn the_document_is_sound() {
 }
 
 #[tokio::test]
+async fn everything_says_what_it_is() {
+    let told = told().await;
+    let (mut looked, mut silent) = (0, Vec::new());
+    let mut look = |place: String, part: &Value| {
+        looked += 1;
+        if part["description"].as_str().is_none_or(|text| text.trim().is_empty()) {
+            silent.push(place);
+        }
+    };
+    each("#", told.document(), &mut |place, value| {
+        // A property may be called so too, and is no list of them then.
+        let properties = value.get("properties").filter(|_| !place.ends_with("/properties"));
+        for (name, property) in properties.and_then(Value::as_object).into_iter().flatten() {
+            look(format!("{place}: {name}"), property);
+        }
+    });
+    for (name, schema) in told.document()["components"]["schemas"].as_object().expect("schemas") {
+        look(format!("the schema {name}"), schema);
+    }
+    for (route, operation) in operations(&told) {
+        for parameter in list(operation, "parameters") {
+            look(format!("{route}: {}", parameter["name"]), told.resolved(parameter));
+        }
+    }
+    assert!(looked > 2_000, "{looked}");
+    assert!(silent.is_empty(), "{} of {looked} have no description: {silent:#?}", silent.len());
+}
+
+/// Where a file is had that may be of any type.
+const ANY_FILE: [&str; 4] = [
+    "GET /api/download/{token}",
+    "GET /api/attachments/{attachment}",
+    "GET /api/developer/attachments/{attachment}",
+    "GET /api/admin/attachments/{attachment}",
+];
+
+#[tokio::test]
+async fn what_is_answered_has_a_type_unless_it_may_be_of_any() {
+    let told = told().await;
+    let any = operations(&told).into_iter().filter(|(_, operation)| {
+        let responses = operation["responses"].as_object().expect("responses").values();
+        let mut kinds = responses.filter_map(|response| told.resolved(response)["content"].as_object());
+        kinds.any(|content| content.keys().any(|kind| kind.contains('*')))
+    });
+    let (any, mut known) = (any.map(|(route, _)| route).collect::<Vec<_>>(), ANY_FILE);
+    known.sort_unstable();
+    assert_eq!(any, known);
+}
+
+#[tokio::test]
 async fn the_page_needs_nothing_from_elsewhere() {
     let db = TestDb::sqlite();
     let shop = Shop::of(Mintreu::new(), &db.url());

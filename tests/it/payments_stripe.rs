@@ -88,6 +88,17 @@ async fn a_request_that_is_sent_again_is_done_once() {
 }
 
 #[tokio::test]
+async fn a_request_whose_key_is_in_progress_waits_for_its_answer() {
+    let server = StripeServer::start().await;
+    let stripe = stripe(&server, LONG);
+    let checkout = checkout(usd(500));
+    server.overlap_next();
+    let (first, second) = tokio::join!(stripe.open(&checkout), stripe.open(&checkout));
+    assert_eq!(first.expect("opened"), second.expect("opened by the other"));
+    assert_eq!((server.sessions().len(), server.conflicts() > 0), (1, true));
+}
+
+#[tokio::test]
 async fn what_times_out_was_done_and_the_same_key_finds_it() {
     let server = StripeServer::start().await;
     let stripe = stripe(&server, SHORT);
@@ -117,7 +128,7 @@ async fn each_kind_of_refusal_is_told_apart() {
     assert_eq!(account.refund(&refund(order, "ch_x", usd(1), "k")).await, Err(ProviderError::NotFound));
     assert!(is_unavailable(&with_key(&server, LONG, "sk_wrong").open(&checkout(usd(1))).await));
     for status in [409, 429] {
-        server.fail_next(1, status);
+        server.fail_next(3, status);
         assert!(is_unavailable(&account.open(&checkout(usd(1))).await), "{status}");
     }
     server.fail_next(1, 402);

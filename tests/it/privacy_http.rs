@@ -241,7 +241,7 @@ on_both!(operators_do_it_on_a_written_word, |test: TestDb| async move {
         problem(scene.post(path, &operator.cookie, &json!({ "reason": "nul\0" })).await, 422, "invalid-input").await;
         problem(scene.post(path, &operator.cookie, &json!({ "reason": "x".repeat(501) })).await, 422, "invalid-input")
             .await;
-        problem(scene.post(path, &operator.cookie, &json!({})).await, 400, "malformed-body").await;
+        problem(scene.post(path, &operator.cookie, &json!({})).await, 422, "invalid-input").await;
         let nobody = path.replace(&user, "usr_01h455vb4pex5vsknk084sn02q");
         problem(scene.post(&nobody, &operator.cookie, &good).await, 404, "not-found").await;
         problem(scene.get(&nobody, &operator.cookie).await, 404, "not-found").await;

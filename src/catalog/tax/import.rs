@@ -19,9 +19,10 @@ const MAX_FLAWS: usize = 100;
 
 /// What an import did, or would do.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
-#[expect(missing_docs, reason = "the fields say it")]
 pub struct TaxRatesImported {
+    /// Whether nothing was kept: it was only tried.
     pub dry_run: bool,
+    /// What became of the rates.
     pub rates: Counts,
 }
 

@@ -42,24 +42,31 @@ pub enum ImportMode {
 
 /// What became of the records of a kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
-#[expect(missing_docs, reason = "the fields say it")]
 #[schemars(rename = "ImportCounts")]
 pub struct Counts {
+    /// How many were made.
     pub created: u32,
+    /// How many were there and are different now.
     pub changed: u32,
+    /// How many were there, exactly so.
     pub unchanged: u32,
 }
 
 /// What an import did, or would do.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
-#[expect(missing_docs, reason = "the fields say it")]
 #[schemars(rename = "CatalogueImported")]
 pub struct Imported {
+    /// Whether nothing was kept: it was only tried.
     pub dry_run: bool,
+    /// What became of the developers.
     pub developers: Counts,
+    /// What became of the categories.
     pub categories: Counts,
+    /// What became of the products.
     pub products: Counts,
+    /// What became of the plans.
     pub plans: Counts,
+    /// What became of the coupons.
     pub coupons: Counts,
 }
 

@@ -102,7 +102,7 @@ async fn errand_or_signal(
 }
 
 /// Opens the database, at this program's schema, and what is read from it.
-async fn open_app(config: &Config) -> Result<App, Failure> {
+pub(super) async fn open_app(config: &Config) -> Result<App, Failure> {
     let keys = open::keyring(config)?;
     let db = open::database(config).await?;
     prepare_schema(&db, config.profile).await?;

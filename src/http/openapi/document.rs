@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use aide::{axum::ApiRouter, openapi::OpenApi};
-use axum::Router;
+use axum::{Router, body::Bytes};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -37,8 +37,22 @@ const TAGS: [(&str, &str); 13] = [
     ),
 ];
 
-/// Ends the description of a router: gives the router, and the document.
-pub(in crate::http) fn finish(router: ApiRouter, public_url: &str) -> (Router, Value) {
+/// What the parts of paths are that are plain texts. The others are told by their types.
+const PARAMETERS: [(&str, &str); 10] = [
+    ("actor", "The actor's name, as `GET /api/admin/actors` tells it."),
+    ("flag", "The flag's key, e.g. `checkout.guest`."),
+    ("provider", "Who sends it: `stripe`, `paypal` or `sandbox`."),
+    ("queue", "The queue's name, as `GET /api/admin/queues` tells it."),
+    ("schedule", "The schedule's name, as `GET /api/admin/schedules` tells it."),
+    ("session", "The sandbox's name of the checkout session: the last part of its address."),
+    ("slug", "Its slug, as in its address."),
+    ("subscription", "The sandbox's name of the subscription."),
+    ("switch", "Which kill switch, e.g. `payments`."),
+    ("token", "The last part of a link that was given to whoever asks."),
+];
+
+/// Ends the description of a router: gives the router, and the document as it is served.
+pub(in crate::http) fn finish(router: ApiRouter, public_url: &str) -> (Router, Bytes) {
     let mut api = OpenApi::default();
     let router = router.finish_api(&mut api);
     let problem = schemas::given::<Document<'static>>();
@@ -78,7 +92,8 @@ pub(in crate::http) fn finish(router: ApiRouter, public_url: &str) -> (Router, V
     add_schemas(&mut document, taken, given);
     tidy(&mut document);
     prune(&mut document);
-    (router, document)
+    // It is texts, numbers and lists of them, which always serialise.
+    (router, Bytes::from(serde_json::to_vec(&document).unwrap_or_default()))
 }
 
 fn security_schemes() -> Value {
@@ -112,6 +127,10 @@ fn operation(path: &str, operation: &mut Map<String, Value>, components: &mut Co
             let place: Option<usize> = parameter["name"].as_str().and_then(|name| name.parse().ok());
             if let Some(name) = place.and_then(|place| names.get(place)) {
                 parameter["name"] = Value::from(*name);
+            }
+            let known = PARAMETERS.iter().find(|(name, _)| parameter["name"] == *name);
+            if let (None, Some((_, text))) = (parameter.get("description"), known) {
+                parameter["description"] = Value::from(*text);
             }
         }
     }

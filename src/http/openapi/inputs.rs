@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{
     operation::{Place, audience, may, parameter, signed_in},
-    schemas::{present, taken, taken_apart},
+    schemas::{meaning, present, taken, taken_apart},
 };
 use crate::{
     accounts::Scope,
@@ -44,7 +44,7 @@ impl<T: JsonSchema> OperationInput for Path<T> {
         let parts = taken_apart::<T>();
         if let Some(Value::Object(properties)) = parts.get("properties") {
             for (name, schema) in properties {
-                parameter(operation, Place::Path, name, true, schema_of(schema));
+                parameter(operation, Place::Path, name, true, with_meaning(schema_of(schema)));
             }
             return;
         }
@@ -52,10 +52,10 @@ impl<T: JsonSchema> OperationInput for Path<T> {
         match parts.get("prefixItems") {
             Some(Value::Array(items)) => {
                 for (place, schema) in items.iter().enumerate() {
-                    parameter(operation, Place::Path, &place.to_string(), true, schema_of(schema));
+                    parameter(operation, Place::Path, &place.to_string(), true, with_meaning(schema_of(schema)));
                 }
             }
-            _ => parameter(operation, Place::Path, "0", true, taken::<T>()),
+            _ => parameter(operation, Place::Path, "0", true, with_meaning(taken::<T>())),
         }
     }
 }
@@ -74,6 +74,14 @@ impl<T: JsonSchema> OperationInput for Query<T> {
             }
         }
     }
+}
+
+/// A parameter that says nothing of its own is what its type is.
+fn with_meaning(mut schema: Schema) -> Schema {
+    if let (None, Some(text)) = (schema.get("description"), meaning(&schema)) {
+        schema.insert("description".to_owned(), text.into());
+    }
+    schema
 }
 
 /// A part of a schema is a schema.

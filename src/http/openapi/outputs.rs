@@ -9,8 +9,8 @@ use schemars::{JsonSchema, Schema};
 
 use super::{operation::may, schemas::given};
 use crate::http::{
-    Accepted, Conditional, Created, File, FirstRevision, Json, Kind, Limited, NoContent, NotStored, Once, Problem,
-    Promised, Tagged, WithCookie,
+    Accepted, Archive, Conditional, Created, File, FirstRevision, Json, Kind, Limited, NoContent, NotStored, Once,
+    Problem, Promised, Tagged, WithCookie,
 };
 
 type Responses = Vec<(Option<u16>, Response)>;
@@ -151,6 +151,16 @@ impl OperationOutput for File {
     type Inner = ();
 
     fn inferred_responses(_: &mut GenContext, _: &mut Operation) -> Responses {
-        vec![(Some(200), gives("The file.", "*/*", Schema::default()))]
+        let text = "The file, under the media type that it was found to be of; `application/octet-stream` if of none that \
+                    is known.";
+        vec![(Some(200), gives(text, "*/*", Schema::default()))]
+    }
+}
+
+impl OperationOutput for Archive {
+    type Inner = ();
+
+    fn inferred_responses(_: &mut GenContext, _: &mut Operation) -> Responses {
+        vec![(Some(200), gives("The archive.", "application/zip", Schema::default()))]
     }
 }

@@ -10,7 +10,6 @@ use axum::{
     routing::get,
 };
 use bytes::Bytes;
-use serde_json::Value;
 use swagger_ui_redist::{SwaggerUi, SwaggerUiStaticFile};
 
 use crate::http::{
@@ -34,9 +33,7 @@ struct Document {
 }
 
 /// The pages of a document.
-pub(in crate::http) fn pages(document: &Value) -> Router {
-    // A document is texts, numbers and lists of them, which always serialise.
-    let bytes = Bytes::from(serde_json::to_vec(document).unwrap_or_default());
+pub(in crate::http) fn pages(bytes: Bytes) -> Router {
     let tag = tag_of_bytes(&bytes);
     Router::new()
         .route("/api/openapi.json", get(document_itself))

@@ -51,6 +51,15 @@ pub(super) fn taken_apart<T: JsonSchema>() -> Schema {
     GENERATORS.with_borrow_mut(|generators| T::json_schema(&mut generators.taken))
 }
 
+/// What the type is that a schema of what is taken refers to.
+pub(super) fn meaning(schema: &Schema) -> Option<String> {
+    let name = schema.get("$ref")?.as_str()?.strip_prefix(TAKEN)?;
+    GENERATORS.with_borrow(|generators| {
+        let text = generators.taken.definitions().get(name)?.get("description")?.as_str()?;
+        Some(text.to_owned())
+    })
+}
+
 /// The schema of what is given: a reference, unless it is a small thing.
 pub(in crate::http) fn given<T: JsonSchema>() -> Schema {
     GENERATORS.with_borrow_mut(|generators| generators.given.subschema_for::<T>())

@@ -6,7 +6,6 @@
 mod readme;
 mod rows;
 mod sink;
-mod zip;
 
 use futures::TryStreamExt;
 use uuid::Uuid;
@@ -14,7 +13,6 @@ use uuid::Uuid;
 use self::{
     rows::Rows,
     sink::{Packed, Sink},
-    zip::ZipError,
 };
 use super::{
     DataExport, DataExportId, DataExported, ExportState, Privacy,
@@ -51,12 +49,6 @@ pub enum BuildError {
     /// The database did not answer.
     #[error(transparent)]
     Db(#[from] DbError),
-}
-
-impl From<ZipError> for BuildError {
-    fn from(error: ZipError) -> Self {
-        Self::Pack(error.to_string())
-    }
 }
 
 impl From<BuildError> for Failure {
@@ -176,8 +168,7 @@ impl List {
     }
 
     async fn end(self, sink: &mut Sink) -> Result<(), BuildError> {
-        sink.data(if self.begun { b"\n]\n" } else { b"[]\n" }).await?;
-        sink.end().await
+        sink.data(if self.begun { b"\n]\n" } else { b"[]\n" }).await
     }
 }
 
@@ -281,7 +272,6 @@ async fn attachments(privacy: &Privacy, subject: &Subject, sink: &mut Sink) -> R
             while let Some(piece) = content.try_next().await? {
                 sink.data(&piece).await?;
             }
-            sink.end().await?;
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What is nobody's: the catalogue of the shop, the program's own workings, lists of states.
+//! What is nobody's: the catalogue of the shop, the program's own workings.
 
 /// Tables and their columns. A text in one of them that could tell of a customer belongs into another file.
 pub(super) const TABLES: &[(&str, &[&str])] = &[
@@ -131,6 +131,4 @@ pub(super) const TABLES: &[(&str, &[&str])] = &[
         ],
     ),
     ("invoice_series", &["name", "last"]),
-    ("data_export_states", &["state"]),
-    ("account_deletion_states", &["state"]),
 ];

@@ -36,7 +36,7 @@ pub(crate) use self::{
     shop::{
         Effect, NoFail, QUEUE, Shop, ShopOptions, count, create_effects, effects_once, jobs_in, settled, write_effect,
     },
-    smtp::{Manners, Mood, Received, SmtpServer},
+    smtp::{CertificateAuthority, Identity, Manners, Mood, Received, SmtpServer, Tls},
     stripe::{STRIPE_KEY, StripeServer},
     till::{Sells, Till, charge, paid, put_on_sale, refunded},
 };

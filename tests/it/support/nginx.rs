@@ -22,7 +22,11 @@ pub(crate) struct Nginx {
 }
 
 impl Nginx {
-    /// In front of `program` (`HOST:PORT`), whose files are in `files`; none where nginx is not installed.
+    /// In front of `program` (`HOST:PORT`), whose files are in `files`; none where nginx is not installed and need not be.
+    ///
+    /// # Panics
+    ///
+    /// If it is not installed where no test may be passed over.
     pub(crate) async fn before(program: &str, files: &Path) -> Option<Self> {
         let directory = tempfile::tempdir().expect("a directory");
         let (here, port) = (directory.path().display(), free_port());
@@ -42,7 +46,13 @@ impl Nginx {
         );
         let config = directory.path().join("nginx.conf");
         fs::write(&config, text).expect("a file");
-        let child = command().arg("-c").arg(&config).args(["-e", "stderr"]).stdin(Stdio::null()).spawn().ok()?;
+        let child = match command().arg("-c").arg(&config).args(["-e", "stderr"]).stdin(Stdio::null()).spawn() {
+            Ok(child) => child,
+            Err(error) if super::required() || std::env::var_os("CI").is_some_and(|ci| ci == "true") => {
+                panic!("nginx is missing ({error}): apt-get install nginx-light")
+            }
+            Err(_) => return None,
+        };
         let mut nginx = Self { port, child, config, _directory: directory };
         while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
             let ended = nginx.child.try_wait().expect("a child");

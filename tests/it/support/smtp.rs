@@ -1,4 +1,4 @@
-//! A mail server, as much of one as a client needs, and as bad a one as a client must bear: RFC 5321 over plain TCP, on the
+//! A mail server, as much of one as a client needs, and as bad a one as a client must bear: RFC 5321 over TCP or TLS, on the
 //! loopback interface.
 
 use std::{
@@ -7,11 +7,14 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rustls::pki_types::PrivatePkcs8KeyDer;
 use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
     task::JoinHandle,
 };
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 /// A mail as it arrived.
 #[derive(Debug, Clone)]
@@ -56,8 +59,64 @@ pub(crate) enum Mood {
 pub(crate) struct Manners {
     /// User and password, without which nothing is taken.
     pub(crate) login: Option<(&'static str, &'static str)>,
-    /// Whether it offers `STARTTLS`, with a certificate that nobody vouches for.
-    pub(crate) offers_tls: bool,
+    /// How it can be talked to in private.
+    pub(crate) tls: Tls,
+}
+
+/// How a server can be talked to in private.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum Tls {
+    /// Not at all.
+    #[default]
+    Never,
+    /// From the start alone.
+    Wrapped(Identity),
+    /// It offers `STARTTLS`.
+    Offered(Identity),
+}
+
+/// A server's certificate and its key.
+#[derive(Clone)]
+pub(crate) struct Identity(Arc<rustls::ServerConfig>);
+
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Identity")
+    }
+}
+
+/// Somebody who vouches for servers.
+pub(crate) struct CertificateAuthority {
+    pem: String,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl CertificateAuthority {
+    pub(crate) fn new() -> Self {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, "An authority of these tests");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        let key = KeyPair::generate().expect("a key");
+        let pem = params.self_signed(&key).expect("a certificate").pem();
+        Self { pem, issuer: Issuer::new(params, key) }
+    }
+
+    /// For the file that `mail.smtp.ca_file` names.
+    pub(crate) fn pem(&self) -> &str {
+        &self.pem
+    }
+
+    /// Says that a server is `host`: a name or an address.
+    pub(crate) fn vouch_for(&self, host: &str) -> Identity {
+        super::crypto();
+        let key = KeyPair::generate().expect("a key");
+        let params = CertificateParams::new([host.to_owned()]).expect("a name");
+        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate").der().clone();
+        let key = PrivatePkcs8KeyDer::from(key.serialize_der());
+        let config = rustls::ServerConfig::builder().with_no_client_auth();
+        Identity(Arc::new(config.with_single_cert(vec![certificate], key.into()).expect("they belong together")))
+    }
 }
 
 /// A server that keeps what it takes, until this is dropped.
@@ -189,31 +248,72 @@ fn line(text: &str) -> Answer {
 }
 
 async fn converse(stream: TcpStream, state: Arc<Mutex<State>>) -> std::io::Result<()> {
-    let (reader, mut writer) = stream.into_split();
-    let mut lines = BufReader::new(reader);
-    writer.write_all(b"220 test ESMTP\r\n").await?;
+    let tls = state.lock().expect("not poisoned").manners.tls.clone();
+    match tls {
+        Tls::Never => talk(stream, &state, Ears::Everybody).await.map(drop),
+        Tls::Wrapped(identity) => {
+            let stream = handshake(stream, &identity, &state).await?;
+            talk(stream, &state, Ears::Ours).await.map(drop)
+        }
+        Tls::Offered(identity) => {
+            let Some(stream) = talk(stream, &state, Ears::Everybody).await? else { return Ok(()) };
+            let stream = handshake(stream, &identity, &state).await?;
+            talk(stream, &state, Ears::OursFromHere).await.map(drop)
+        }
+    }
+}
+
+/// Who can hear what is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ears {
+    Everybody,
+    Ours,
+    /// The greeting was in the clear.
+    OursFromHere,
+}
+
+async fn handshake(
+    stream: TcpStream,
+    identity: &Identity,
+    state: &Mutex<State>,
+) -> std::io::Result<TlsStream<TcpStream>> {
+    let ended = TlsAcceptor::from(Arc::clone(&identity.0)).accept(stream).await;
+    let told = ended.as_ref().map(drop).map_err(ToString::to_string);
+    state.lock().expect("not poisoned").handshakes.push(told);
+    ended
+}
+
+/// Gives the connection back when the client wants to go on in private.
+async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    state: &Mutex<State>,
+    ears: Ears,
+) -> std::io::Result<Option<S>> {
+    let mut lines = BufReader::new(stream);
+    if ears != Ears::OursFromHere {
+        say(&mut lines, "220 test ESMTP").await?;
+    }
     let manners = state.lock().expect("not poisoned").manners.clone();
+    let offers_tls = ears == Ears::Everybody && matches!(manners.tls, Tls::Offered(_));
     let mut is_in = manners.login.is_none();
     let (mut from, mut to, mut mood) = (String::new(), Vec::new(), None);
     loop {
         let mut command = String::new();
         if lines.read_line(&mut command).await? == 0 {
-            return Ok(());
+            return Ok(None);
         }
         let command = command.trim_end();
         let upper = command.to_ascii_uppercase();
-        state.lock().expect("not poisoned").heard.push(command.to_owned());
+        if ears == Ears::Everybody {
+            state.lock().expect("not poisoned").heard.push(command.to_owned());
+        }
         let answer = if upper.starts_with("EHLO") {
-            let tls = if manners.offers_tls { "250-STARTTLS\r\n" } else { "" };
+            let tls = if offers_tls { "250-STARTTLS\r\n" } else { "" };
             let login = if manners.login.is_some() { "250-AUTH PLAIN LOGIN\r\n" } else { "" };
             line(&format!("250-test\r\n{tls}{login}250 8BITMIME"))
-        } else if upper == "STARTTLS" && manners.offers_tls {
-            writer.write_all(b"220 go on\r\n").await?;
-            let stream = lines.into_inner().reunite(writer).map_err(std::io::Error::other)?.into_std()?;
-            let ended = tokio::task::spawn_blocking(move || handshake(stream)).await.map_err(std::io::Error::other)?;
-            state.lock().expect("not poisoned").handshakes.push(ended);
-            // Nobody who looks at certificates comes further than this.
-            return Ok(());
+        } else if upper == "STARTTLS" && offers_tls {
+            say(&mut lines, "220 go on").await?;
+            return Ok(Some(lines.into_inner()));
         } else if upper.starts_with("AUTH PLAIN ") {
             is_in = manners.login.is_some_and(|login| command.split(' ').nth(2) == Some(&plain(login)));
             line(if is_in { "235 2.7.0 welcome" } else { "535 5.7.8 who are you" })
@@ -225,53 +325,39 @@ async fn converse(stream: TcpStream, state: Arc<Mutex<State>>) -> std::io::Resul
             line("250 ok")
         } else if upper.starts_with("RCPT TO:") {
             to.push(address(command));
-            recipient(&state, mood.as_ref(), &to)
+            recipient(state, mood.as_ref(), &to)
         } else if upper == "DATA" && mood == Some(Mood::DieBeforeContent) {
             Answer::Close
         } else if upper == "DATA" {
-            writer.write_all(b"354 go on\r\n").await?;
+            say(&mut lines, "354 go on").await?;
             // Without its end it is no mail.
-            let Some(text) = data(&mut lines).await? else { return Ok(()) };
+            let Some(text) = data(&mut lines).await? else { return Ok(None) };
             let mail = Received { from: std::mem::take(&mut from), to: std::mem::take(&mut to), text };
-            take(&state, mood.take(), mail)
+            take(state, mood.take(), mail)
         } else if upper == "QUIT" {
-            writer.write_all(b"221 bye\r\n").await?;
-            return Ok(());
+            say(&mut lines, "221 bye").await?;
+            return Ok(None);
         } else if upper == "RSET" || upper == "NOOP" || upper.starts_with("HELO") {
             line("250 ok")
         } else {
             line("502 not here")
         };
         match answer {
-            Answer::Line(text) => writer.write_all(format!("{text}\r\n").as_bytes()).await?,
-            Answer::Close => return Ok(()),
+            Answer::Line(text) => say(&mut lines, &text).await?,
+            Answer::Close => return Ok(None),
             Answer::Hang => pending().await,
         }
     }
 }
 
+async fn say(stream: &mut (impl AsyncWrite + Unpin), text: &str) -> std::io::Result<()> {
+    stream.write_all(format!("{text}\r\n").as_bytes()).await?;
+    stream.flush().await
+}
+
 /// RFC 4616, 2.
 fn plain((user, password): (&str, &str)) -> String {
     base64::Engine::encode(&base64::engine::general_purpose::STANDARD, format!("\0{user}\0{password}"))
-}
-
-/// As far as the client goes with a certificate that it cannot trust.
-fn handshake(mut stream: std::net::TcpStream) -> Result<(), String> {
-    stream.set_nonblocking(false).map_err(|error| error.to_string())?;
-    stream.set_read_timeout(Some(std::time::Duration::from_secs(20))).map_err(|error| error.to_string())?;
-    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).map_err(|error| error.to_string())?;
-    let key = rustls::pki_types::PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
-    let config = rustls::ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key.into())
-        .map_err(|error| error.to_string())?;
-    let mut tls = rustls::ServerConnection::new(Arc::new(config)).map_err(|error| error.to_string())?;
-    while tls.is_handshaking() {
-        tls.complete_io(&mut stream).map_err(|error| error.to_string())?;
-    }
-    // Whoever takes the certificate says something next.
-    let told = tls.complete_io(&mut stream).map_err(|error| error.to_string())?;
-    if told == (0, 0) { Err("it left".to_owned()) } else { Ok(()) }
 }
 
 fn recipient(state: &Mutex<State>, mood: Option<&Mood>, to: &[String]) -> Answer {

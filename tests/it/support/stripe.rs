@@ -1,12 +1,12 @@
 //! A stand-in for Stripe: a real server that checks what it is asked, remembers what it charged, and signs its events.
 //!
 //! It takes the requests that Stripe takes and refuses others, so that a request with a wrong field is noticed. Every
-//! `POST` is remembered under its `Idempotency-Key`.
+//! `POST` is remembered under its `Idempotency-Key`, and another one with the key of one that is not answered yet gets 409.
 
 mod api;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     net::SocketAddr,
     sync::{
         Arc, Mutex, MutexGuard,
@@ -20,6 +20,7 @@ use mintreu::{
     payments::{signature, stripe::VERSION},
 };
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 use self::api::{answer, invalid, missing};
 
@@ -43,6 +44,10 @@ struct World {
     objects: BTreeMap<String, Value>,
     /// What was answered under which key, and to what.
     answered: HashMap<String, (Form, u16, Value)>,
+    /// The keys of what is being done, and how often one of them came again.
+    in_progress: HashSet<String>,
+    conflicts: u32,
+    overlaps: bool,
     asked: Vec<Asked>,
     hang_after: u32,
     fail: Vec<u16>,
@@ -56,8 +61,9 @@ struct World {
 pub(crate) struct StripeServer {
     address: SocketAddr,
     world: Arc<Mutex<World>>,
-    /// Held from the look for a known key until what was done is known by it.
+    /// Held while something is done, so that each request is one step.
     turn: Arc<Mutex<()>>,
+    conflicted: Arc<Notify>,
     names: Arc<AtomicU64>,
 }
 
@@ -71,7 +77,13 @@ impl StripeServer {
         super::crypto();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
-        let server = Self { address, world: Arc::default(), turn: Arc::default(), names: Arc::default() };
+        let server = Self {
+            address,
+            world: Arc::default(),
+            turn: Arc::default(),
+            conflicted: Arc::default(),
+            names: Arc::default(),
+        };
         let router = Router::new().fallback(answer).with_state(server.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
         server
@@ -95,6 +107,16 @@ impl StripeServer {
     /// The next `calls` are answered with this status, and nothing is done.
     pub(crate) fn fail_next(&self, calls: usize, status: u16) {
         self.world().fail = vec![status; calls];
+    }
+
+    /// The next call with a key takes so long that another one with this key comes meanwhile, and is refused.
+    pub(crate) fn overlap_next(&self) {
+        self.world().overlaps = true;
+    }
+
+    /// How many calls were refused because another one with their key was not answered yet.
+    pub(crate) fn conflicts(&self) -> u32 {
+        self.world().conflicts
     }
 
     /// From now on the cards of subscribers are declined.

@@ -4,11 +4,10 @@ use axum::extract::State;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::fields;
 use crate::{
     accounts::{self, Account, AccountChange, AccountError, AccountFilter, Role, UserId},
     app::App,
-    http::{Admin, Context, Json, Kind, PageQuery, Path, Problem, Query},
+    http::{Admin, Context, Json, Kind, PageQuery, Path, Problem, Query, reason},
     kernel::Page,
     licenses, orders,
 };
@@ -56,13 +55,15 @@ pub async fn show(State(app): State<App>, _: Admin, Path(user): Path<UserId>) ->
 /// What changes, and why.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(rename = "UserChange")]
+#[schemars(rename = "UserChange", transform = crate::http::because::must_be_given)]
 pub struct ChangeBody {
     /// What they are to be.
     role: Option<Role>,
     /// Whether they are to stay outside.
     disabled: Option<bool>,
-    /// Why, for the audit trail.
+    /// Why: it is kept in the audit trail.
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 500))]
     reason: String,
 }
 
@@ -74,9 +75,9 @@ pub async fn change(
     Path(user): Path<UserId>,
     Json(body): Json<ChangeBody>,
 ) -> Result<Json<Account>, Problem> {
-    let reason = fields::reason(&body.reason)?;
+    let reason = reason(&body.reason)?;
     let change = AccountChange { role: body.role, disabled: body.disabled };
-    accounts::change_account(&app.db, (user, Some(admin.user)), change, &admin.by(&context), &reason).await?;
+    accounts::change_account(&app.db, (user, Some(admin.user)), change, &admin.by(&context), reason).await?;
     find(&app, user).await.map(Json)
 }
 

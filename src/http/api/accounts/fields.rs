@@ -27,17 +27,6 @@ pub(super) fn password(text: String, pointer: &str) -> Result<String, Problem> {
     Ok(text)
 }
 
-/// Why an operator does something.
-pub(super) fn reason(text: &str) -> Result<String, Problem> {
-    const LONGEST: usize = 500;
-    let text = text.trim();
-    let odd = |c: char| c.is_control() && c != '\n';
-    if text.is_empty() || text.chars().count() > LONGEST || text.contains(odd) {
-        return Err(invalid("#/reason", format!("1 to {LONGEST} characters: it is kept in the audit trail")));
-    }
-    Ok(text.to_owned())
-}
-
 /// What cannot be accepted, at its place.
 pub(super) fn invalid(pointer: &str, detail: impl Display) -> Problem {
     Problem::new(Kind::InvalidInput).error(pointer, format!("{detail}"))

@@ -1,19 +1,24 @@
 //! `/api/admin/catalog/export` and `/api/admin/catalog/import`
 
+use aide::{
+    OperationOutput,
+    generate::GenContext,
+    openapi::{Operation, Response as Described},
+};
 use axum::{
     body::Bytes,
     extract::{State, rejection::BytesRejection},
     http::{HeaderMap, header},
-    response::IntoResponse,
+    response::{IntoResponse, Response},
 };
-use schemars::JsonSchema;
+use schemars::{JsonSchema, json_schema};
 use serde::Deserialize;
 
 use super::by;
 use crate::{
     app::App,
     catalog::{self, Format, ImportMode, Imported},
-    http::{Admin, Context, File, Json, Kind, Problem, Query, unread},
+    http::{Admin, Context, Json, Kind, Problem, Query, openapi::gives, unread},
 };
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -27,14 +32,34 @@ pub(super) async fn export(
     State(app): State<App>,
     _: Admin,
     Query(query): Query<ExportQuery>,
-) -> Result<File, Problem> {
+) -> Result<Catalogue, Problem> {
     let format = query.format.unwrap_or(Format::Json);
     let file = catalog::export(&app.db, format).await?;
     let (media, name) = match format {
         Format::Json => ("application/json", "attachment; filename=\"catalog.json\""),
         Format::Csv => ("text/csv; charset=utf-8; header=present", "attachment; filename=\"catalog.csv\""),
     };
-    Ok(File(([(header::CONTENT_TYPE, media), (header::CONTENT_DISPOSITION, name)], file).into_response()))
+    Ok(Catalogue(([(header::CONTENT_TYPE, media), (header::CONTENT_DISPOSITION, name)], file).into_response()))
+}
+
+/// The catalogue as a file.
+pub(super) struct Catalogue(Response);
+
+impl IntoResponse for Catalogue {
+    fn into_response(self) -> Response {
+        self.0
+    }
+}
+
+impl OperationOutput for Catalogue {
+    type Inner = ();
+
+    fn inferred_responses(_: &mut GenContext, _: &mut Operation) -> Vec<(Option<u16>, Described)> {
+        let text = "The catalogue, as the import takes it.";
+        let mut response = gives(text, "application/json", json_schema!({ "type": "object" }));
+        response.content.extend(gives("", "text/csv", json_schema!({ "type": "string" })).content);
+        vec![(Some(200), response)]
+    }
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

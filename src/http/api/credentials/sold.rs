@@ -11,7 +11,7 @@ use crate::{
     credentials::{self, CredentialFilter, CredentialId, CredentialState, CredentialView},
     http::{
         Admin, Context, ExportQuery, Exported, Json, ListFile, PageQuery, Path, Problem, Promised, Query,
-        api::keys::{Sells, reason},
+        api::keys::Sells, reason,
     },
     kernel::{LicenseId, Page, PageRequest, ProductId},
 };
@@ -95,9 +95,11 @@ pub(super) async fn show<S: Sells>(
 /// Why.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(rename = "CredentialRevocation")]
+#[schemars(rename = "CredentialRevocation", transform = crate::http::because::must_be_given)]
 pub(super) struct Reason {
     /// Why, for the owner and for the audit trail.
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 500))]
     reason: String,
 }
 

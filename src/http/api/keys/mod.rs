@@ -17,7 +17,7 @@ use aide::axum::{
 use axum::{Extension, extract::DefaultBodyLimit};
 
 pub use self::presented::presented;
-pub(in crate::http::api) use self::seller::{Reads, Sells, Writes, by, reason};
+pub(in crate::http::api) use self::seller::{Reads, Sells, Writes, by};
 use crate::{
     accounts::Scope::{KeysRead, KeysVerify, KeysWrite},
     app::App,

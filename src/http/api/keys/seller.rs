@@ -9,7 +9,7 @@ use crate::{
     app::App,
     catalog::By,
     http::{
-        Admin, Caller, Context, Kind, Problem,
+        Admin, Caller, Context, Problem,
         openapi::{audience, signed_in},
     },
 };
@@ -78,16 +78,4 @@ vendor!(Writes, Scope::KeysWrite);
 /// As edits of the catalogue name them.
 pub(in crate::http::api) fn by(who: &impl Sells, context: &Context) -> By {
     By { actor: who.caller().actor(), request_id: Some(context.request_id().to_owned()) }
-}
-
-/// The longest reason, in bytes.
-const REASON: usize = 500;
-
-/// A reason that says something.
-pub(in crate::http::api) fn reason(text: &str) -> Result<&str, Problem> {
-    if text.trim().is_empty() || text.len() > REASON || text.contains('\0') {
-        let detail = format!("expected 1 to {REASON} bytes of text without NUL");
-        return Err(Problem::new(Kind::InvalidInput).error("#/reason", detail));
-    }
-    Ok(text)
 }

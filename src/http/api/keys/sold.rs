@@ -4,11 +4,11 @@ use axum::extract::State;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Sells, reason};
+use super::Sells;
 use crate::{
     api_keys::{self, ApiKeyId, KeyFilter, KeyStatus, KeyView, Seller},
     app::App,
-    http::{Admin, Context, ExportQuery, Exported, Json, Kind, ListFile, PageQuery, Path, Problem, Query},
+    http::{Admin, Context, ExportQuery, Exported, Json, Kind, ListFile, PageQuery, Path, Problem, Query, reason},
     kernel::{LicenseId, Page, PageRequest, ProductId, TenantId},
 };
 
@@ -86,9 +86,11 @@ pub(super) async fn export(
 /// Why.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(rename = "KeyRevocation")]
+#[schemars(rename = "KeyRevocation", transform = crate::http::because::must_be_given)]
 pub(super) struct Reason {
     /// Why, for the owner and for the audit trail.
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 500))]
     reason: String,
 }
 

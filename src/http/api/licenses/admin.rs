@@ -4,19 +4,18 @@ use axum::extract::State;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{bounds::text, owned::change, refusals::no_license};
+use super::{owned::change, refusals::no_license};
 use crate::{
     app::App,
-    http::{Admin, Context, ExportQuery, Exported, Json, Kind, ListFile, PageQuery, Path, Problem, Query},
+    http::{
+        Admin, Because, Context, ExportQuery, Exported, Json, Kind, ListFile, PageQuery, Path, Problem, Query, reason,
+    },
     kernel::{ByTime, LicenseId, OrderId, Page, PageRequest, ProductId, Sort, TenantId, Time},
     licenses::{
         self, ActivationId, ActivationView, Change, LicenseFilter, LicenseStatus, LicenseView, LifecycleError, LogId,
         LogView, Step,
     },
 };
-
-/// The longest reason, in bytes.
-const REASON: usize = 500;
 
 /// What to look for.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -139,24 +138,15 @@ pub(super) async fn log(
     Ok(Json(licenses::log_any(&app.db, id, page).await?))
 }
 
-/// Why something is done.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "LicenseStep")]
-pub(super) struct Reason {
-    /// Why; it is written down.
-    #[schemars(length(min = 1, max = 500))]
-    reason: String,
-}
-
 /// Until when, and why.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(rename = "LicenseRenewal")]
+#[schemars(rename = "LicenseRenewal", transform = crate::http::because::must_be_given)]
 pub(super) struct Renewal {
     /// When it ends from now on.
     until: Time,
-    /// Why; it is written down.
+    /// Why: it is kept in the audit trail and in the licence's log.
+    #[serde(default)]
     #[schemars(length(min = 1, max = 500))]
     reason: String,
 }
@@ -173,8 +163,8 @@ async fn take(app: &App, id: LicenseId, step: Step, change: Change) -> Result<Js
     licenses::find_any(&app.db, id).await?.map(Json).ok_or_else(no_license)
 }
 
-fn because(admin: &Admin, context: &Context, reason: &str) -> Result<Change, Problem> {
-    Ok(change(&admin.0, context).because(text("#/reason", reason, REASON)?))
+fn because(admin: &Admin, context: &Context, reason: &str) -> Change {
+    change(&admin.0, context).because(reason)
 }
 
 /// `POST /api/admin/licenses/{license}/suspend`
@@ -183,9 +173,9 @@ pub(super) async fn suspend(
     admin: Admin,
     context: Context,
     Path(id): Path<LicenseId>,
-    Json(body): Json<Reason>,
+    Json(body): Json<Because>,
 ) -> Result<Json<LicenseView>, Problem> {
-    let change = because(&admin, &context, &body.reason)?;
+    let change = because(&admin, &context, body.reason()?);
     take(&app, id, Step::Suspend, change).await
 }
 
@@ -195,9 +185,9 @@ pub(super) async fn resume(
     admin: Admin,
     context: Context,
     Path(id): Path<LicenseId>,
-    Json(body): Json<Reason>,
+    Json(body): Json<Because>,
 ) -> Result<Json<LicenseView>, Problem> {
-    let change = because(&admin, &context, &body.reason)?;
+    let change = because(&admin, &context, body.reason()?);
     take(&app, id, Step::Resume, change).await
 }
 
@@ -207,9 +197,9 @@ pub(super) async fn revoke(
     admin: Admin,
     context: Context,
     Path(id): Path<LicenseId>,
-    Json(body): Json<Reason>,
+    Json(body): Json<Because>,
 ) -> Result<Json<LicenseView>, Problem> {
-    let change = because(&admin, &context, &body.reason)?;
+    let change = because(&admin, &context, body.reason()?);
     take(&app, id, Step::Revoke, change).await
 }
 
@@ -221,7 +211,7 @@ pub(super) async fn renew(
     Path(id): Path<LicenseId>,
     Json(body): Json<Renewal>,
 ) -> Result<Json<LicenseView>, Problem> {
-    let change = because(&admin, &context, &body.reason)?;
+    let change = because(&admin, &context, reason(&body.reason)?);
     if body.until <= app.db.now() {
         return Err(super::bounds::refused("#/until", "expected a time to come"));
     }

@@ -4,10 +4,12 @@ use axum::extract::State;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{address, reason, recipients};
+use super::{address, recipients};
 use crate::{
     app::App,
-    http::{Admin, Context, ExportQuery, Exported, Json, Kind, ListFile, PageQuery, Path, Problem, Promised, Query},
+    http::{
+        Admin, Because, Context, ExportQuery, Exported, Json, Kind, ListFile, PageQuery, Path, Problem, Promised, Query,
+    },
     kernel::{ByTime, Page, PageRequest, Sort, Time, UserId},
     notifications::{self, Mail, MailFilter, MailId, MailState, ResendError, Template},
 };
@@ -36,16 +38,6 @@ impl Filter {
         let Self { state, template, to, user, from, until, sort } = self;
         Ok(MailFilter { state, template, address: address("#/to", to)?, user, from, until, sort })
     }
-}
-
-/// Why a mail is sent once more.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "MailResend")]
-pub(super) struct Resend {
-    /// Why; it is written down.
-    #[schemars(length(min = 1, max = 500))]
-    reason: String,
 }
 
 /// `GET /api/admin/mails`
@@ -104,9 +96,9 @@ pub(super) async fn resend(
     State(app): State<App>,
     admin: Admin,
     Path(id): Path<MailId>,
-    Json(body): Json<Resend>,
+    Json(why): Json<Because>,
 ) -> Result<Promised, Problem> {
-    let why = reason(&body.reason)?;
+    let why = why.reason()?;
     app.db.write(async |tx| notifications::resend(tx, id, why, admin.actor()).await).await?;
     Ok(Promised)
 }

@@ -21,8 +21,6 @@ use crate::{
 
 /// The longest address that is looked for, in bytes.
 const LONGEST_ADDRESS: usize = 254;
-/// The longest reason, in characters.
-const LONGEST_REASON: usize = 500;
 
 /// The routes.
 pub fn routes(_app: &App) -> ApiRouter<App> {
@@ -108,14 +106,4 @@ fn address(pointer: &str, text: Option<String>) -> Result<Option<String>, Proble
         }
         text => Ok(text),
     }
-}
-
-/// Why an operator does something.
-fn reason(text: &str) -> Result<&str, Problem> {
-    let reason = text.trim();
-    if reason.is_empty() || reason.chars().count() > LONGEST_REASON || reason.contains('\0') {
-        let detail = format!("expected 1 to {LONGEST_REASON} characters");
-        return Err(Problem::new(Kind::InvalidInput).error("#/reason", detail));
-    }
-    Ok(reason)
 }

@@ -12,13 +12,13 @@ use axum::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{address, reason, recipients};
+use super::{address, recipients};
 use crate::{
     accounts::Email,
     app::App,
     http::{
         Admin, Context, Created, ExportQuery, Exported, Json, Kind, ListFile, NoContent, PageQuery, Path, Problem,
-        Query,
+        Query, reason,
     },
     kernel::{Page, PageRequest},
     notifications::{self, Suppression, SuppressionFilter, SuppressionId, SuppressionReason},
@@ -36,12 +36,13 @@ pub(super) struct Filter {
 /// An address that nothing is to be sent to.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(rename = "NewMailSuppression")]
+#[schemars(rename = "NewMailSuppression", transform = crate::http::because::must_be_given)]
 pub(super) struct New {
     /// The address.
     #[schemars(extend("format" = "email"))]
     address: String,
-    /// Why; it is written down.
+    /// Why: it is kept in the audit trail.
+    #[serde(default)]
     #[schemars(length(min = 1, max = 500))]
     reason: String,
 }

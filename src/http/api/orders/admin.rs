@@ -24,6 +24,7 @@ const LONGEST_EMAIL: usize = 254;
 /// A refund to be made.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = crate::http::because::must_be_given)]
 pub(super) struct NewRefund {
     /// In minor units; everything that is left if nothing is said.
     #[schemars(range(min = 1))]
@@ -31,6 +32,7 @@ pub(super) struct NewRefund {
     /// Which payment; the one that settled the order if nothing is said.
     payment: Option<PaymentId>,
     /// Why; the buyer sees it.
+    #[serde(default)]
     #[schemars(length(min = 1, max = 500))]
     reason: String,
 }

@@ -10,22 +10,12 @@ use super::refusals::{no_deletion, no_user};
 use crate::{
     accounts,
     app::App,
-    http::{Admin, Context, IdempotencyKey, Json, Kind, Once, PageQuery, Path, Problem, Query, once},
+    http::{Admin, Because, Context, IdempotencyKey, Json, Once, PageQuery, Path, Problem, Query, once, reason},
     kernel::{Page, UserId},
     privacy::{
         self, AccountDeletion, DataExport, DataExportId, ExportRequestError, RequestedBy, Scheduling, SchedulingError,
     },
 };
-
-/// Why an operator has an archive written.
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "UserDataExportWish")]
-pub(super) struct ExportBody {
-    /// Why: it is kept in the audit trail.
-    #[schemars(length(min = 1, max = 500))]
-    reason: String,
-}
 
 /// `POST /api/admin/users/{user}/exports`
 pub(super) async fn export(
@@ -33,12 +23,12 @@ pub(super) async fn export(
     admin: Admin,
     context: Context,
     key: IdempotencyKey,
-    (Path(user), Json(body)): (Path<UserId>, Json<ExportBody>),
+    (Path(user), Json(body)): (Path<UserId>, Json<Because>),
 ) -> Result<Once<DataExport, 202>, Problem> {
-    let (by, reason) = (admin.by(&context), reason(&body.reason)?);
+    let (by, reason) = (admin.by(&context), body.reason()?);
     let scope = format!("{} POST /api/admin/users/{user}/exports", admin.user);
     once(&app, key, scope, &body, async |tx| -> Result<DataExport, ExportRequestError> {
-        privacy::request_export(tx, user, (&by, RequestedBy::Operator), Some(&reason)).await
+        privacy::request_export(tx, user, (&by, RequestedBy::Operator), Some(reason)).await
     })
     .await
 }
@@ -57,9 +47,10 @@ pub(super) async fn exports(
 /// Why an operator has an account deleted, and how soon.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(rename = "UserDeletionWish")]
+#[schemars(rename = "UserDeletionWish", transform = crate::http::because::must_be_given)]
 pub(super) struct DeletionBody {
-    /// Why: it is kept in the audit trail.
+    /// Why, by a file's number rather than a name: the audit trail, where it is kept, forgets nothing.
+    #[serde(default)]
     #[schemars(length(min = 1, max = 500))]
     reason: String,
     /// Without the time in which it can be cancelled.
@@ -78,7 +69,7 @@ pub(super) async fn delete(
     let (by, reason) = (admin.by(&context), reason(&body.reason)?);
     let now = app.db.now();
     let due_at = if body.at_once { now } else { now + app.privacy.policy.deletion_grace };
-    let wanted = Scheduling { user, requested_by: RequestedBy::Operator, due_at, reason: Some(&reason) };
+    let wanted = Scheduling { user, requested_by: RequestedBy::Operator, due_at, reason: Some(reason) };
     let scope = format!("{} POST /api/admin/users/{user}/deletion", admin.user);
     once(&app, key, scope, &body, async |tx| -> Result<AccountDeletion, SchedulingError> {
         privacy::schedule_deletion(tx, wanted, &by).await
@@ -98,16 +89,4 @@ pub(super) async fn deletion(
 
 async fn known(app: &App, user: UserId) -> Result<(), Problem> {
     accounts::find_any_account(&app.db, user).await?.map(|_| ()).ok_or_else(no_user)
-}
-
-/// A file's number rather than a name: the audit trail forgets nothing.
-fn reason(text: &str) -> Result<String, Problem> {
-    const LONGEST: usize = 500;
-    let text = text.trim();
-    let odd = |c: char| c.is_control() && c != '\n';
-    if text.is_empty() || text.chars().count() > LONGEST || text.contains(odd) {
-        let detail = format!("1 to {LONGEST} characters: it is kept in the audit trail");
-        return Err(Problem::new(Kind::InvalidInput).error("#/reason", detail));
-    }
-    Ok(text.to_owned())
 }

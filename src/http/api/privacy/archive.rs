@@ -16,12 +16,16 @@ use super::{
 };
 use crate::{
     app::App,
-    http::{Caller, Context, File, Kind, Path, Problem},
+    http::{Archive, Caller, Context, Kind, Path, Problem},
     privacy::{self, DataExport, DataExportId, ExportState},
 };
 
 /// `GET /api/account/exports/{export}/archive`
-pub(super) async fn own(State(app): State<App>, caller: Caller, Path(id): Path<DataExportId>) -> Result<File, Problem> {
+pub(super) async fn own(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<DataExportId>,
+) -> Result<Archive, Problem> {
     caller.session()?;
     let export = privacy::find_export(&app.db, caller.user, id).await?.ok_or_else(no_export)?;
     give(&app, export).await
@@ -33,7 +37,7 @@ pub(super) async fn by_link(
     Extension(limits): Extension<Arc<Limits>>,
     context: Context,
     Path(token): Path<String>,
-) -> Result<File, Problem> {
+) -> Result<Archive, Problem> {
     limits.links.check(&from(&context))?;
     // A link that nobody made is refused before anybody is asked.
     let id = app.privacy.links().open(&token).ok_or_else(no_export)?;
@@ -41,7 +45,7 @@ pub(super) async fn by_link(
     give(&app, export).await
 }
 
-async fn give(app: &App, export: DataExport) -> Result<File, Problem> {
+async fn give(app: &App, export: DataExport) -> Result<Archive, Problem> {
     let over = || Problem::new(Kind::Gone).detail("the archive was deleted when its time was over; ask for another");
     match export.state {
         ExportState::Pending => {
@@ -67,5 +71,5 @@ async fn give(app: &App, export: DataExport) -> Result<File, Problem> {
         (header::CACHE_CONTROL, HeaderValue::from_static("private, no-store")),
         (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
     ];
-    Ok(File((headers, Body::from_stream(bytes)).into_response()))
+    Ok(Archive((headers, Body::from_stream(bytes)).into_response()))
 }

@@ -8,6 +8,7 @@ use crate::{
     support::{Agent, Category, Priority, Progress, Status, Ticket},
 };
 
+/// What a ticket is about.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "TicketProduct")]
 struct ProductView {
@@ -17,6 +18,7 @@ struct ProductView {
     title: Option<String>,
 }
 
+/// Somebody who has to do with a ticket.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "TicketPerson")]
 struct PersonView {

@@ -47,24 +47,26 @@ pub(super) async fn answer(
     if method == Method::POST && header("content-type").is_none_or(|it| it != "application/x-www-form-urlencoded") {
         return reply(400, &invalid("a form is expected", "content_type"));
     }
-    let turn = server.turn.lock().expect("no other test's panic");
-    if let Some(known) = key.as_ref().and_then(|key| server.world().answered.get(key).cloned()) {
-        let (before, status, value) = known;
-        if before != form {
-            let error = json!({ "error": { "type": "idempotency_error", "message": "Keys for idempotent requests can only be used with the same parameters they were first used with." } });
-            return reply(400, &error);
+    if let Some(key) = &key {
+        match begin(&server, key, &form) {
+            Begun::Known(answer) => return answer,
+            Begun::Yours { overlaps: true } => server.conflicted.notified().await,
+            Begun::Yours { overlaps: false } => {}
         }
-        return reply(status, &value);
     }
-    let (outcome, events) = act(&server, &method, uri.path(), uri.query().unwrap_or_default(), &form, key.as_deref());
+    let (outcome, events) = {
+        let _turn = server.turn.lock().expect("no other test's panic");
+        act(&server, &method, uri.path(), uri.query().unwrap_or_default(), &form, key.as_deref())
+    };
     let (status, value) = match outcome {
         Ok(value) => (200, value),
         Err(value) => (u16::try_from(value["status"].as_u64().expect("a status")).expect("a status"), value),
     };
     if let Some(key) = key {
-        server.world().answered.insert(key, (form, status, value.clone()));
+        let mut world = server.world();
+        world.in_progress.remove(&key);
+        world.answered.insert(key, (form, status, value.clone()));
     }
-    drop(turn);
     let hangs = {
         let mut world = server.world();
         let hangs = method != Method::GET && status == 200 && world.hang_after > 0;
@@ -79,6 +81,38 @@ pub(super) async fn answer(
         std::future::pending::<()>().await;
     }
     reply(status, &value)
+}
+
+/// What becomes of a request with a key.
+enum Begun {
+    /// It is answered already.
+    Known(Response),
+    /// It is to be done.
+    Yours { overlaps: bool },
+}
+
+/// <https://docs.stripe.com/api/idempotent_requests>
+fn begin(server: &StripeServer, key: &str, form: &Form) -> Begun {
+    let error = |status, message: &str| {
+        Begun::Known(reply(status, &json!({ "error": { "type": "idempotency_error", "message": message } })))
+    };
+    let mut world = server.world();
+    if let Some((before, status, value)) = world.answered.get(key) {
+        return if before == form {
+            Begun::Known(reply(*status, value))
+        } else {
+            error(
+                400,
+                "Keys for idempotent requests can only be used with the same parameters they were first used with.",
+            )
+        };
+    }
+    if !world.in_progress.insert(key.to_owned()) {
+        world.conflicts += 1;
+        server.conflicted.notify_one();
+        return error(409, "There is currently another in-progress request using this Idempotent Key.");
+    }
+    Begun::Yours { overlaps: std::mem::take(&mut world.overlaps) }
 }
 
 fn reply(status: u16, value: &Value) -> Response {
