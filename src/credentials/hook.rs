@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sqlx::FromRow;
 
-use super::{SweepCredentials, sign::HookSecret};
+use super::SweepCredentials;
 use crate::{
     api_keys::Seller,
     catalog::{By, Checks, EditError, ProductType, patched},
@@ -16,6 +16,7 @@ use crate::{
     execute, fetch_optional,
     kernel::{
         ProductId, Time,
+        hook::HookSecret,
         seal::{Keyring, SealError},
     },
 };

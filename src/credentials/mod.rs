@@ -16,7 +16,6 @@ mod own;
 mod provision;
 mod revoke;
 mod rotate;
-mod sign;
 mod sold;
 mod sync;
 mod view;
@@ -33,7 +32,6 @@ pub use jobs::{
 };
 pub use notice::{Stuck, stuck_credential};
 pub use own::{CredentialError, Revealed, ask_rotation, reveal};
-pub use sign::{HookSecret, HookSecretError, signature};
 pub use sold::{retry_sold, revoke_sold};
 pub use sync::ask_due;
 pub use view::{CredentialFilter, CredentialState, CredentialView, find, list, search};

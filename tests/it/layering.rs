@@ -95,7 +95,7 @@ const LIBRARIES: &[(&str, Home)] = &[
     ("totp_rs", Home::Only(&["accounts"])),
     ("csv", Home::Only(&["catalog", "http"])),
     ("ed25519_dalek", Home::Only(&["licenses"])),
-    ("mail_parser", Home::Only(&["support"])),
+    ("mail_parser", Home::Only(&["support", "notifications"])),
     ("tar", Home::Only(&["cli"])),
     // Archives of people's data are written by a module of this name, without the library.
     ("zip", Home::Only(&["cli", "privacy"])),
