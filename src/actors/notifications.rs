@@ -15,8 +15,9 @@ use crate::{
     kernel::{UserId, seal::Keyring},
     licenses::KeyMaker,
     notifications::{
-        AlreadyRegisteredLetter, AnnounceFile, ClaimPurchasesLetter, ForgetMails, GuestSupportLetter, Letterhead, Notice, OneMail, Owed,
-        PasswordChangedLetter, Post, ResetPasswordLetter, TellOfPayments, Telling, VerifyEmailLetter, forget_mails,
+        AlreadyRegisteredLetter, AnnounceFile, ClaimPurchasesLetter, ForgetMails, GuestSupportLetter, Letterhead,
+        Notice, OneMail, Owed, PasswordChangedLetter, Post, ResetPasswordLetter, TellOfPayments, Telling,
+        VerifyEmailLetter, forget_mails,
     },
     support,
 };

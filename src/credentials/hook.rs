@@ -124,6 +124,13 @@ pub async fn hook(db: &Db, seller: Seller, product: ProductId) -> Result<Option<
     Ok(row.map(|row| row.hook(db.now())))
 }
 
+/// The hook of a product, in the transaction of an import.
+pub(super) async fn hook_for_import(tx: &mut Tx, product: ProductId) -> Result<Option<Hook>, DbError> {
+    let (row, now): (Option<HookRow>, _) =
+        (fetch_optional!(tx, sqlx::query_as(SELECT).bind(product).bind(Seller::Any.user()))?, tx.now());
+    Ok(row.map(|row| row.hook(now)))
+}
+
 /// The product, held so that its hook is edited by one after the other.
 async fn hold(tx: &mut Tx, seller: Seller, product: ProductId) -> Result<ProductType, EditError> {
     let statement = tx.dialect().pick(

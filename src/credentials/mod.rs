@@ -18,6 +18,7 @@ mod revoke;
 mod rotate;
 mod sold;
 mod sync;
+mod transfer;
 mod view;
 
 use std::{sync::Arc, time::Duration};
@@ -34,6 +35,7 @@ pub use notice::{Stuck, stuck_credential};
 pub use own::{CredentialError, Revealed, ask_rotation, reveal};
 pub use sold::{retry_sold, revoke_sold};
 pub use sync::ask_due;
+pub use transfer::BesideCatalogue;
 pub use view::{CredentialFilter, CredentialState, CredentialView, find, list, search};
 
 /// What an operator decided about credentials.

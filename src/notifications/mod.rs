@@ -60,7 +60,8 @@ pub use suppressions::{
     suppressions, unsuppress,
 };
 pub use ticket_letters::{
-    GuestSupportLetter, TicketAnsweredLetter, TicketHead, TicketLateLetter, TicketNewsLetter, TicketOpenedLetter, TicketSolvedLetter,
+    GuestSupportLetter, TicketAnsweredLetter, TicketHead, TicketLateLetter, TicketNewsLetter, TicketOpenedLetter,
+    TicketSolvedLetter,
 };
 pub use topic::{Template, Topic};
 pub use unsubscribe::{Holder, Permission, permission, token as unsubscribe_token, unsubscribe};

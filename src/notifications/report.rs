@@ -143,13 +143,8 @@ fn complaints(message: &Message<'_>, contents: &[u8], mail: Option<MailId>) -> R
     if recipients.is_empty() {
         return Err(Unreadable::Mail);
     }
-    let complaint = |recipient| ReportedMail {
-        kind: ReportKind::Complained,
-        recipient,
-        status: None,
-        detail: plain(what),
-        mail,
-    };
+    let complaint =
+        |recipient| ReportedMail { kind: ReportKind::Complained, recipient, status: None, detail: plain(what), mail };
     Ok(Reported { mails: recipients.into_iter().map(complaint).collect() })
 }
 

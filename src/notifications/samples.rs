@@ -4,11 +4,11 @@ use uuid::Uuid;
 
 use super::{
     AccountDeletedLetter, AlreadyRegisteredLetter, ClaimPurchasesLetter, CredentialStuckLetter, DataExportReadyLetter,
-    DeletionScheduledLetter, Dispute, DownloadReadyLetter, GuestSupportLetter, LicenseExpiringLetter, OrderDisputedLetter,
-    OrderFulfilledLetter, OrderLine, OrderNeedsAttentionLetter, OrderPaidLetter, OrderRefundedLetter,
-    PasswordChangedLetter, RenewalFailedLetter, ResetPasswordLetter, SourceBrokenLetter, SubscriptionEndedLetter,
-    Template, TicketAnsweredLetter, TicketHead, TicketLateLetter, TicketNewsLetter, TicketOpenedLetter,
-    TicketSolvedLetter, VerifyEmailLetter, Write,
+    DeletionScheduledLetter, Dispute, DownloadReadyLetter, GuestSupportLetter, LicenseExpiringLetter,
+    OrderDisputedLetter, OrderFulfilledLetter, OrderLine, OrderNeedsAttentionLetter, OrderPaidLetter,
+    OrderRefundedLetter, PasswordChangedLetter, RenewalFailedLetter, ResetPasswordLetter, SourceBrokenLetter,
+    SubscriptionEndedLetter, Template, TicketAnsweredLetter, TicketHead, TicketLateLetter, TicketNewsLetter,
+    TicketOpenedLetter, TicketSolvedLetter, VerifyEmailLetter, Write,
 };
 use crate::kernel::{Currency, LicenseId, Money, OrderId, SubscriptionId, TicketId, Time};
 

@@ -46,12 +46,7 @@ pub struct Suppression {
 
 /// A server or provider told something of an address, for which nothing is sent there any more. Whoever was suppressed
 /// before stays so for the reason that was given then. Whether it is new.
-pub(super) async fn told(
-    tx: &mut Tx,
-    to: (&str, &str),
-    reason: SuppressionReason,
-    why: &str,
-) -> Result<bool, DbError> {
+pub(super) async fn told(tx: &mut Tx, to: (&str, &str), reason: SuppressionReason, why: &str) -> Result<bool, DbError> {
     let Some(id) = add(tx, to, reason, why).await? else { return Ok(false) };
     let said = match reason {
         SuppressionReason::Bounced => "the server says that nobody is there",

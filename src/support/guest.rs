@@ -100,12 +100,7 @@ pub fn guest_ticket_token(keys: &Keyring, ticket: TicketId) -> String {
 }
 
 /// A guest's ticket, if this is its token.
-pub async fn find_guest_ticket(
-    db: &Db,
-    keys: &Keyring,
-    id: TicketId,
-    token: &str,
-) -> Result<Option<Ticket>, DbError> {
+pub async fn find_guest_ticket(db: &Db, keys: &Keyring, id: TicketId, token: &str) -> Result<Option<Ticket>, DbError> {
     let Some((name, mac)) = token.split_once('.') else { return Ok(None) };
     let expected = |key: &seal::SubKey| seal::to_hex(&key.mac(&[id.uuid().as_bytes()]));
     let right = keys.derive(PURPOSE).named(name).any(|key| seal::same(expected(key).as_bytes(), mac.as_bytes()));

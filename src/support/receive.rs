@@ -5,8 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{
-    Agent, AgentReply, Asker, AttachmentId, Came, Desk, InboundMailId, MailOutcome, MailToken, NewTicket, Opening, Priority,
-    Reply, Status, Ticket, TicketError, UploadError, Via,
+    Agent, AgentReply, Asker, AttachmentId, Came, Desk, InboundMailId, MailOutcome, MailToken, NewTicket, Opening,
+    Priority, Reply, Status, Ticket, TicketError, UploadError, Via,
     flaw::LONGEST_BODY,
     inbound,
     mail::{self, Contents, Envelope},
@@ -182,7 +182,8 @@ async fn take_files(
         }
     }
     if left_out > 0 {
-        let note = format!("\n\n[files left out, because of their kind, size or number, or without an account: {left_out}]");
+        let note =
+            format!("\n\n[files left out, because of their kind, size or number, or without an account: {left_out}]");
         let room = LONGEST_BODY - note.chars().count();
         body = body.chars().take(room).collect::<String>() + &note;
     } else if body.is_empty() {

@@ -109,7 +109,8 @@ pub(super) const COLUMNS: &str = "t.id, t.tenant_id, t.requester_id, r.name AS r
     t.created_at, t.first_response_due_at, t.first_responded_at, t.resolution_due_at, t.solved_at, t.closed_at,
     t.stopped_at, t.stopped_micros, t.first_response_breached_at, t.resolution_breached_at";
 /// Where they come from.
-pub(super) const FROM: &str = "tickets t JOIN tenants g ON g.id = t.tenant_id LEFT JOIN users r ON r.id = t.requester_id
+pub(super) const FROM: &str =
+    "tickets t JOIN tenants g ON g.id = t.tenant_id LEFT JOIN users r ON r.id = t.requester_id
     LEFT JOIN products p ON p.id = t.product_id LEFT JOIN users a ON a.id = t.assignee_id";
 
 /// A ticket, whoever asks.

@@ -37,10 +37,8 @@ pub(super) async fn receive(
     hook::verify(&app.report_secrets, signed, &body, app.db.now())?;
     let (trust, told) = read(header(header::CONTENT_TYPE.as_str()), &body)?;
     let recipients = recipients(&app);
-    let heard = app
-        .db
-        .write(async |tx| notifications::hear_reports(tx, &recipients, (id, trust), &told.mails).await)
-        .await?;
+    let heard =
+        app.db.write(async |tx| notifications::hear_reports(tx, &recipients, (id, trust), &told.mails).await).await?;
     Ok(Json(heard))
 }
 
