@@ -182,8 +182,9 @@ async fn take_files(
         }
     }
     if left_out > 0 {
-        let note =
-            format!("\n\n[files left out, because of their kind, size or number, or without an account: {left_out}]");
+        let why =
+            if sender.is_some() { "because of their kind, size or number" } else { "since files need an account" };
+        let note = format!("\n\n[files left out, {why}: {left_out}]");
         let room = LONGEST_BODY - note.chars().count();
         body = body.chars().take(room).collect::<String>() + &note;
     } else if body.is_empty() {

@@ -85,7 +85,7 @@ on_both!(a_provider_is_believed_once, |db| async move {
     assert_eq!(server.mails().len(), 0);
     let actions: Vec<String> = mintreu::fetch_all!(
         office.db,
-        sqlx::query_scalar("SELECT action FROM audit_log WHERE action = 'mail.suppressed'")
+        sqlx::query_scalar("SELECT action FROM audit_entries WHERE action = 'mail.suppressed'")
     )
     .expect("the trail");
     assert_eq!(actions.len(), 1);
