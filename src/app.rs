@@ -18,7 +18,7 @@ use crate::{
     downloads::{self, Downloads},
     flags::{Registry, Switch},
     jobs::Job,
-    kernel::{Currency, Time, seal::Keyring},
+    kernel::{Currency, Time, hook::HookSecret, seal::Keyring},
     licenses::{self, CallLimits, KeyMaker, LicenseCache},
     notifications::{Mailer, Notice},
     orders::Policy,
@@ -61,6 +61,8 @@ pub struct Parts {
     pub passwords: Passwords,
     /// Sends mail.
     pub mailer: Mailer,
+    /// What verifies reports about mails; nothing if they are not heard.
+    pub report_secrets: Vec<HookSecret>,
     /// Makes and recognises licence keys.
     pub license_keys: KeyMaker,
     /// Licences in memory, for validation.

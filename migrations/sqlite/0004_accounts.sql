@@ -78,7 +78,7 @@ CREATE TABLE recovery_codes (
 -- is written, so nothing here opens anything.
 CREATE TABLE mail_proofs (
     id BLOB NOT NULL PRIMARY KEY,
-    purpose TEXT NOT NULL CHECK (purpose IN ('verify_email', 'reset_password', 'claim_purchases')),
+    purpose TEXT NOT NULL CHECK (purpose IN ('verify_email', 'reset_password', 'claim_purchases', 'guest_support')),
     user_id BLOB REFERENCES users (id),
     tenant_id BLOB REFERENCES tenants (id),
     email TEXT NOT NULL,

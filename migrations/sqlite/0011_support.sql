@@ -3,8 +3,8 @@
 CREATE TABLE tickets (
     id BLOB NOT NULL PRIMARY KEY,
     tenant_id BLOB NOT NULL REFERENCES tenants (id),
-    -- Who asks.
-    requester_id BLOB NOT NULL REFERENCES users (id),
+    -- Who asks; nobody's account while the tenant is a guest's.
+    requester_id BLOB REFERENCES users (id),
     -- What it is about, all of it the tenant's own.
     order_id BLOB REFERENCES orders (id),
     license_id BLOB REFERENCES licenses (id),
@@ -50,7 +50,7 @@ CREATE INDEX tickets_solved ON tickets (solved_at) WHERE status = 'solved';
 CREATE TABLE ticket_messages (
     id BLOB NOT NULL PRIMARY KEY,
     ticket_id BLOB NOT NULL REFERENCES tickets (id),
-    author_id BLOB NOT NULL REFERENCES users (id),
+    author_id BLOB REFERENCES users (id),
     author_kind TEXT NOT NULL CHECK (author_kind IN ('customer', 'developer', 'operator')),
     -- A note among those who answer; the customer never sees it.
     internal INTEGER NOT NULL CHECK (internal IN (0, 1)),
@@ -59,7 +59,9 @@ CREATE TABLE ticket_messages (
     -- The Message-ID of the mail that it came in, without its brackets.
     mail_message_id TEXT,
     created_at INTEGER NOT NULL,
-    CHECK (NOT internal OR author_kind <> 'customer')
+    CHECK (NOT internal OR author_kind <> 'customer'),
+    -- A guest has no account.
+    CHECK (author_id IS NOT NULL OR author_kind = 'customer')
 ) STRICT;
 CREATE INDEX ticket_messages_of_ticket ON ticket_messages (ticket_id, id);
 

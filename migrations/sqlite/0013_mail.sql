@@ -30,11 +30,31 @@ CREATE TABLE mail_suppressions (
     id BLOB NOT NULL PRIMARY KEY,
     recipient TEXT NOT NULL UNIQUE,
     recipient_hint TEXT NOT NULL,
-    reason TEXT NOT NULL CHECK (reason IN ('bounced', 'operator')),
+    reason TEXT NOT NULL CHECK (reason IN ('bounced', 'complained', 'operator')),
     -- What the server said, or the operator.
     detail TEXT NOT NULL,
     created_at INTEGER NOT NULL
 ) STRICT;
+
+-- What was told of mails later, by providers and servers: each delivery once.
+CREATE TABLE mail_reports (
+    id BLOB NOT NULL PRIMARY KEY,
+    -- What the delivery is called whenever it comes, and which of those in it.
+    delivery TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('bounced', 'complained')),
+    recipient TEXT NOT NULL,
+    recipient_hint TEXT NOT NULL,
+    -- Which mail, as it was told; there may be none.
+    mail_id BLOB,
+    status TEXT,
+    detail TEXT NOT NULL,
+    outcome TEXT NOT NULL CHECK (outcome IN ('suppressed', 'noted', 'unproven')),
+    received_at INTEGER NOT NULL,
+    UNIQUE (delivery, position)
+) STRICT;
+CREATE INDEX mail_reports_of_recipient ON mail_reports (recipient, id);
+CREATE INDEX mail_reports_by_age ON mail_reports (received_at);
 
 -- How the owner of an account wants to be written to. No row: nobody has said.
 CREATE TABLE mail_settings (

@@ -28,6 +28,8 @@ text_enum! {
         ResetPassword = "reset_password",
         /// To bring what a guest bought into an account.
         ClaimPurchases = "claim_purchases",
+        /// To write to support about what a guest ordered.
+        GuestSupport = "guest_support",
     }
 }
 
@@ -40,6 +42,7 @@ impl Purpose {
             Self::ResetPassword => Duration::from_hours(1),
             // The link to what was paid for: buyers look for it weeks later.
             Self::ClaimPurchases => Duration::from_hours(90 * 24),
+            Self::GuestSupport => Duration::from_hours(7 * 24),
         }
     }
 }

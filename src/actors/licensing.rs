@@ -9,7 +9,7 @@ use crate::{
     db::{Db, Tx},
     jobs::{Attempt, External, Failure, Handlers, Schedule, Together, Transactional, cron::CronError},
     licenses::{self, ExpireLicenses, IssueLicenses, KeyMaker, PurgeLicenseChanges, REMINDERS, RemindOfExpiry},
-    orders,
+    orders, support,
 };
 
 /// What a licensing shard owns: what makes keys.
@@ -27,7 +27,8 @@ impl Together<Licensing> for IssueLicenses {
 
 impl Transactional<Licensing> for AttachPurchases {
     async fn run(self, _: &mut Licensing, tx: &mut Tx, _: Attempt) -> Result<(), Failure> {
-        Ok(orders::attach_purchases(tx, &self).await?)
+        orders::attach_purchases(tx, &self).await?;
+        Ok(support::attach_tickets(tx, &self).await?)
     }
 }
 

@@ -15,8 +15,9 @@ use crate::{
     kernel::{UserId, seal::Keyring},
     licenses::KeyMaker,
     notifications::{
-        AlreadyRegisteredLetter, AnnounceFile, ClaimPurchasesLetter, ForgetMails, Letterhead, Notice, OneMail, Owed,
-        PasswordChangedLetter, Post, ResetPasswordLetter, TellOfPayments, Telling, VerifyEmailLetter, forget_mails,
+        AlreadyRegisteredLetter, AnnounceFile, ClaimPurchasesLetter, ForgetMails, GuestSupportLetter, Letterhead,
+        Notice, OneMail, Owed, PasswordChangedLetter, Post, ResetPasswordLetter, TellOfPayments, Telling,
+        VerifyEmailLetter, forget_mails,
     },
     support,
 };
@@ -83,6 +84,7 @@ async fn gather(state: &Notifications, db: &Db, notice: &Notice) -> Letters {
         Notice::VerifyEmail { proof } => gather_proof(state, db, proof, Purpose::VerifyEmail).await,
         Notice::ResetPassword { proof } => gather_proof(state, db, proof, Purpose::ResetPassword).await,
         Notice::ClaimPurchases { proof } => gather_proof(state, db, proof, Purpose::ClaimPurchases).await,
+        Notice::GuestSupport { proof } => gather_proof(state, db, proof, Purpose::GuestSupport).await,
         Notice::AlreadyRegistered { user } => gather_already_registered(db, user).await,
         Notice::PasswordChanged { user } => gather_password_changed(db, user).await,
         Notice::OrderPaid { order } => order_letters::order_paid(state, db, order).await,
@@ -120,6 +122,7 @@ async fn gather_proof(state: &Notifications, db: &Db, id: Uuid, purpose: Purpose
         Purpose::VerifyEmail => Owed::new(to, user, VerifyEmailLetter { name, token }),
         Purpose::ResetPassword => Owed::new(to, user, ResetPasswordLetter { name, token }),
         Purpose::ClaimPurchases => Owed::new(to, user, ClaimPurchasesLetter { token, expires_at }),
+        Purpose::GuestSupport => Owed::new(to, user, GuestSupportLetter { token, expires_at }),
     }])
 }
 

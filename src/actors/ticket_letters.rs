@@ -14,11 +14,31 @@ use crate::{
     support::{self, AuthorKind, Message, Ticket},
 };
 
+/// What a letter to those who answer names.
 fn head(ticket: &Ticket) -> TicketHead {
-    TicketHead { id: ticket.id, subject: ticket.subject.clone() }
+    TicketHead { id: ticket.id, subject: ticket.subject.clone(), guest_token: None }
 }
 
 impl Notifications {
+    /// A letter to whoever asks; a guest's links carry what opens the ticket.
+    fn to_customer(&self, ticket: &Ticket, answers: Option<String>, letter: impl Write + 'static) -> Owed {
+        let to = (ticket.requester_email.as_str(), ticket.requester_id);
+        let owed = self.of_ticket(ticket.id, to, answers.clone(), letter);
+        if ticket.requester_id.is_some() {
+            return owed;
+        }
+        let token = support::guest_mail_token(&self.keys, ticket.id);
+        let reply_to = support::reply_address(&self.support.policy.mail_address, &token);
+        owed.in_thread(Thread { topic: ticket.id.to_string(), answers, reply_to })
+    }
+
+    /// What a letter to whoever asks names.
+    fn head_for_customer(&self, ticket: &Ticket) -> TicketHead {
+        let guest = ticket.requester_id.is_none();
+        let guest_token = guest.then(|| support::guest_ticket_token(&self.keys, ticket.id));
+        TicketHead { guest_token, ..head(ticket) }
+    }
+
     /// A letter of a ticket's conversation. Who has an account can answer it, at an address made for them.
     fn of_ticket(
         &self,
@@ -39,12 +59,11 @@ pub(super) async fn opened(state: &Notifications, db: &Db, id: TicketId) -> Lett
     let Some(ticket) = support::find_any_ticket(db, id).await? else { return Ok(Vec::new()) };
     let Some(message) = support::first_message(db, id).await? else { return Ok(Vec::new()) };
     let customer = TicketOpenedLetter {
-        name: Some(ticket.requester_name.clone()),
-        ticket: head(&ticket),
+        name: ticket.requester_name.clone(),
+        ticket: state.head_for_customer(&ticket),
         due: ticket.progress.first_response_due_at,
     };
-    let to = (ticket.requester_email.as_str(), Some(ticket.requester_id));
-    let mut letters = vec![state.of_ticket(id, to, support::last_mail(db, id).await?, customer)];
+    let mut letters = vec![state.to_customer(&ticket, support::last_mail(db, id).await?, customer)];
     letters.extend(news(state, db, &ticket, &message).await?);
     Ok(letters)
 }
@@ -62,24 +81,22 @@ pub(super) async fn answered(state: &Notifications, db: &Db, id: TicketId, messa
         return Ok(Vec::new());
     }
     let letter = TicketAnsweredLetter {
-        name: Some(ticket.requester_name.clone()),
-        ticket: head(&ticket),
-        author: message.author_name,
+        name: ticket.requester_name.clone(),
+        ticket: state.head_for_customer(&ticket),
+        author: message.author_name.unwrap_or_default(),
         body: message.body,
         solved: ticket.progress.status.is_over(),
     };
-    let to = (ticket.requester_email.as_str(), Some(ticket.requester_id));
-    Ok(vec![state.of_ticket(id, to, support::last_mail(db, id).await?, letter)])
+    Ok(vec![state.to_customer(&ticket, support::last_mail(db, id).await?, letter)])
 }
 
 /// A ticket was solved; nothing is said once it was opened again.
 pub(super) async fn solved(state: &Notifications, db: &Db, id: TicketId) -> Letters {
     let found = support::find_any_ticket(db, id).await?;
     let Some(ticket) = found.filter(|ticket| ticket.progress.status.is_over()) else { return Ok(Vec::new()) };
-    let letter = TicketSolvedLetter { name: Some(ticket.requester_name.clone()), ticket: head(&ticket) };
-    let to = (ticket.requester_email.as_str(), Some(ticket.requester_id));
+    let letter = TicketSolvedLetter { name: ticket.requester_name.clone(), ticket: state.head_for_customer(&ticket) };
     // It may be opened and solved again.
-    let solved = state.of_ticket(id, to, support::last_mail(db, id).await?, letter);
+    let solved = state.to_customer(&ticket, support::last_mail(db, id).await?, letter);
     Ok(vec![solved.on(ticket.progress.solved_at.map_or(0, Time::as_secs))])
 }
 
@@ -139,10 +156,13 @@ fn of_news(
     state.of_ticket(ticket.id, to, answers, letter).on(message.id).one_of_several()
 }
 
+/// What a guest is called to those who answer: a developer is not told the address.
+const GUEST: &str = "Guest";
+
 fn news_letter(ticket: &Ticket, message: &Message, operator: bool) -> TicketNewsLetter {
     TicketNewsLetter {
         ticket: head(ticket),
-        author: message.author_name.clone(),
+        author: message.author_name.clone().unwrap_or_else(|| GUEST.to_owned()),
         body: message.body.clone(),
         product: ticket.product_title.clone(),
         operator,
@@ -156,7 +176,7 @@ async fn carers(db: &Db, ticket: &Ticket) -> Result<Vec<Account>, Failure> {
         (None, Some(developer)) => support::seller(db, developer).await?,
         (None, None) => None,
     };
-    let Some(user) = user.filter(|user| *user != ticket.requester_id) else { return Ok(Vec::new()) };
+    let Some(user) = user.filter(|user| Some(*user) != ticket.requester_id) else { return Ok(Vec::new()) };
     let account = accounts::find_any_account(db, user).await?;
     Ok(account.filter(|account| account.disabled_at.is_none()).into_iter().collect())
 }

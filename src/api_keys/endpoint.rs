@@ -6,7 +6,7 @@ use sqlx::FromRow;
 
 use super::{EndpointFields, Pattern, Seller};
 use crate::{
-    db::{Db, DbError},
+    db::{Db, DbError, Tx},
     fetch_all, fetch_optional, id_type,
     kernel::{PlanId, ProductId, Time, UserId},
 };
@@ -91,6 +91,19 @@ pub async fn endpoints(db: &Db, seller: Seller, plan: PlanId) -> Result<Option<V
         return Ok(None);
     }
     Ok(Some(rows.into_iter().map(Endpoint::from).collect()))
+}
+
+/// All plans' endpoints, each plan's in their order.
+pub async fn all_endpoints(db: &Db) -> Result<Vec<Endpoint>, DbError> {
+    let rows: Vec<EndpointRow> =
+        fetch_all!(db, sqlx::query_as(select_endpoints!("ORDER BY e.plan_id, e.position, e.id")))?;
+    Ok(rows.into_iter().map(Endpoint::from).collect())
+}
+
+/// A plan's endpoints as they are in this transaction, which holds their product.
+pub async fn endpoints_of(tx: &mut Tx, plan: PlanId) -> Result<Vec<Endpoint>, DbError> {
+    let rows: Vec<EndpointRow> = fetch_all!(tx, sqlx::query_as(select_endpoints!("WHERE e.plan_id = $1")).bind(plan))?;
+    Ok(rows.into_iter().map(Endpoint::from).collect())
 }
 
 async fn has_plan(db: &Db, seller: Seller, plan: PlanId) -> Result<bool, DbError> {

@@ -21,7 +21,10 @@ use std::time::Duration;
 
 pub use cache::{ApiKeys, Authenticated, Refused};
 pub use change::{ApiKeyMade, ApiKeyRevoked, ApiKeyRotated, KeyError, Owner};
-pub use endpoint::{Endpoint, EndpointId, EndpointMarker, OfferedEndpoints, endpoint, endpoints, is_sold_by, offered};
+pub use endpoint::{
+    Endpoint, EndpointId, EndpointMarker, OfferedEndpoints, all_endpoints, endpoint, endpoints, endpoints_of,
+    is_sold_by, offered,
+};
 pub use endpoint_edit::{EndpointFields, create_endpoint, delete_endpoint, patch_endpoint};
 pub use known::{Access, Entitled, KnownKey};
 pub use make::{MadeKey, NewKey, Rotation, create, rename, rotate};

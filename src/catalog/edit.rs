@@ -141,6 +141,11 @@ fn merge(target: &mut Value, patch: &Value) {
     }
 }
 
+/// What fields say, strictly.
+pub(crate) fn parsed<T: DeserializeOwned>(fields: Map<String, Value>) -> Result<T, EditError> {
+    parse(Value::Object(fields)).map_err(|flaw| EditError::Invalid(vec![flaw]))
+}
+
 /// Reads a value strictly, or tells where it does not fit.
 pub(super) fn parse<T: DeserializeOwned>(value: Value) -> Result<T, Flaw> {
     serde_path_to_error::deserialize(value).map_err(|error| {

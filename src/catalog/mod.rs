@@ -36,8 +36,8 @@ pub use developer::{
     Developer, DeveloperFields, HOUSE, create_developer, delete_developer, developer, developer_of, developers,
     patch_developer,
 };
-pub(crate) use edit::patched;
 pub use edit::{By, EditError, Flaw};
+pub(crate) use edit::{parsed, patched};
 pub use page::{CategoryNode, Offered, ProductPage, category_tree, product_page};
 pub use plan::{BillingCycle, LicenseType, Limits};
 pub use plan_edit::{MAX_PRICE, Plan, PlanFields, create_plan, delete_plan, patch_plan, plan, plans};
@@ -47,5 +47,6 @@ pub use redeem::{redeem_coupon, release_coupon};
 pub use search::{Questions, Words};
 pub use shelve::{create_product, delete_product, patch_product, product, products_of};
 pub use transfer::{
-    Counts, ExportError, Format, ImportError, ImportMode, Imported, Kind as RecordKind, export, import,
+    Alone, Beside, Counts, ExportError, Format, ImportError, ImportMode, Imported, Kept, Kind as RecordKind, export,
+    export_with, import, import_with,
 };

@@ -11,14 +11,16 @@ use clap::{Args, Subcommand};
 
 use super::{Failure, Output, open, operator, output::counted};
 use crate::{
-    catalog::{self, By, Counts, Format, ImportError, ImportMode},
+    catalog::{self, Beside, By, Counts, Format, ImportError, ImportMode},
     config::Config,
+    credentials::{BesideCatalogue, HookRules},
     db::Db,
+    kernel::seal::Keyring,
 };
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Catalog {
-    /// Write developers, categories, products, plans, prices and coupons to a file.
+    /// Write developers, categories, products with their hooks, plans with prices and endpoints, and coupons to a file.
     #[command(
         after_help = "Examples:\n  mintreu catalog export catalog.json\n  mintreu catalog export catalog.csv\n  mintreu catalog export - --format csv"
     )]
@@ -73,14 +75,18 @@ impl Catalog {
             Self::Export(file) => {
                 let format = file.format()?;
                 let db = open::current_database(config).await?;
-                export(&db, &file, format).await?;
+                let (keys, allows_plain) = hooks(config)?;
+                let beside = BesideCatalogue(HookRules { keys: &keys, allows_plain });
+                export(&db, &file, format, &beside).await?;
                 db.close().await;
             }
             Self::Import { file, dry_run } => {
                 let format = file.format()?;
                 let mode = if dry_run { ImportMode::DryRun } else { ImportMode::Keep };
                 let db = open::current_database(config).await?;
-                import(&db, &file, format, mode, output).await?;
+                let (keys, allows_plain) = hooks(config)?;
+                let beside = BesideCatalogue(HookRules { keys: &keys, allows_plain });
+                import(&db, &file, (format, mode), &beside, output).await?;
                 db.close().await;
             }
         }
@@ -88,8 +94,13 @@ impl Catalog {
     }
 }
 
-async fn export(db: &Db, file: &File, format: Format) -> Result<(), Failure> {
-    let bytes = catalog::export(db, format).await.map_err(Failure::failed)?;
+/// What hooks' secrets are sealed with, and whether their addresses may be of this machine or its network.
+fn hooks(config: &Config) -> Result<(Keyring, bool), Failure> {
+    Ok((open::keyring(config)?, !config.downloads.allow_networks.is_empty()))
+}
+
+async fn export(db: &Db, file: &File, format: Format, beside: &impl Beside) -> Result<(), Failure> {
+    let bytes = catalog::export_with(db, format, beside).await.map_err(Failure::failed)?;
     if !file.is_standard() {
         return fs::write(&file.path, bytes).map_err(file.told("write"));
     }
@@ -100,7 +111,13 @@ async fn export(db: &Db, file: &File, format: Format) -> Result<(), Failure> {
     }
 }
 
-async fn import(db: &Db, file: &File, format: Format, mode: ImportMode, output: Output) -> Result<(), Failure> {
+async fn import(
+    db: &Db,
+    file: &File,
+    (format, mode): (Format, ImportMode),
+    beside: &impl Beside,
+    output: Output,
+) -> Result<(), Failure> {
     let mut bytes = Vec::new();
     if file.is_standard() {
         io::stdin().lock().read_to_end(&mut bytes).map_err(file.told("read"))?;
@@ -108,12 +125,13 @@ async fn import(db: &Db, file: &File, format: Format, mode: ImportMode, output: 
         bytes = fs::read(&file.path).map_err(file.told("read"))?;
     }
     let by = By::actor(operator());
-    let imported = catalog::import(db, format, &bytes, mode, &by).await.map_err(|error| match error {
-        ImportError::Invalid(flaws) => {
-            Failure::lines(flaws.iter().map(|flaw| format!("{}: {}", flaw.pointer, flaw.detail)).collect())
-        }
-        ImportError::Unreadable(_) | ImportError::Db(_) => Failure::failed(error),
-    })?;
+    let imported =
+        catalog::import_with(db, (format, &bytes), mode, beside, &by).await.map_err(|error| match error {
+            ImportError::Invalid(flaws) => {
+                Failure::lines(flaws.iter().map(|flaw| format!("{}: {}", flaw.pointer, flaw.detail)).collect())
+            }
+            ImportError::Unreadable(_) | ImportError::Db(_) => Failure::failed(error),
+        })?;
     output.print(&imported, |imported| {
         let kinds = [
             ("developer", "developers", imported.developers),

@@ -7,7 +7,7 @@ use crate::{
     accounts::Passwords,
     config::{Config, ConfigError, KEY_FILE, MailKind, Profile, Sources, StorageKind},
     db::{Db, DbError, DbOptions, GroupLimits, OpenError, SchemaState},
-    kernel::{IdSource, SystemClock, seal::Keyring},
+    kernel::{IdSource, SystemClock, hook::HookSecret, seal::Keyring},
     notifications::{MailTo, Mailer},
     privacy::{self, Privacy},
     storage::{LocalStorage, S3Options, S3Storage, Storage, Stores},
@@ -169,6 +169,13 @@ pub(in crate::cli) fn stores(config: &Config) -> Stores {
         s3: bucket,
         prefers_s3: storage.kind == StorageKind::S3,
     }
+}
+
+/// What verifies reports about mails.
+pub(super) fn report_secrets(config: &Config) -> Result<Vec<HookSecret>, Failure> {
+    let given = config.mail.report_secret.iter().filter(|secret| !secret.expose().is_empty());
+    let read = |error| Failure::usage(format!("mail.report_secret: {error}"));
+    given.map(|secret| secret.expose().parse().map_err(read)).collect()
 }
 
 /// The support desk.

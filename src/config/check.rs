@@ -9,7 +9,7 @@ use super::{
     urls::PublicUrl,
     values::{Bytes, show_duration},
 };
-use crate::kernel::Network;
+use crate::kernel::{Network, hook::HookSecret};
 
 /// Everything that is wrong with a configuration whose types are right.
 pub(super) fn check(config: &Config, layers: &Layers) -> Vec<Problem> {
@@ -93,6 +93,7 @@ fn ranges(config: &Config, found: &mut Found<'_>) {
     found.duration("downloads.log_retention", downloads.log_retention, day..=day * 3_650);
     found.duration("downloads.timeout", downloads.timeout, millis(100)..=minute * 10);
     keys(config, found);
+    mail(config, found);
     support(config, found);
     invoices(config, found);
     found.duration("privacy.export_ttl", config.privacy.export_ttl, hour..=day * 30);
@@ -117,6 +118,16 @@ fn keys(config: &Config, found: &mut Found<'_>) {
     found.duration("credentials.timeout", credentials.timeout, Duration::from_millis(100)..=minute);
     found.duration("credentials.sync_every", credentials.sync_every, minute..=day * 30);
     found.duration("credentials.expired_grace", credentials.expired_grace, Duration::ZERO..=day * 365);
+}
+
+fn mail(config: &Config, found: &mut Found<'_>) {
+    let secrets = &config.mail.report_secret;
+    // One that is empty, as the environment gives it, is none.
+    let none = matches!(secrets.as_slice(), [only] if only.expose().is_empty());
+    if !none && secrets.iter().any(|secret| secret.expose().parse::<HookSecret>().is_err()) {
+        let what = "holds a text that is no secret; write `whsec_` and 24 to 64 bytes in base64";
+        found.add("mail.report_secret", what.to_owned());
+    }
 }
 
 fn support(config: &Config, found: &mut Found<'_>) {

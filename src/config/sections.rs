@@ -314,6 +314,7 @@ pub enum LogFormat {
 #[serde(deny_unknown_fields)]
 pub struct Mail {
     pub kind: MailKind,
+    pub report_secret: Vec<Secret<String>>,
     pub file: MailFile,
     pub smtp: MailSmtp,
 }

@@ -9,7 +9,6 @@ use super::{
     CredentialId, CredentialState, CredentialStuck, Credentials,
     answer::{LONGEST_ANSWER, Useless},
     hook::{TargetError, target},
-    sign::signature,
 };
 use crate::{
     audit::{Actor, Entry},
@@ -17,7 +16,7 @@ use crate::{
     downloads::OriginError,
     execute, fetch_optional,
     jobs::Failure,
-    kernel::{LicenseId, PlanId, ProductId, TenantId, Time, seal::SealError},
+    kernel::{LicenseId, PlanId, ProductId, TenantId, Time, hook::signature, seal::SealError},
     licenses::LicenseStatus,
     notifications::Notice,
 };

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sqlx::FromRow;
 
-use super::{SweepCredentials, sign::HookSecret};
+use super::SweepCredentials;
 use crate::{
     api_keys::Seller,
     catalog::{By, Checks, EditError, ProductType, patched},
@@ -16,6 +16,7 @@ use crate::{
     execute, fetch_optional,
     kernel::{
         ProductId, Time,
+        hook::HookSecret,
         seal::{Keyring, SealError},
     },
 };
@@ -121,6 +122,13 @@ const SELECT: &str = "SELECT h.product_id, h.url, h.active, h.old_until, h.revis
 pub async fn hook(db: &Db, seller: Seller, product: ProductId) -> Result<Option<Hook>, DbError> {
     let row: Option<HookRow> = fetch_optional!(db, sqlx::query_as(SELECT).bind(product).bind(seller.user()))?;
     Ok(row.map(|row| row.hook(db.now())))
+}
+
+/// The hook of a product, in the transaction of an import.
+pub(super) async fn hook_for_import(tx: &mut Tx, product: ProductId) -> Result<Option<Hook>, DbError> {
+    let (row, now): (Option<HookRow>, _) =
+        (fetch_optional!(tx, sqlx::query_as(SELECT).bind(product).bind(Seller::Any.user()))?, tx.now());
+    Ok(row.map(|row| row.hook(now)))
 }
 
 /// The product, held so that its hook is edited by one after the other.

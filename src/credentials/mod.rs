@@ -16,9 +16,9 @@ mod own;
 mod provision;
 mod revoke;
 mod rotate;
-mod sign;
 mod sold;
 mod sync;
+mod transfer;
 mod view;
 
 use std::{sync::Arc, time::Duration};
@@ -33,9 +33,9 @@ pub use jobs::{
 };
 pub use notice::{Stuck, stuck_credential};
 pub use own::{CredentialError, Revealed, ask_rotation, reveal};
-pub use sign::{HookSecret, HookSecretError, signature};
 pub use sold::{retry_sold, revoke_sold};
 pub use sync::ask_due;
+pub use transfer::BesideCatalogue;
 pub use view::{CredentialFilter, CredentialState, CredentialView, find, list, search};
 
 /// What an operator decided about credentials.

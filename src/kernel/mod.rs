@@ -5,6 +5,7 @@
 pub mod checksum;
 pub mod clock;
 pub mod country;
+pub mod hook;
 pub mod id;
 pub mod money;
 pub mod names;

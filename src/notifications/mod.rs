@@ -19,6 +19,8 @@ mod preferences;
 mod privacy_letters;
 mod recipients;
 mod record;
+mod report;
+mod reports;
 mod samples;
 mod smtp;
 mod source_letters;
@@ -46,6 +48,11 @@ pub use preferences::{PreferenceChange, Preferences, TopicPreference, change_pre
 pub use privacy_letters::{AccountDeletedLetter, DataExportReadyLetter, DeletionScheduledLetter};
 pub use recipients::Recipients;
 pub use record::{MailState, forget_mails};
+pub use report::{LONGEST_REPORT, Reported, ReportedMail, Unreadable, read_event, read_report};
+pub use reports::{
+    Heard, MailReport, MailReportId, MailReportMarker, ReportFilter, ReportKind, ReportOutcome, Trust, hear_reports,
+    mail_reports,
+};
 pub use samples::Sample;
 pub use source_letters::{DownloadReadyLetter, SourceBrokenLetter};
 pub use suppressions::{
@@ -53,7 +60,8 @@ pub use suppressions::{
     suppressions, unsuppress,
 };
 pub use ticket_letters::{
-    TicketAnsweredLetter, TicketHead, TicketLateLetter, TicketNewsLetter, TicketOpenedLetter, TicketSolvedLetter,
+    GuestSupportLetter, TicketAnsweredLetter, TicketHead, TicketLateLetter, TicketNewsLetter, TicketOpenedLetter,
+    TicketSolvedLetter,
 };
 pub use topic::{Template, Topic};
 pub use unsubscribe::{Holder, Permission, permission, token as unsubscribe_token, unsubscribe};

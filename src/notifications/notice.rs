@@ -29,6 +29,11 @@ pub enum Notice {
         /// The row.
         proof: Uuid,
     },
+    /// To a guest: the link with which they write to support.
+    GuestSupport {
+        /// The row.
+        proof: Uuid,
+    },
     /// To somebody who registers with an address that has an account.
     AlreadyRegistered {
         /// The account.
@@ -155,9 +160,10 @@ impl Notice {
     /// notice is a cause of its own, as every change of a password is.
     fn matter(&self) -> Option<String> {
         Some(match self {
-            Self::VerifyEmail { proof } | Self::ResetPassword { proof } | Self::ClaimPurchases { proof } => {
-                proof.simple().to_string()
-            }
+            Self::VerifyEmail { proof }
+            | Self::ResetPassword { proof }
+            | Self::ClaimPurchases { proof }
+            | Self::GuestSupport { proof } => proof.simple().to_string(),
             Self::DataExportReady { export: row }
             | Self::DeletionScheduled { deletion: row }
             | Self::AccountDeleted { deletion: row } => row.simple().to_string(),
@@ -192,6 +198,7 @@ impl Notice {
             Self::VerifyEmail { .. } => "verify_email",
             Self::ResetPassword { .. } => "reset_password",
             Self::ClaimPurchases { .. } => "claim_purchases",
+            Self::GuestSupport { .. } => "guest_support",
             Self::AlreadyRegistered { .. } => "already_registered",
             Self::PasswordChanged { .. } => "password_changed",
             Self::OrderPaid { .. } => "order_paid",

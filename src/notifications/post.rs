@@ -14,7 +14,7 @@ use super::{
     recipients::hint,
     record::{self, Record, Standing, To},
     smtp::Trouble,
-    suppressions,
+    suppressions::{self, SuppressionReason},
     unsubscribe::{self, Holder},
 };
 use crate::{
@@ -329,7 +329,8 @@ impl Outgoing<'_> {
     async fn bounced(&self, why: &str) -> Result<Failure, DbError> {
         self.db
             .write(async |tx| {
-                suppressions::bounced(tx, self.record.recipient, self.record.hint, why).await?;
+                let to = (self.record.recipient, self.record.hint);
+                suppressions::told(tx, to, SuppressionReason::Bounced, why).await?;
                 record::tried(tx, &self.record, MailState::Refused, why).await
             })
             .await?;

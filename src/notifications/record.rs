@@ -7,7 +7,7 @@
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::{MailId, Template, Topic};
+use super::{MailId, Template, Topic, reports};
 use crate::{
     db::{AppendTable, Column, Db, DbError, Tx},
     execute, fetch_one,
@@ -288,9 +288,10 @@ pub async fn forget_mails(db: &Db, before: Time) -> Result<u64, DbError> {
             .await?;
         all += deleted;
         if deleted < u64::try_from(BATCH).unwrap_or(u64::MAX) {
-            return Ok(all);
+            break;
         }
     }
+    Ok(all + db.write(async |tx| reports::forget(tx, before).await).await?)
 }
 
 #[cfg(test)]

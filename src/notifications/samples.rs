@@ -4,11 +4,11 @@ use uuid::Uuid;
 
 use super::{
     AccountDeletedLetter, AlreadyRegisteredLetter, ClaimPurchasesLetter, CredentialStuckLetter, DataExportReadyLetter,
-    DeletionScheduledLetter, Dispute, DownloadReadyLetter, LicenseExpiringLetter, OrderDisputedLetter,
-    OrderFulfilledLetter, OrderLine, OrderNeedsAttentionLetter, OrderPaidLetter, OrderRefundedLetter,
-    PasswordChangedLetter, RenewalFailedLetter, ResetPasswordLetter, SourceBrokenLetter, SubscriptionEndedLetter,
-    Template, TicketAnsweredLetter, TicketHead, TicketLateLetter, TicketNewsLetter, TicketOpenedLetter,
-    TicketSolvedLetter, VerifyEmailLetter, Write,
+    DeletionScheduledLetter, Dispute, DownloadReadyLetter, GuestSupportLetter, LicenseExpiringLetter,
+    OrderDisputedLetter, OrderFulfilledLetter, OrderLine, OrderNeedsAttentionLetter, OrderPaidLetter,
+    OrderRefundedLetter, PasswordChangedLetter, RenewalFailedLetter, ResetPasswordLetter, SourceBrokenLetter,
+    SubscriptionEndedLetter, Template, TicketAnsweredLetter, TicketHead, TicketLateLetter, TicketNewsLetter,
+    TicketOpenedLetter, TicketSolvedLetter, VerifyEmailLetter, Write,
 };
 use crate::kernel::{Currency, LicenseId, Money, OrderId, SubscriptionId, TicketId, Time};
 
@@ -43,6 +43,7 @@ impl Sample {
             Template::AlreadyRegistered => vec![Box::new(AlreadyRegisteredLetter { name })],
             Template::PasswordChanged => vec![Box::new(PasswordChangedLetter { name })],
             Template::ClaimPurchases => vec![Box::new(ClaimPurchasesLetter { token, expires_at: at })],
+            Template::GuestSupport => vec![Box::new(GuestSupportLetter { token, expires_at: at })],
             Template::OrderPaid | Template::OrderFulfilled | Template::OrderRefunded | Template::OrderDisputed => {
                 self.of_order(template)
             }
@@ -164,7 +165,8 @@ impl Sample {
 
     fn of_ticket(&self, template: Template, body: &str) -> Vec<Box<dyn Write>> {
         let (name, body, due) = (Some(self.name.clone()), body.to_owned(), self.at);
-        let ticket = TicketHead { id: TicketId::from_uuid(Uuid::from_u128(1)), subject: self.title.clone() };
+        let id = TicketId::from_uuid(Uuid::from_u128(1));
+        let ticket = TicketHead { id, subject: self.title.clone(), guest_token: None };
         let author = self.name.clone();
         match template {
             Template::TicketOpened => vec![Box::new(TicketOpenedLetter { name, ticket, due })],

@@ -337,16 +337,18 @@ fn judge_recipient(error: &smtp::Error) -> Step {
             let enhanced = told.split([' ', ':']).find(|word| is_enhanced(word)).map(str::to_owned);
             let code = error.status().map(|code| code.to_string()).unwrap_or_default();
             let nobody = match enhanced.as_deref() {
-                // 5.2.2 is a full mailbox: somebody lives there.
-                Some(enhanced) => {
-                    (enhanced.starts_with("5.1.") && !["5.1.7", "5.1.8"].contains(&enhanced)) || enhanced == "5.2.1"
-                }
+                Some(enhanced) => is_nobody(enhanced),
                 None => ["550", "551", "553"].contains(&code.as_str()),
             };
             Step::Said(if nobody { Trouble::NoRecipient(told) } else { Trouble::Refused(told) })
         }
         step => step,
     }
+}
+
+/// Whether a status says that nobody is there. 5.2.2 is a full mailbox: somebody lives there.
+pub(super) fn is_nobody(enhanced: &str) -> bool {
+    (enhanced.starts_with("5.1.") && !["5.1.7", "5.1.8"].contains(&enhanced)) || enhanced == "5.2.1"
 }
 
 /// `5.1.1`

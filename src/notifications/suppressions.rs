@@ -20,6 +20,8 @@ text_enum! {
     pub enum SuppressionReason {
         /// A server said that nobody is there.
         Bounced = "bounced",
+        /// Whoever is there calls what is sent spam.
+        Complained = "complained",
         /// An operator wants it so.
         Operator = "operator",
     }
@@ -42,15 +44,19 @@ pub struct Suppression {
     pub created_at: Time,
 }
 
-/// Nobody is at an address. Whoever was suppressed before stays so for the reason that was given then.
-pub(super) async fn bounced(tx: &mut Tx, recipient: &str, hint: &str, why: &str) -> Result<(), DbError> {
-    if let Some(id) = add(tx, (recipient, hint), SuppressionReason::Bounced, why).await? {
-        let actor = Actor::system("notifications.bounces");
-        // What the server said may repeat the address, which the trail could never forget: the suppression has it.
-        let entry = Entry::new(actor, "mail.suppressed", "mail_suppression", id.to_string());
-        tx.audit(entry.reason("the server says that nobody is there"));
-    }
-    Ok(())
+/// A server or provider told something of an address, for which nothing is sent there any more. Whoever was suppressed
+/// before stays so for the reason that was given then. Whether it is new.
+pub(super) async fn told(tx: &mut Tx, to: (&str, &str), reason: SuppressionReason, why: &str) -> Result<bool, DbError> {
+    let Some(id) = add(tx, to, reason, why).await? else { return Ok(false) };
+    let said = match reason {
+        SuppressionReason::Bounced => "the server says that nobody is there",
+        SuppressionReason::Complained => "whoever is there calls what is sent spam",
+        SuppressionReason::Operator => "an operator wants it so",
+    };
+    let actor = Actor::system("notifications.bounces");
+    // What the server said may repeat the address, which the trail could never forget: the suppression has it.
+    tx.audit(Entry::new(actor, "mail.suppressed", "mail_suppression", id.to_string()).reason(said));
+    Ok(true)
 }
 
 async fn add(

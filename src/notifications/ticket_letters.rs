@@ -15,6 +15,8 @@ pub struct TicketHead {
     pub id: TicketId,
     /// In a line.
     pub subject: String,
+    /// What opens it to a guest.
+    pub guest_token: Option<String>,
 }
 
 impl TicketHead {
@@ -25,7 +27,34 @@ impl TicketHead {
     }
 
     fn path(&self, desk: &str) -> String {
-        format!("{desk}/tickets/{}", self.id)
+        match &self.guest_token {
+            Some(token) => format!("/guest/tickets/{}?token={token}", self.id),
+            None => format!("{desk}/tickets/{}", self.id),
+        }
+    }
+}
+
+/// The link with which a guest writes to support.
+#[derive(Debug)]
+pub struct GuestSupportLetter {
+    /// The proof's token.
+    pub token: String,
+    /// When the link ends.
+    pub expires_at: Time,
+}
+
+impl Write for GuestSupportLetter {
+    fn template(&self) -> Template {
+        Template::GuestSupport
+    }
+
+    fn write(&self, sheet: &mut Sheet<'_>) {
+        let head = sheet.head;
+        let shop = ("shop", Word::Text(&head.shop));
+        sheet.subject("guest_support.subject", &[shop]);
+        sheet.greet(None);
+        sheet.say("guest_support.told", &[shop, ("until", Word::Day(self.expires_at))]);
+        sheet.button("guest_support.open", &format!("/guest/support?token={}", self.token));
     }
 }
 

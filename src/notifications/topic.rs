@@ -46,6 +46,8 @@ text_enum! {
         PasswordChanged = "password_changed",
         /// The link that brings what a guest bought into an account.
         ClaimPurchases = "claim_purchases",
+        /// The link with which a guest writes to support.
+        GuestSupport = "guest_support",
         /// A payment arrived, and what was bought is not there yet.
         OrderPaid = "order_paid",
         /// What a paid order gave, and what it cost.
@@ -106,7 +108,7 @@ impl Template {
             | Self::OrderDisputed
             | Self::RenewalFailed
             | Self::SubscriptionEnded => Topic::Orders,
-            Self::TicketOpened | Self::TicketAnswered | Self::TicketSolved => Topic::Support,
+            Self::GuestSupport | Self::TicketOpened | Self::TicketAnswered | Self::TicketSolved => Topic::Support,
             Self::OrderNeedsAttention
             | Self::SourceBroken
             | Self::CredentialStuck

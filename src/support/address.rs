@@ -4,6 +4,8 @@
 //! has another's address still lacks the token that was mailed there. It holds in lower case and in 64 characters (RFC
 //! 5321, 4.5.3.1.1), because hosts on the way may fold the one and refuse more than the other.
 
+use uuid::Uuid;
+
 use crate::kernel::{
     TicketId, UserId,
     seal::{self, Keyring, SubKey},
@@ -14,17 +16,28 @@ const PURPOSE: &str = "support mail";
 const IDENTIFIER: usize = 26;
 const CODE: usize = 20;
 
-fn code(key: &SubKey, ticket: TicketId, user: UserId) -> String {
-    let mut code = seal::to_hex(&key.mac(&[ticket.uuid().as_bytes(), user.uuid().as_bytes()]));
+/// Nobody's account has the identifier of a ticket: there it stands for the guest whose ticket it is.
+fn code(key: &SubKey, ticket: TicketId, whose: Uuid) -> String {
+    let mut code = seal::to_hex(&key.mac(&[ticket.uuid().as_bytes(), whose.as_bytes()]));
     code.truncate(CODE);
     code
+}
+
+fn token(keys: &Keyring, ticket: TicketId, whose: Uuid) -> String {
+    let identifier = ticket.to_string().replace("tkt_", "");
+    format!("{identifier}{}", code(keys.derive(PURPOSE).current().1, ticket, whose))
 }
 
 /// The token with which a person answers on a ticket.
 #[must_use]
 pub fn mail_token(keys: &Keyring, ticket: TicketId, user: UserId) -> String {
-    let identifier = ticket.to_string().replace("tkt_", "");
-    format!("{identifier}{}", code(keys.derive(PURPOSE).current().1, ticket, user))
+    token(keys, ticket, user.uuid())
+}
+
+/// The token with which whoever asked without an account answers on their ticket.
+#[must_use]
+pub fn guest_mail_token(keys: &Keyring, ticket: TicketId) -> String {
+    token(keys, ticket, ticket.uuid())
 }
 
 /// The address to which a person answers; `None` if `base` is no address.
@@ -58,16 +71,24 @@ impl MailToken {
     /// Whether it was made for this person, under any of the installation's keys.
     #[must_use]
     pub fn is_of(&self, keys: &Keyring, user: UserId) -> bool {
+        self.is_for(keys, user.uuid())
+    }
+
+    /// Whether it was made for the guest whose ticket it is.
+    #[must_use]
+    pub fn is_of_guest(&self, keys: &Keyring) -> bool {
+        self.is_for(keys, self.ticket.uuid())
+    }
+
+    fn is_for(&self, keys: &Keyring, whose: Uuid) -> bool {
         keys.derive(PURPOSE)
             .all()
-            .any(|(_, key)| seal::same(code(key, self.ticket, user).as_bytes(), self.code.as_bytes()))
+            .any(|(_, key)| seal::same(code(key, self.ticket, whose).as_bytes(), self.code.as_bytes()))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
-
     use super::*;
     use crate::kernel::seal::Random;
 
@@ -87,6 +108,11 @@ mod tests {
         assert!(token.is_of(&ring(&[2, 1]), ada), "after a rotation");
         assert!(!token.is_of(&ring(&[2]), ada));
         assert!(!token.is_of(&ring(&[1]), eve));
+        assert!(!token.is_of_guest(&ring(&[1])));
+        let guests = format!("support+{}@example.com", guest_mail_token(&ring(&[1]), ticket));
+        let guests = MailToken::in_address(&guests).expect("a token");
+        assert!(guests.is_of_guest(&ring(&[2, 1])) && !guests.is_of(&ring(&[1]), ada));
+        assert!(!MailToken { ticket: other, ..guests }.is_of_guest(&ring(&[1])));
         let moved = MailToken { ticket: other, ..token };
         assert!(!moved.is_of(&ring(&[1]), ada));
     }

@@ -183,7 +183,8 @@ pub async fn find_attachment(db: &Db, id: AttachmentId, reader: FileReader) -> R
              LEFT JOIN ticket_messages m ON m.id = f.message_id LEFT JOIN tickets t ON t.id = m.ticket_id
              WHERE f.id = $1 AND f.stored = $2 AND ((f.message_id IS NULL AND f.uploader_id = $3)
                  OR (t.tenant_id = $4 AND m.internal <> $2)
-                 OR ($5 = 1 AND t.id IS NOT NULL AND ($6 IS NULL OR (t.developer_id = $6 AND t.requester_id <> $3))))"
+                 OR ($5 = 1 AND t.id IS NOT NULL AND ($6 IS NULL
+                     OR (t.developer_id = $6 AND (t.requester_id IS NULL OR t.requester_id <> $3)))))"
         )
         .bind(id)
         .bind(true)

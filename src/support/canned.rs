@@ -194,7 +194,7 @@ pub struct Signature<'a> {
 pub fn fill(body: &str, ticket: &Ticket, signature: Signature<'_>) -> String {
     let id = |id: Option<String>| id.unwrap_or_default();
     let value = |name: &str| match name {
-        "customer.name" => ticket.requester_name.clone(),
+        "customer.name" => ticket.requester_name.clone().unwrap_or_default(),
         "ticket.id" => ticket.id.to_string(),
         "ticket.subject" => ticket.subject.clone(),
         "product.title" => ticket.product_title.clone().unwrap_or_default(),

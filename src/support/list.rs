@@ -147,7 +147,7 @@ fn statement(sort: TicketSort, backwards: bool, dialect: Dialect) -> String {
     format!(
         "SELECT * FROM (SELECT {COLUMNS}, {number} AS sort_number FROM {FROM}
              WHERE ($1 IS NULL OR t.tenant_id = $1)
-                 AND ($2 IS NULL OR (t.developer_id = $2 AND t.requester_id <> $3))
+                 AND ($2 IS NULL OR (t.developer_id = $2 AND (t.requester_id IS NULL OR t.requester_id <> $3)))
                  AND ($4 IS NULL OR t.status = $4) AND ($5 IS NULL OR t.priority = $5)
                  AND ($6 IS NULL OR t.category = $6)
                  AND ($7 IS NULL OR t.assignee_id = $7) AND ($8 = 0 OR t.assignee_id IS NULL)

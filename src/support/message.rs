@@ -44,11 +44,11 @@ pub struct Message {
     /// On which ticket.
     #[serde(rename = "ticket")]
     pub ticket_id: TicketId,
-    /// Who wrote it.
+    /// Who wrote it; a guest has no account.
     #[serde(rename = "author")]
-    pub author_id: UserId,
-    /// What they are called.
-    pub author_name: String,
+    pub author_id: Option<UserId>,
+    /// What they are called; guests have no name.
+    pub author_name: Option<String>,
     /// What they are on this ticket.
     pub author_kind: AuthorKind,
     /// Whether it is a note that the customer does not see.
@@ -88,7 +88,7 @@ impl Reader {
 
 const SELECT: &str = "SELECT m.id, m.ticket_id, m.author_id, u.name AS author_name, m.author_kind, m.internal, m.body,
         m.via, m.mail_message_id, m.created_at
-     FROM ticket_messages m JOIN users u ON u.id = m.author_id";
+     FROM ticket_messages m LEFT JOIN users u ON u.id = m.author_id";
 
 /// The messages of a ticket, the first first. That the reader may read the ticket has been looked at before.
 pub async fn messages(
@@ -146,7 +146,8 @@ pub async fn first_message(db: &Db, ticket: TicketId) -> Result<Option<Message>,
 #[derive(Debug)]
 pub(super) struct NewMessage<'a> {
     pub(super) ticket: TicketId,
-    pub(super) author: UserId,
+    /// Nobody's account: a guest's.
+    pub(super) author: Option<UserId>,
     pub(super) kind: AuthorKind,
     pub(super) internal: bool,
     pub(super) body: &'a str,
@@ -179,7 +180,11 @@ pub(super) async fn insert(
         .bind(now)
     )?;
     for (place, file) in attachments.iter().enumerate() {
-        if !attachment::give_to(tx, *file, new.author, id).await? {
+        let given = match new.author {
+            Some(author) => attachment::give_to(tx, *file, author, id).await?,
+            None => false,
+        };
+        if !given {
             let detail = "no file of yours that waits for a message; upload it first";
             return Err(TicketError::flaw(format!("#/attachments/{place}"), detail));
         }

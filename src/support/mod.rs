@@ -15,6 +15,7 @@ mod content;
 mod edit;
 mod event;
 mod flaw;
+mod guest;
 mod inbound;
 mod list;
 mod mail;
@@ -26,7 +27,7 @@ mod reply;
 mod sweep;
 mod ticket;
 
-pub use address::{MailToken, mail_token, reply_address};
+pub use address::{MailToken, guest_mail_token, mail_token, reply_address};
 pub use article::{
     Article, ArticleFields, ArticleId, ArticleMarker, ArticlePatch, ArticleStatus, article, articles, create_article,
     delete_article, patch_article, published_article, vote,
@@ -45,6 +46,7 @@ pub use content::{Unwelcome, safe_type};
 pub use edit::EditError;
 pub use event::{TicketOpened, TicketReplied, TicketStatusChanged};
 pub use flaw::{LONGEST_BODY, LONGEST_SUBJECT, TicketError};
+pub use guest::{NewGuestTicket, attach_tickets, find_guest_ticket, guest_ticket_token, open_guest_ticket};
 pub use inbound::{
     DeliverError, Delivered, InboundMail, InboundMailId, InboundMailMarker, MailOutcome, ReceiveMail, deliver,
     inbound_mails,

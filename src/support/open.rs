@@ -21,8 +21,8 @@ use crate::{
 /// Who asks.
 #[derive(Debug, Clone)]
 pub struct Asker {
-    /// Who.
-    pub user: UserId,
+    /// Who; a guest has no account.
+    pub user: Option<UserId>,
     /// For whom.
     pub tenant: TenantId,
     /// As the audit trail names them.
@@ -60,11 +60,11 @@ pub struct NewTicket {
     pub attachments: Vec<AttachmentId>,
 }
 
-const fn general() -> Category {
+pub(super) const fn general() -> Category {
     Category::General
 }
 
-const fn normal() -> Priority {
+pub(super) const fn normal() -> Priority {
     Priority::Normal
 }
 

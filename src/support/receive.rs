@@ -5,19 +5,20 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{
-    Agent, AgentReply, Asker, AttachmentId, Came, Desk, InboundMailId, MailOutcome, NewTicket, Opening, Priority,
-    Reply, Status, Ticket, TicketError, UploadError, Via,
+    Agent, AgentReply, Asker, AttachmentId, Came, Desk, InboundMailId, MailOutcome, MailToken, NewTicket, Opening,
+    Priority, Reply, Status, Ticket, TicketError, UploadError, Via,
     flaw::LONGEST_BODY,
     inbound,
     mail::{self, Contents, Envelope},
     open_ticket, reply_as_agent, reply_as_customer, ticket, upload,
 };
 use crate::{
-    accounts::{self, Account, By, Role},
+    accounts::{self, Account, By, Email, Role},
+    audit::Actor,
     catalog,
     db::{Db, DbError, Tx},
     execute, fetch_one,
-    kernel::{TicketId, seal::Keyring},
+    kernel::{TicketId, UserId, seal::Keyring},
     storage::StorageError,
 };
 
@@ -71,18 +72,18 @@ async fn handle(
         return close(db, id, MailOutcome::Automatic).await;
     }
     let Some(token) = &envelope.token else { return close(db, id, MailOutcome::NoTicket).await };
-    let Some(sender) = sender(db, keys, envelope).await? else { return close(db, id, MailOutcome::Stranger).await };
     let Some(ticket) = ticket::find_any_ticket(db, token.ticket).await? else {
         return close(db, id, MailOutcome::NoTicket).await;
     };
-    let Some(part) = part_in(db, &ticket, &sender).await? else { return close(db, id, MailOutcome::Stranger).await };
+    let sender = sender(db, keys, &ticket, (token, envelope.from.as_ref())).await?;
+    let Some(Sender { part, by }) = sender else { return close(db, id, MailOutcome::Stranger).await };
     let Some(contents) =
         mail::contents(raw, LONGEST_BODY).filter(|read| !read.text.is_empty() || !read.files.is_empty())
     else {
         return close(db, id, MailOutcome::Unreadable).await;
     };
-    let (body, attachments) = take_files(db, desk, &sender, contents).await?;
-    let written = Written { ticket, sender, part, body, attachments, message_id: envelope.message_id.clone() };
+    let (body, attachments) = take_files(db, desk, part.user(), contents).await?;
+    let written = Written { ticket, part, by, body, attachments, message_id: envelope.message_id.clone() };
     db.write(async |tx| {
         let (outcome, ticket) = write(tx, desk, &written).await?;
         mark(tx, id, outcome, Some(ticket)).await?;
@@ -91,22 +92,53 @@ async fn handle(
     .await
 }
 
-/// The account that the mail is from, if its address was made for it.
-async fn sender(db: &Db, keys: &Keyring, envelope: &Envelope) -> Result<Option<Account>, DbError> {
-    let (Some(from), Some(token)) = (&envelope.from, &envelope.token) else { return Ok(None) };
+/// Who a mail is from.
+struct Sender {
+    part: Part,
+    /// As the audit trail names them.
+    by: By,
+}
+
+/// Whoever the mail is from, if its address was made for them: somebody with an account, or the guest who asked.
+async fn sender(
+    db: &Db,
+    keys: &Keyring,
+    ticket: &Ticket,
+    (token, from): (&MailToken, Option<&Email>),
+) -> Result<Option<Sender>, DbError> {
+    let Some(from) = from else { return Ok(None) };
     let account = accounts::find_any_account_by_email(db, from).await?;
-    Ok(account.filter(|it| it.disabled_at.is_none() && token.is_of(keys, it.id)))
+    let account = account.filter(|account| account.disabled_at.is_none());
+    // What was mailed to a guest is good still when the ticket has come into an account.
+    let asked = token.is_of_guest(keys) && from.as_str() == ticket.requester_email;
+    if asked && ticket.requester_id.is_none() {
+        return Ok(Some(Sender { part: Part::Customer(None), by: By::actor(Actor::user("guest")) }));
+    }
+    let Some(account) = account.filter(|account| asked || token.is_of(keys, account.id)) else { return Ok(None) };
+    let by = By::actor(accounts::actor(account.id, account.role));
+    Ok(part_in(db, ticket, &account).await?.map(|part| Sender { part, by }))
 }
 
 /// What somebody is on a ticket.
+#[derive(Clone, Copy)]
 enum Part {
-    Customer,
+    /// Who asked, with an account or as a guest.
+    Customer(Option<UserId>),
     Agent(Agent),
 }
 
+impl Part {
+    const fn user(self) -> Option<UserId> {
+        match self {
+            Self::Customer(user) => user,
+            Self::Agent(agent) => Some(agent.user),
+        }
+    }
+}
+
 async fn part_in(db: &Db, ticket: &Ticket, sender: &Account) -> Result<Option<Part>, DbError> {
-    if ticket.requester_id == sender.id {
-        return Ok(Some(Part::Customer));
+    if ticket.requester_id == Some(sender.id) {
+        return Ok(Some(Part::Customer(Some(sender.id))));
     }
     let agent = match sender.role {
         Role::Admin => Some(Agent::operator(sender.id)),
@@ -120,28 +152,29 @@ async fn part_in(db: &Db, ticket: &Ticket, sender: &Account) -> Result<Option<Pa
 /// A mail that is understood.
 struct Written {
     ticket: Ticket,
-    sender: Account,
     part: Part,
+    by: By,
     body: String,
     attachments: Vec<AttachmentId>,
     message_id: Option<String>,
 }
 
-/// Keeps the files that are taken; of the others the text says so.
+/// Keeps the files that are taken; of the others the text says so. A file is an account's: guests' are left out.
 async fn take_files(
     db: &Db,
     desk: &Desk,
-    sender: &Account,
+    sender: Option<UserId>,
     contents: Contents,
 ) -> Result<(String, Vec<AttachmentId>), ReceiveError> {
     let (mut body, mut kept, mut left_out) = (contents.text, Vec::new(), 0);
     for (name, bytes) in &contents.files {
         let policy = &desk.policy;
-        if kept.len() >= policy.attachments_per_message || bytes.len() > policy.attachment_size {
+        let fits = kept.len() < policy.attachments_per_message && bytes.len() <= policy.attachment_size;
+        let Some(sender) = sender.filter(|_| fits) else {
             left_out += 1;
             continue;
-        }
-        match upload(db, &desk.files, sender.id, (name, Bytes::copy_from_slice(bytes))).await {
+        };
+        match upload(db, &desk.files, sender, (name, Bytes::copy_from_slice(bytes))).await {
             Ok(file) => kept.push(file.id),
             Err(UploadError::Unwelcome(_) | UploadError::TooMany) => left_out += 1,
             Err(UploadError::Storage(error)) => return Err(error.into()),
@@ -149,7 +182,9 @@ async fn take_files(
         }
     }
     if left_out > 0 {
-        let note = format!("\n\n[files left out, because of their kind, size or number: {left_out}]");
+        let why =
+            if sender.is_some() { "because of their kind, size or number" } else { "since files need an account" };
+        let note = format!("\n\n[files left out, {why}: {left_out}]");
         let room = LONGEST_BODY - note.chars().count();
         body = body.chars().take(room).collect::<String>() + &note;
     } else if body.is_empty() {
@@ -165,16 +200,16 @@ async fn write(tx: &mut Tx, desk: &Desk, written: &Written) -> Result<(MailOutco
     if came_lately(tx, id).await? >= MOST_AN_HOUR {
         return Ok((MailOutcome::TooMany, id));
     }
-    let by = By::actor(accounts::actor(written.sender.id, written.sender.role));
+    let by = written.by.clone();
     let came = Came {
         via: Via::Mail,
         mail_message_id: written.message_id.as_deref(),
         attachments: desk.policy.attachments_per_message,
     };
     let (body, attachments) = (written.body.clone(), written.attachments.clone());
-    let done = match &written.part {
-        Part::Customer => {
-            let asker = Asker { user: written.sender.id, tenant: written.ticket.tenant_id, by };
+    let done = match written.part {
+        Part::Customer(user) => {
+            let asker = Asker { user, tenant: written.ticket.tenant_id, by };
             if status == Some(Status::Closed) {
                 return Ok((MailOutcome::FollowUp, follow_up(tx, desk, &asker, written).await?));
             }
@@ -182,7 +217,7 @@ async fn write(tx: &mut Tx, desk: &Desk, written: &Written) -> Result<(MailOutco
         }
         Part::Agent(agent) => {
             let reply = AgentReply { body, internal: false, status: None, attachments };
-            reply_as_agent(tx, (agent, &by), id, &reply, came).await
+            reply_as_agent(tx, (&agent, &by), id, &reply, came).await
         }
     };
     match done {

@@ -140,7 +140,7 @@ pub async fn reply_as_agent(
     }
     let new = NewMessage {
         ticket: id,
-        author: agent.user,
+        author: Some(agent.user),
         kind: if agent.developer.is_some() { AuthorKind::Developer } else { AuthorKind::Operator },
         internal: reply.internal,
         body: &reply.body,

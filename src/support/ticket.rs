@@ -58,7 +58,7 @@ impl Agent {
     /// Whether a ticket is theirs. Nobody answers, or reads notes about, what they asked a developer's desk themselves.
     #[must_use]
     pub fn sees(&self, ticket: &Ticket) -> bool {
-        self.developer.is_none_or(|own| ticket.developer_id == Some(own) && ticket.requester_id != self.user)
+        self.developer.is_none_or(|own| ticket.developer_id == Some(own) && ticket.requester_id != Some(self.user))
     }
 }
 
@@ -69,10 +69,10 @@ pub struct Ticket {
     pub id: TicketId,
     /// Whose.
     pub tenant_id: TenantId,
-    /// Who asks.
-    pub requester_id: UserId,
-    /// What they are called.
-    pub requester_name: String,
+    /// Who asks; a guest has no account.
+    pub requester_id: Option<UserId>,
+    /// What they are called; guests have no name.
+    pub requester_name: Option<String>,
     /// Where they are written to.
     pub requester_email: String,
     /// About which order.
@@ -104,12 +104,13 @@ pub struct Ticket {
 
 /// All of a ticket, as `t` with its neighbours.
 pub(super) const COLUMNS: &str = "t.id, t.tenant_id, t.requester_id, r.name AS requester_name,
-    r.email AS requester_email, t.order_id, t.license_id, t.product_id, p.title AS product_title, t.developer_id,
+    COALESCE(r.email, g.guest_email) AS requester_email, t.order_id, t.license_id, t.product_id, p.title AS product_title, t.developer_id,
     t.subject, t.category, t.assignee_id, a.name AS assignee_name, t.follow_up_of, t.updated_at, t.status, t.priority,
     t.created_at, t.first_response_due_at, t.first_responded_at, t.resolution_due_at, t.solved_at, t.closed_at,
     t.stopped_at, t.stopped_micros, t.first_response_breached_at, t.resolution_breached_at";
 /// Where they come from.
-pub(super) const FROM: &str = "tickets t JOIN users r ON r.id = t.requester_id
+pub(super) const FROM: &str =
+    "tickets t JOIN tenants g ON g.id = t.tenant_id LEFT JOIN users r ON r.id = t.requester_id
     LEFT JOIN products p ON p.id = t.product_id LEFT JOIN users a ON a.id = t.assignee_id";
 
 /// A ticket, whoever asks.

@@ -72,6 +72,7 @@ pub const METRICS: &[Metric] = &[
     count("mintreu_http_rate_limited_total", "Requests refused by a rate limit, by limit."),
     // Accounts and mail.
     count("mintreu_logins_total", "Tries to sign in, by what became of them."),
+    count("mintreu_mail_reports_total", "What providers and servers told of mails later, by kind and outcome."),
     alarm("mintreu_mail_bounces_total", "Addresses of which a server said that nobody is there."),
     count(
         "mintreu_mails_total",

@@ -2,8 +2,10 @@
 
 use mintreu::{
     catalog::{self, Format, ImportError, ImportMode, Imported},
+    credentials::{BesideCatalogue, HookRules},
     db::Db,
     fetch_one,
+    kernel::seal::{Keyring, Random},
 };
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -232,4 +234,92 @@ fn command_line(shop: &Shop) {
     assert!(refused.stderr.contains("/title"), "{refused:?}");
     shop.refused(&["catalog", "import", "catalog.txt"], 2);
     shop.refused(&["catalog", "import", "none.json"], 1);
+}
+
+on_both!(endpoints_and_hooks_go_with_it_and_secrets_do_not, |test| async move {
+    let db = test.open().await;
+    import(&db, &shelf()).await;
+    let keys = Keyring::new([[7; 32]], Random::os()).expect("a key");
+    let beside = BesideCatalogue(HookRules { keys: &keys, allows_plain: false });
+    let endpoint = |method: &str, path: &str| json!({ "method": method, "path": path, "scope": "a:read" });
+    let service = |hook: Value, endpoints: Value| {
+        json!({ "format": "mintreu.catalog/1", "products": [{
+            "slug": "checks", "title": "Checks", "developer": "acme", "type": "api", "status": "draft", "hook": hook,
+            "plans": [{ "slug": "monthly", "name": "Monthly", "billing_cycle": "monthly", "license_type": "regular",
+                        "prices": { "USD": 900 }, "endpoints": endpoints }],
+        }] })
+    };
+    let put = async |db: &Db, format: Format, file: &str, mode: ImportMode| {
+        catalog::import_with(db, (format, file.as_bytes()), mode, &beside, &by()).await
+    };
+    let hook = json!({ "url": "https://hooks.example.com/keys", "active": true });
+    let first = service(hook.clone(), json!([endpoint("GET", "/checks"), endpoint("POST", "/checks/*")])).to_string();
+    put(&db, Format::Json, &first, ImportMode::DryRun).await.expect("it would be taken");
+    assert_eq!(number(&db, "SELECT COUNT(*) FROM api_endpoints").await, 0, "a trial leaves nothing");
+    put(&db, Format::Json, &first, ImportMode::Keep).await.expect("it is taken");
+    let secret: Vec<u8> =
+        fetch_one!(db, sqlx::query_scalar("SELECT secret_sealed FROM credential_hooks")).expect("a secret");
+
+    for format in [Format::Json, Format::Csv] {
+        let file = catalog::export_with(&db, format, &beside).await.expect("a file");
+        let file = String::from_utf8(file).expect("text");
+        assert!(file.contains("https://hooks.example.com/keys") && file.contains("/checks/*"), "{file}");
+        assert!(!file.contains("whsec_") && !file.contains("secret"), "{file}");
+        let empty = match test {
+            TestDb::Sqlite(_) => TestDb::sqlite(),
+            TestDb::Postgres(_) => TestDb::postgres().await.expect("a server"),
+        };
+        let other = empty.open().await;
+        put(&other, format, &file, ImportMode::Keep).await.expect("it is taken");
+        let again = catalog::export_with(&other, format, &beside).await.expect("a file");
+        assert_eq!(String::from_utf8(again).expect("text"), file, "{format}");
+        let done = put(&other, format, &file, ImportMode::Keep).await.expect("it is taken");
+        for counts in [done.products, done.plans] {
+            assert_eq!((counts.created, counts.changed), (0, 0), "{done:?}");
+        }
+        let new: Vec<u8> =
+            fetch_one!(other, sqlx::query_scalar("SELECT secret_sealed FROM credential_hooks")).expect("a secret");
+        assert_ne!(new, secret, "a secret of its own");
+    }
+
+    // What is not named stays; what is said of the rest is changed, and the secret is not.
+    let mut quiet = hook;
+    quiet["active"] = json!(false);
+    let mut changed = endpoint("GET", "/checks");
+    changed["scope"] = json!("b:read");
+    let done = put(&db, Format::Json, &service(quiet, json!([changed])).to_string(), ImportMode::Keep).await;
+    let done = done.expect("it is taken");
+    assert_eq!((done.products.changed, done.plans.changed), (1, 1), "{done:?}");
+    assert_eq!(number(&db, "SELECT COUNT(*) FROM api_endpoints").await, 2);
+    assert_eq!(number(&db, "SELECT COUNT(*) FROM api_endpoints WHERE scope = 'b:read'").await, 1);
+    assert_eq!(number(&db, "SELECT COUNT(*) FROM api_endpoints WHERE scope = 'a:read'").await, 1);
+    let kept: Vec<u8> =
+        fetch_one!(db, sqlx::query_scalar("SELECT secret_sealed FROM credential_hooks")).expect("a secret");
+    assert_eq!(kept, secret);
+
+    // What is wrong is told where it stands.
+    for (hook, endpoints, pointer) in [
+        (json!(1), Value::Null, "/hook"),
+        (json!({ "url": "ftp://x" }), Value::Null, "/hook/url"),
+        (json!({ "url": "https://x.example.com", "secret": "whsec_x" }), Value::Null, "/hook/secret"),
+        (Value::Null, json!({}), "/plans/0/endpoints"),
+        (Value::Null, json!([1]), "/plans/0/endpoints/0"),
+        (Value::Null, json!([endpoint("GET", "/checks"), endpoint("JUMP", "/x")]), "/plans/0/endpoints/1/method"),
+        (Value::Null, json!([{ "method": "GET" }]), "/plans/0/endpoints/0/path"),
+        (Value::Null, json!([endpoint("GET", "/x"), endpoint("GET", "/x")]), "/plans/0/endpoints/1"),
+    ] {
+        let file = service(hook, endpoints).to_string();
+        match put(&db, Format::Json, &file, ImportMode::Keep).await {
+            Err(ImportError::Invalid(flaws)) => {
+                assert_eq!(flaws[0].pointer, format!("#/products/0{pointer}"), "{file}: {flaws:?}");
+            }
+            other => panic!("{file}: {other:?}"),
+        }
+    }
+    assert_eq!(number(&db, "SELECT COUNT(*) FROM api_endpoints").await, 2, "nothing of what is wrong is kept");
+    assert_eq!(pointers(&db, Format::Json, &first).await[0], "#/products/0/plans/0/endpoints", "not by itself");
+});
+
+async fn number(db: &Db, query: &'static str) -> i64 {
+    fetch_one!(db, sqlx::query_scalar(query)).expect("a number")
 }

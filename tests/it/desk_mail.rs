@@ -21,7 +21,7 @@ on_both!(an_answer_by_mail_is_a_message_once, |test| async move {
     assert_eq!(scene.mail(&raw).await, MailOutcome::Accepted);
     let written = messages(&scene, id).await;
     let last = written.last().expect("a message");
-    assert_eq!((last.body.as_str(), last.via, last.author_id), (text, Via::Mail, scene.ada.user));
+    assert_eq!((last.body.as_str(), last.via, last.author_id), (text, Via::Mail, Some(scene.ada.user)));
     assert_eq!(support::last_mail(&scene.db, id).await.expect("answers").as_deref(), Some("a1@mail.example.com"));
     assert_eq!(scene.ticket(id).await.progress.status, Status::Open, "it is opened again");
 

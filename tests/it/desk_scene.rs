@@ -96,7 +96,7 @@ impl Scene {
     }
 
     pub(crate) fn asker(who: &Person) -> Asker {
-        Asker { user: who.user, tenant: who.tenant, by: Self::by(who, Role::Customer) }
+        Asker { user: Some(who.user), tenant: who.tenant, by: Self::by(who, Role::Customer) }
     }
 
     pub(crate) fn operator(&self) -> Agent {

@@ -11,7 +11,7 @@ use crate::{
 const GUEST: &str = "grace@example.com";
 
 /// An order of a guest's: its id and its token.
-async fn ordered(scene: &Scene, email: &str) -> (String, String) {
+pub(crate) async fn ordered(scene: &Scene, email: &str) -> (String, String) {
     let body = json!({ "items": [{ "product": PRODUCT }], "email": email });
     let opened = scene.posted("/api/orders", "", &body, 201).await;
     assert!(opened.get("licenses").is_none(), "{opened}");
@@ -23,7 +23,7 @@ async fn look(scene: &Scene, (order, token): &(String, String)) -> Value {
 }
 
 /// Pays it, and gives the mail that came with the key.
-async fn paid(scene: &Scene, order: &(String, String)) -> String {
+pub(crate) async fn paid(scene: &Scene, order: &(String, String)) -> String {
     scene.shop.pay(&order.0).await;
     until("it is fulfilled", async || {
         let view = look(scene, order).await;

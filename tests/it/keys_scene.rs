@@ -16,9 +16,9 @@ use axum::{
 use mintreu::{
     accounts::Role,
     catalog::Limits,
-    credentials::{HookSecret, signature},
     db::{Db, DbError},
     execute,
+    kernel::hook::{HookSecret, signature},
     licenses::LicenseView,
 };
 use reqwest::{Client, Method, Response};

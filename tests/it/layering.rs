@@ -95,7 +95,7 @@ const LIBRARIES: &[(&str, Home)] = &[
     ("totp_rs", Home::Only(&["accounts"])),
     ("csv", Home::Only(&["catalog", "http"])),
     ("ed25519_dalek", Home::Only(&["licenses"])),
-    ("mail_parser", Home::Only(&["support"])),
+    ("mail_parser", Home::Only(&["support", "notifications"])),
     ("tar", Home::Only(&["cli"])),
     // The archives of people's data too.
     ("zip", Home::Only(&["cli", "privacy"])),

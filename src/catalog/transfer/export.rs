@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    Kind,
+    Alone, Beside, Kind,
     record::{Record, write_json},
     table::write_csv,
 };
@@ -38,17 +38,23 @@ pub enum ExportError {
     Write(String),
 }
 
-/// The whole catalogue, in order of slugs and codes.
+/// The catalogue by itself, in order of slugs and codes.
 pub async fn export(db: &Db, format: Format) -> Result<Vec<u8>, ExportError> {
-    let records = records(db).await?;
+    export_with(db, format, &Alone).await
+}
+
+/// The whole catalogue with what is kept beside it.
+pub async fn export_with(db: &Db, format: Format, beside: &impl Beside) -> Result<Vec<u8>, ExportError> {
+    let records = records(db, beside).await?;
     match format {
         Format::Json => write_json(records).map_err(|error| ExportError::Write(error.to_string())),
         Format::Csv => write_csv(&records).map_err(|error| ExportError::Write(error.to_string())),
     }
 }
 
-async fn records(db: &Db) -> Result<Vec<Record>, DbError> {
+async fn records(db: &Db, beside: &impl Beside) -> Result<Vec<Record>, DbError> {
     // What refers is read before what it refers to: whatever is added meanwhile, nothing refers to what is not there.
+    let mut kept = beside.kept(db).await?;
     let coupons = all_coupons(db).await?;
     let mut plans = all_plans(db).await?;
     let mut products = all_products(db).await?;
@@ -71,11 +77,17 @@ async fn records(db: &Db) -> Result<Vec<Record>, DbError> {
     for product in products {
         let mut product_fields = fields(&product.fields);
         product_fields.insert("published_at".to_owned(), json!(product.published_at));
+        if let Some(hook) = kept.hooks.remove(&product.id) {
+            product_fields.insert("hook".to_owned(), hook);
+        }
         let slug = product.fields.slug;
         records.push(record(Kind::Product, product_fields));
         for plan in plans.iter().filter(|plan| plan.product == product.id) {
             let mut plan_fields = fields(&plan.fields);
             plan_fields.insert("product".to_owned(), Value::String(slug.clone()));
+            if let Some(endpoints) = kept.endpoints.remove(&plan.id) {
+                plan_fields.insert("endpoints".to_owned(), endpoints);
+            }
             records.push(record(Kind::Plan, plan_fields));
         }
     }

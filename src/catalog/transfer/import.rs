@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{
-    Format, Kind,
+    Alone, Beside, Format, Kind,
     record::{Record, read_json},
     table::read_csv,
 };
@@ -96,19 +96,31 @@ impl From<DbError> for Undone {
     }
 }
 
-/// Makes and changes what the file says.
+/// Makes and changes what the file says of the catalogue by itself.
 pub async fn import(db: &Db, format: Format, bytes: &[u8], mode: ImportMode, by: &By) -> Result<Imported, ImportError> {
+    import_with(db, (format, bytes), mode, &Alone, by).await
+}
+
+/// Makes and changes what the file says, of what is kept beside the catalogue too.
+pub async fn import_with<B: Beside>(
+    db: &Db,
+    (format, bytes): (Format, &[u8]),
+    mode: ImportMode,
+    beside: &B,
+    by: &By,
+) -> Result<Imported, ImportError> {
     let records = match format {
         Format::Json => read_json(bytes)?,
         Format::Csv => read_csv(bytes)?,
     };
-    if records.len() > MAX_RECORDS {
-        return Err(ImportError::Unreadable(format!("{MAX_RECORDS} records at most; divide the file")));
+    let endpoints = records.iter().filter_map(|record| record.fields.get("endpoints")?.as_array());
+    if records.len() + endpoints.map(Vec::len).sum::<usize>() > MAX_RECORDS {
+        return Err(ImportError::Unreadable(format!("{MAX_RECORDS} records and endpoints at most; divide the file")));
     }
     check_keys(&records)?;
     let done = db
         .write(async |tx| {
-            let mut import = Import { by, done: Imported::default(), flaws: Vec::new() };
+            let mut import = Import { by, beside, done: Imported::default(), flaws: Vec::new() };
             Box::pin(import.run(tx, records)).await.map_err(Undone::Failed)?;
             if !import.flaws.is_empty() {
                 return Err(Undone::Failed(ImportError::Invalid(import.flaws)));
@@ -148,8 +160,9 @@ fn check_keys(records: &[Record]) -> Result<(), ImportError> {
     if flaws.is_empty() { Ok(()) } else { Err(ImportError::Invalid(flaws)) }
 }
 
-struct Import<'a> {
+struct Import<'a, B> {
     by: &'a By,
+    beside: &'a B,
     done: Imported,
     flaws: Vec<Flaw>,
 }
@@ -164,6 +177,14 @@ enum Outcome {
 impl Outcome {
     const fn of(before: i64, after: i64) -> Self {
         if before == after { Self::Unchanged } else { Self::Changed }
+    }
+
+    /// The same where what is kept beside it was changed, or was not.
+    const fn or(self, changed: bool) -> Self {
+        match self {
+            Self::Unchanged if changed => Self::Changed,
+            Self::Created | Self::Changed | Self::Unchanged => self,
+        }
     }
 }
 
@@ -184,7 +205,7 @@ fn fresh<T: serde::de::DeserializeOwned>(fields: &Map<String, Value>) -> Result<
     parse(Value::Object(said)).map_err(|flaw| EditError::Invalid(vec![flaw]))
 }
 
-impl Import<'_> {
+impl<B: Beside> Import<'_, B> {
     async fn run(&mut self, tx: &mut Tx, records: Vec<Record>) -> Result<(), ImportError> {
         hold_tree(tx).await?;
         let by_kind = |kind| records.iter().filter(move |record| record.kind == kind).cloned();
@@ -342,6 +363,7 @@ impl Import<'_> {
             Value::String(text) if text.parse::<Time>().is_ok() => text.parse::<Time>().ok(),
             _ => return Ok(Err(EditError::flaw("#/published_at", "a time such as 2030-01-31T12:00:00Z"))),
         };
+        let hook = record.take("hook");
         let slug = record.text("slug").unwrap_or_default().to_owned();
         let (current, new) = if let Some(current) = product_by_slug(tx, &slug).await? {
             (current, false)
@@ -372,7 +394,12 @@ impl Import<'_> {
         if let Some(at) = published_at.filter(|at| product.published_at != Some(*at)) {
             set_published_at(tx, id, at).await?;
         }
-        Ok(Ok(if new { Outcome::Created } else { Outcome::of(before, product.revision) }))
+        let other = if hook.is_null() { Ok(false) } else { self.beside.put_hook(tx, id, hook, self.by).await };
+        let other = match other {
+            Ok(other) => other,
+            Err(error) => return Ok(Err(error)),
+        };
+        Ok(Ok(if new { Outcome::Created } else { Outcome::of(before, product.revision).or(other) }))
     }
 
     async fn plans(&mut self, tx: &mut Tx, product: ProductId, records: &[Record]) -> Result<(), ImportError> {
@@ -383,6 +410,7 @@ impl Import<'_> {
         for record in records {
             let mut fields = record.fields.clone();
             fields.remove("product");
+            let endpoints = fields.remove("endpoints").unwrap_or_default();
             let place = plans.iter().position(|plan| Some(plan.fields.slug.as_str()) == record.text("slug"));
             let outcome = match place {
                 Some(place) => {
@@ -404,7 +432,13 @@ impl Import<'_> {
                 },
             };
             if let Some((outcome, plan)) = self.settle(record, outcome)? {
-                self.done.plans.count(&outcome);
+                let other = if endpoints.is_null() {
+                    Ok(false)
+                } else {
+                    self.beside.put_endpoints(tx, plan.id, endpoints, self.by).await
+                };
+                let other = self.settle(record, other)?.unwrap_or_default();
+                self.done.plans.count(&outcome.or(other));
                 plans.push(plan);
             }
         }

@@ -34,7 +34,7 @@ const COLUMNS: &[(&str, Cell)] = &[
     ("limits", Cell::Json), ("active", Cell::Json), ("prices", Cell::Json), ("percent_bps", Cell::Json),
     ("amount", Cell::Json), ("currency", Cell::Text), ("starts_at", Cell::Text), ("ends_at", Cell::Text),
     ("max_uses", Cell::Json), ("max_uses_per_customer", Cell::Json), ("products", Cell::Json),
-    ("categories", Cell::Json), ("tax_category", Cell::Text),
+    ("categories", Cell::Json), ("tax_category", Cell::Text), ("endpoints", Cell::Json), ("hook", Cell::Json),
 ];
 
 /// The first column.
@@ -67,6 +67,7 @@ const fn columns_of(kind: Kind) -> &'static [&'static str] {
             "api_config",
             "published_at",
             "tax_category",
+            "hook",
         ],
         Kind::Plan => &[
             "slug",
@@ -80,6 +81,7 @@ const fn columns_of(kind: Kind) -> &'static [&'static str] {
             "active",
             "position",
             "prices",
+            "endpoints",
         ],
         Kind::Coupon => &[
             "code",

@@ -127,6 +127,7 @@ pub(super) async fn open_app(config: &Config) -> Result<App, Failure> {
         passwords: open::passwords(&keys),
         privacy: open::privacy(config, &db, &keys)?,
         mailer: open::mailer(config)?,
+        report_secrets: open::report_secrets(config)?,
         shop: Arc::new(shop::shop(config)),
         support: Arc::new(open::support_desk(config)),
         meter: Meter::new(usage.clone(), db.clone()),

@@ -34,6 +34,7 @@ pub(super) async fn furnish(premises: &Premises) -> Vec<(&'static str, String)> 
         ("/api/tickets/{ticket}", ticket.clone()),
         ("/api/developer/tickets/{ticket}", ticket.clone()),
         ("/api/developer/tickets/{ticket}/canned-answers/{answer}", canned.clone()),
+        ("/api/guest/tickets/{ticket}", ticket.clone()),
         ("/api/admin/tickets/{ticket}", ticket),
         ("/api/admin/tickets/{ticket}/canned-answers/{answer}", canned.clone()),
         ("/api/admin/canned-answers/{answer}", canned),

@@ -1,8 +1,9 @@
 //! Mails: what people want to get, links in them, and what operators see of them.
 
+use reqwest::Method;
 use serde_json::json;
 
-use super::{Route, Who, delete, get, patch, post, push};
+use super::{Route, Takes, Who, delete, get, patch, post, push, send};
 
 pub(super) fn routes() -> Vec<Route> {
     use Who::{Account, Anybody, Operator};
@@ -28,6 +29,8 @@ pub(super) fn routes() -> Vec<Route> {
         get("/api/admin/mail-suppressions/export", Operator, &["address", "reason", "format"]),
         get("/api/admin/mails/{mail}", Operator, &[]),
         post("/api/admin/mails/{mail}/resend", Operator, json!({ "reason": "because" })),
+        get("/api/admin/mail-reports", Operator, &["limit", "after", "before", "address", "kind", "outcome"]),
+        send(Method::POST, "/webhooks/mail/reports", Anybody, Takes::Signed),
         get("/api/admin/mail-suppressions", Operator, &["limit", "after", "before", "address", "reason"]),
         post(
             "/api/admin/mail-suppressions",

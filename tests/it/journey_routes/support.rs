@@ -14,6 +14,10 @@ pub(super) fn routes() -> Vec<Route> {
         "subject": "Which bulb?", "body": "It does not say.", "category": "technical", "priority": "normal",
         "order": null, "license": null, "product": null, "follow_up_of": null, "attachments": [],
     });
+    let guests = json!({
+        "token": "x", "subject": "Which bulb?", "body": "It does not say.", "category": "technical",
+        "priority": "normal", "order": null, "product": null,
+    });
     let mut all = vec![
         get("/api/tickets", Account("support:read"), &["limit", "after", "before", "status"]),
         post("/api/tickets", Account("support:write"), ticket),
@@ -27,6 +31,20 @@ pub(super) fn routes() -> Vec<Route> {
             ..send(Method::POST, "/api/attachments", Account("support:write"), Takes::Bytes(b"hello"))
         },
         get("/api/attachments/{attachment}", Owner("support:read"), &[]),
+        post("/api/guest/support-links", Anybody, json!({ "email": "guest@example.com" })),
+        post("/api/guest/tickets", Anybody, guests),
+        Route { query: &["token"], with: "token=x", ..get("/api/guest/tickets/{ticket}", Anybody, &[]) },
+        Route {
+            query: &["token", "limit", "after", "before"],
+            with: "token=x",
+            ..get("/api/guest/tickets/{ticket}/messages", Anybody, &[])
+        },
+        Route {
+            query: &["token"],
+            with: "token=x",
+            ..post("/api/guest/tickets/{ticket}/messages", Anybody, json!({ "body": "It does.", "attachments": [] }))
+        },
+        Route { query: &["token"], with: "token=x", ..push("/api/guest/tickets/{ticket}/solve", Anybody) },
         get("/api/articles", Anybody, &["limit", "after", "before", "q", "category"]),
         get("/api/articles/{slug}", Anybody, &[]),
         post("/api/articles/{slug}/votes", Anybody, json!({ "helpful": true })),

@@ -18,6 +18,7 @@ use super::by;
 use crate::{
     app::App,
     catalog::{self, Format, ImportMode, Imported},
+    credentials::BesideCatalogue,
     http::{Admin, Context, Json, Kind, Problem, Query, openapi::gives, unread},
 };
 
@@ -34,7 +35,7 @@ pub(super) async fn export(
     Query(query): Query<ExportQuery>,
 ) -> Result<Catalogue, Problem> {
     let format = query.format.unwrap_or(Format::Json);
-    let file = catalog::export(&app.db, format).await?;
+    let file = catalog::export_with(&app.db, format, &BesideCatalogue(app.credentials.rules())).await?;
     let (media, name) = match format {
         Format::Json => ("application/json", "attachment; filename=\"catalog.json\""),
         Format::Csv => ("text/csv; charset=utf-8; header=present", "attachment; filename=\"catalog.csv\""),
@@ -81,7 +82,8 @@ pub(super) async fn import(
     let body = body.map_err(|rejection| unread(&rejection))?;
     let format = format_of(&headers)?;
     let mode = if query.dry_run { ImportMode::DryRun } else { ImportMode::Keep };
-    let imported = catalog::import(&app.db, format, &body, mode, &by(&admin, &context)).await?;
+    let beside = BesideCatalogue(app.credentials.rules());
+    let imported = catalog::import_with(&app.db, (format, &body), mode, &beside, &by(&admin, &context)).await?;
     Ok(Json(imported))
 }
 

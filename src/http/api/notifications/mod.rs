@@ -2,6 +2,7 @@
 
 mod mails;
 mod preferences;
+mod reports;
 mod suppressions;
 mod templates;
 mod unsubscribe;
@@ -10,13 +11,13 @@ use aide::axum::{
     ApiRouter,
     routing::{delete_with, get_with, post_with},
 };
-use axum::routing::get;
+use axum::{extract::DefaultBodyLimit, routing::get};
 
 use crate::{
     accounts::Scope::{AccountRead, AccountWrite},
     app::App,
     http::{Kind, Problem, openapi::Tell},
-    notifications::{Letterhead, Recipients},
+    notifications::{LONGEST_REPORT, Letterhead, Recipients},
 };
 
 /// The longest address that is looked for, in bytes.
@@ -38,6 +39,24 @@ pub fn routes(_app: &App) -> ApiRouter<App> {
             }),
         )
         .route("/unsubscribe/{token}", get(unsubscribe::ask).post(unsubscribe::decline))
+        .api_route(
+            "/webhooks/mail/reports",
+            post_with(reports::receive, |op| {
+                op.told("receiveMailReport", "Take in what is told of a mail that was sent")
+                    .description(
+                        "Signed as Standard Webhooks say, in `webhook-id`, `webhook-timestamp` and \
+                         `webhook-signature`. The body is `{\"type\": \"mail.bounced\", \"data\": {\"recipient\": \
+                         \"ada@example.com\", \"status\": \"5.1.1\", \"detail\": \"no such user\", \"message_id\": \
+                         \"…\"}}` or the same of `mail.complained`, where the recipient alone is needed; or a delivery \
+                         status notification (RFC 3464) or feedback report (RFC 5965), as a mail or as its \
+                         `multipart/report`. A `webhook-id` is heard once.",
+                    )
+                    .body(&["application/json", "message/rfc822", "multipart/report"])
+                    .may(&[Kind::NotFound, Kind::Unauthorized, Kind::BodyTooLarge])
+                    .may(&[Kind::MalformedBody, Kind::UnsupportedMediaType, Kind::InvalidInput])
+            })
+            .layer(DefaultBodyLimit::max(LONGEST_REPORT)),
+        )
         .merge(operators())
         .with_path_items(|item| item.tag("mail"))
 }
@@ -57,6 +76,12 @@ fn operators() -> ApiRouter<App> {
         .api_route(
             "/api/admin/mails/{mail}/resend",
             post_with(mails::resend, |op| op.told("resendMail", "Send a mail once more").may(&[Kind::Conflict])),
+        )
+        .api_route(
+            "/api/admin/mail-reports",
+            get_with(reports::list, |op| {
+                op.told("listMailReports", "List what was told of mails that did not arrive, or were not wanted")
+            }),
         )
         .api_route(
             "/api/admin/mail-suppressions",

@@ -88,14 +88,20 @@ pub(super) struct Limits(Arc<Each>);
 
 #[derive(Debug)]
 pub(super) struct Each {
-    /// By account.
+    /// By account, or by a guest's address.
     pub(super) tickets: Limiter,
-    /// By account.
+    /// By account, or by a guest's ticket.
     pub(super) replies: Limiter,
     /// By account.
     pub(super) uploads: Limiter,
     /// By account, or by address.
     pub(super) votes: Limiter,
+    /// Mails with links that an address asks for.
+    pub(super) links_asked: Limiter,
+    /// Mails with links that are asked for to go to one.
+    pub(super) links_sent: Limiter,
+    /// Tokens that an address shows.
+    pub(super) links_tried: Limiter,
 }
 
 impl Limits {
@@ -106,6 +112,9 @@ impl Limits {
             replies: Limiter::new("ticket-replies", 60, hour),
             uploads: Limiter::new("attachments", 60, hour),
             votes: Limiter::new("article-votes", 30, Duration::from_mins(1)),
+            links_asked: Limiter::new("support-links-asked", 20, hour),
+            links_sent: Limiter::new("support-links-sent", 5, hour),
+            links_tried: Limiter::new("support-links", 30, Duration::from_mins(10)),
         }))
     }
 }

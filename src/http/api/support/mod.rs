@@ -6,6 +6,7 @@ mod attachments;
 mod canned;
 mod desk;
 mod gate;
+mod guests;
 mod inbound;
 mod mails;
 mod refusals;

@@ -9,7 +9,7 @@ use axum::{Extension, extract::DefaultBodyLimit};
 use super::{
     answer, articles, attachments, canned, desk,
     gate::{Limits, Side},
-    inbound, mails, shelf, tickets,
+    guests, inbound, mails, shelf, tickets,
 };
 use crate::{
     accounts::Scope::{SupportRead, SupportWrite},
@@ -39,6 +39,7 @@ pub fn routes(app: &App) -> ApiRouter<App> {
             })
             .layer(DefaultBodyLimit::max(policy.attachment_size)),
         )
+        .merge(guests_desk())
         .merge(operators_desk())
         .merge(developers_desk())
         .merge(management())
@@ -92,6 +93,43 @@ fn customers() -> ApiRouter<App> {
                     .may(&[Kind::StorageUnavailable])
             }),
         )
+}
+
+/// What those do who bought without an account.
+fn guests_desk() -> ApiRouter<App> {
+    ApiRouter::new()
+        .api_route(
+            "/api/guest/support-links",
+            post_with(guests::ask, |op| {
+                op.told("askForSupportLink", "Have a link for support without an account sent")
+                    .description("It goes to an address with which something was ordered, and is good for a week.")
+            }),
+        )
+        .api_route(
+            "/api/guest/tickets",
+            post_with(guests::open, |op| {
+                op.told("openGuestTicket", "Open a ticket without an account").description(
+                    "`token` is that of the mailed link, or of the link in the letter about an order that brings it \
+                     into an account. The answer holds the token that opens the ticket; the letters about it do too.",
+                )
+            }),
+        )
+        .api_route(
+            "/api/guest/tickets/{ticket}",
+            get_with(guests::show, |op| op.told("showGuestTicket", "Show a guest's ticket")),
+        )
+        .api_route(
+            "/api/guest/tickets/{ticket}/messages",
+            get_with(guests::messages, |op| op.told("listGuestMessages", "List the messages of a guest's ticket"))
+                .post_with(guests::reply, |op| op.told("replyAsGuest", "Reply on a guest's ticket")),
+        )
+        .api_route(
+            "/api/guest/tickets/{ticket}/solve",
+            post_with(guests::solve, |op| {
+                op.told("solveGuestTicket", "Say that a guest needs no more help").may(&[Kind::Conflict])
+            }),
+        )
+        .layer(DefaultBodyLimit::max(MESSAGE_LIMIT))
 }
 
 /// What operators do at their desk.

@@ -25,7 +25,7 @@ pub(super) struct Filter {
 }
 
 fn asker(caller: &Caller, context: &Context) -> Asker {
-    Asker { user: caller.user, tenant: caller.tenant, by: caller.by(context) }
+    Asker { user: Some(caller.user), tenant: caller.tenant, by: caller.by(context) }
 }
 
 /// `POST /api/tickets`

@@ -22,8 +22,8 @@ struct ProductView {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "TicketPerson")]
 struct PersonView {
-    /// Who.
-    id: UserId,
+    /// Who; a guest has no account.
+    id: Option<UserId>,
     /// What they are called.
     name: Option<String>,
     /// Where they are written to; operators alone are told.
@@ -125,10 +125,10 @@ impl DeskView {
             tenant: ticket.tenant_id,
             requester: PersonView {
                 id: ticket.requester_id,
-                name: Some(ticket.requester_name),
+                name: ticket.requester_name,
                 email: agent.developer.is_none().then_some(ticket.requester_email),
             },
-            assignee: ticket.assignee_id.map(|id| PersonView { id, name: ticket.assignee_name, email: None }),
+            assignee: ticket.assignee_id.map(|id| PersonView { id: Some(id), name: ticket.assignee_name, email: None }),
         }
     }
 }
