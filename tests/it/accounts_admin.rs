@@ -67,8 +67,9 @@ on_both!(what_an_operator_changes_has_a_reason_and_is_in_the_trail, |db| async m
         let refused = ask(&path, &operator.cookie, json!({ "role": "developer", "reason": reason })).await;
         assert_eq!(problem(refused, 422, "invalid-input").await["errors"][0]["pointer"], "#/reason");
     }
+    let silent = ask(&path, &operator.cookie, json!({ "role": "developer" })).await;
+    assert_eq!(problem(silent, 422, "invalid-input").await["errors"][0]["pointer"], "#/reason");
     for body in [
-        json!({ "role": "developer" }),
         json!({ "role": "king", "reason": "x" }),
         json!({ "role": "developer", "reason": "x", "email": "eve@example.com" }),
     ] {

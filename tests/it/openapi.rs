@@ -228,8 +228,12 @@ async fn everything_says_what_it_is() {
     each("#", told.document(), &mut |place, value| {
         // A property may be called so too, and is no list of them then.
         let properties = value.get("properties").filter(|_| !place.ends_with("/properties"));
-        for (name, property) in properties.and_then(Value::as_object).into_iter().flatten() {
-            look(format!("{place}: {name}"), property);
+        let properties = properties.and_then(Value::as_object);
+        for (name, property) in properties.into_iter().flatten() {
+            // What names one of several choices is what the choice is.
+            let names = property.get("const").is_some() || properties.is_some_and(|all| all.len() == 1);
+            let is_choice = names && place.contains("/oneOf/");
+            look(format!("{place}: {name}"), if is_choice { value } else { property });
         }
     });
     for (name, schema) in told.document()["components"]["schemas"].as_object().expect("schemas") {
