@@ -98,6 +98,7 @@ on_both!(an_archive_holds_everything_and_no_secret, |test: TestDb| async move {
         ("audit.json", "opened"),
         ("mails.json", "verify_email"),
         ("mail_suppressions.json", "550"),
+        ("mail_reports.json", "554"),
         ("vendor.json", "ada-lovelace-byron"),
     ] {
         assert!(text(file).contains(wanted), "{wanted} in {file}: {}", text(file));

@@ -20,7 +20,7 @@ use mintreu::{
         Clock, ManualClock, Time,
         seal::{Keyring, Random},
     },
-    notifications::{self, MailId, MailTo, Mailer, Recipients},
+    notifications::{self, MailId, MailTo, Mailer, Recipients, ReportKind, ReportedMail, Trust},
     privacy::{
         AccountDeletion, AccountDeletionId, DataExport, Eraser, Policy, Privacy, RequestedBy, Scheduling,
         build_archive, request_export, schedule_deletion,
@@ -298,6 +298,18 @@ impl Scene {
             .expect("suppressed");
         // What a server says stands in the row alone.
         self.run("UPDATE mail_suppressions SET detail = '550 <{email}> is unknown'", &[]).await;
+        let told = ReportedMail {
+            kind: ReportKind::Complained,
+            recipient: EMAIL.to_owned(),
+            status: None,
+            detail: format!("554 <{EMAIL}> complains"),
+            mail: None,
+        };
+        let heard = self.db.write(async |tx| {
+            let delivery = ("a delivery", Trust::Provider);
+            notifications::hear_reports(tx, &recipients, delivery, std::slice::from_ref(&told)).await
+        });
+        heard.await.map_err(|error: DbError| error).expect("heard");
     }
 
     /// A file on her ticket, one that waits for its message, one of somebody else; a mail that she sent.
