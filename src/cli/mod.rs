@@ -99,7 +99,7 @@ enum Command {
     /// Export and import the catalogue.
     #[command(subcommand)]
     Catalog(catalog::Catalog),
-    /// Print the API's description, OpenAPI 3.1, as a server with this configuration serves it; needs no database.
+    /// Print what a server with this configuration serves at `/api/openapi.json`; needs no database.
     #[command(
         name = "openapi",
         after_help = "Examples:\n  mintreu openapi | jq '.paths | keys'\n  mintreu openapi --output openapi.json"

@@ -57,7 +57,7 @@ impl Downloads {
             .bind(now - LINKS_KEPT)
         );
         // Identifiers are in the order of time: an index of the times would be kept for this alone.
-        let lines = in_batches!(
+        let log = in_batches!(
             db,
             sqlx::query(
                 "DELETE FROM download_logs
@@ -66,7 +66,7 @@ impl Downloads {
             .bind(DownloadId::earliest(now - self.0.options.log_retention))
         );
         // The process died before it could say how much was sent.
-        let open = in_batches!(
+        let unended = in_batches!(
             db,
             sqlx::query(
                 "UPDATE download_logs
@@ -75,7 +75,7 @@ impl Downloads {
             )
             .bind(now - ABANDONED)
         );
-        Ok(links + lines + open + self.end_uploads().await?)
+        Ok(links + log + unended + self.end_uploads().await?)
     }
 
     /// Ends uploads whose process died: their sources go, and then their files.

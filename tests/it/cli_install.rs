@@ -133,18 +133,18 @@ async fn the_description_of_the_api_is_had_without_a_server_or_a_database() {
     let url = "https://shop.example.com";
     let db = TestDb::sqlite();
     let shop = Shop::of(Mintreu::new().env("MINTREU__HTTP__PUBLIC_URL", url), &db.url());
-    let server = shop.serve().await;
-    let served = shop.client.get(shop.mintreu.url("/api/openapi.json")).send().await.expect("an answer");
-    let served = served.text().await.expect("text");
-    assert!(served.contains(&format!(r#""servers":[{{"url":"{url}"}}]"#)), "it says where the server is");
-    drop(server);
+    let running = shop.serve().await;
+    let answer = shop.client.get(shop.mintreu.url("/api/openapi.json")).send().await.expect("an answer");
+    let told = answer.text().await.expect("text");
+    assert!(told.contains(&format!(r#""servers":[{{"url":"{url}"}}]"#)), "it says where the server is");
+    drop(running);
 
     let elsewhere = Mintreu::new()
         .env("MINTREU__HTTP__PUBLIC_URL", url)
         .env("MINTREU__DATABASE__URL", "postgres://nobody@127.0.0.1:9/nowhere");
     let printed = elsewhere.run(&["openapi"]);
     assert!(printed.status.success() && printed.stderr.is_empty(), "{}", printed.stderr);
-    assert!(printed.stdout == served, "the same bytes: {} and {}", printed.stdout.len(), served.len());
+    assert!(printed.stdout == told, "the same bytes: {} and {}", printed.stdout.len(), told.len());
     let left = std::fs::read_dir(elsewhere.directory()).expect("a directory").count();
     assert_eq!(left, 0, "nothing was written");
 

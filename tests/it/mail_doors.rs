@@ -29,8 +29,10 @@ async fn trusting(
     Office::open(db, MailTo::Server { url, authorities, timeout: Duration::from_secs(5) }).await
 }
 
-/// The ways to a server in private: how it is addressed, and what it offers there.
-const PRIVATE: [((&str, &str, &str), fn(Identity) -> Tls); 3] = [
+/// A way to a server in private: how it is addressed, and what it offers there.
+type Way = ((&'static str, &'static str, &'static str), fn(Identity) -> Tls);
+
+const PRIVATE: [Way; 3] = [
     (("smtps", "shop:p%40ss%3Aword@", ""), Tls::Wrapped),
     (("smtp", "shop:p%40ss%3Aword@", "?tls=required"), Tls::Offered),
     (("smtp", "shop:p%40ss%3Aword@", "?tls=opportunistic"), Tls::Offered),

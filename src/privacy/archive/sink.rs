@@ -34,7 +34,8 @@ const LONGEST_NAME: usize = 200;
 /// Takes what is to be packed. A single file stays below 4 GiB, for which every program can read what comes out; the archive as
 /// a whole may be longer.
 pub(super) struct Sink {
-    zip: ZipWriter<StreamWriter<Packing>>,
+    // Boxed: it is large, and lives in the futures of those who write.
+    zip: Box<ZipWriter<StreamWriter<Packing>>>,
     options: SimpleFileOptions,
     outlet: Outlet,
 }
@@ -88,7 +89,7 @@ impl Sink {
     pub(super) fn new(now: Time) -> (Self, ByteStream) {
         let (out, pieces) = mpsc::channel(WAITING);
         let packing = Packing::default();
-        let zip = ZipWriter::new_stream(packing.clone());
+        let zip = Box::new(ZipWriter::new_stream(packing.clone()));
         let options = SimpleFileOptions::default()
             .compression_method(CompressionMethod::Deflated)
             .last_modified_time(changed(now))
