@@ -151,7 +151,7 @@ async fn the_description_of_the_api_is_had_without_a_server_or_a_database() {
     let written = elsewhere.run(&["openapi", "--output", "api.json"]);
     assert!(written.status.success() && written.stdout.is_empty(), "{written:?}");
     let file = std::fs::read_to_string(elsewhere.directory().join("api.json")).expect("a file");
-    assert!(file == served, "the same bytes");
+    assert!(file == told, "the same bytes");
     let nowhere = elsewhere.run(&["openapi", "--output", "no/such/place.json"]);
     assert_eq!(nowhere.status.code(), Some(1));
     assert!(nowhere.stderr.contains("cannot write no/such/place.json"), "{}", nowhere.stderr);

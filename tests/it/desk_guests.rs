@@ -117,6 +117,11 @@ on_both!(a_guest_asks_is_answered_and_has_it_in_the_account_later, |db| async mo
     deliver(&scene, &mail(GUEST, &guessed, "3@x.example", "Guessed.")).await;
     assert_eq!(outcomes(&scene, &operator, 3).await, ["accepted", "stranger", "stranger"]);
     assert_eq!(scene.got(&messages, "").await["data"].as_array().expect("a list").len(), 4);
+    let first = scene.got(&format!("{messages}&limit=3"), "").await;
+    assert_eq!((first["data"].as_array().map(Vec::len), &first["has_more"]), (Some(3), &json!(true)), "{first}");
+    let after = first["next_cursor"].as_str().expect("a cursor");
+    let last = scene.got(&format!("{messages}&after={after}"), "").await;
+    assert_eq!((last["data"].as_array().map(Vec::len), &last["has_more"]), (Some(1), &json!(false)), "{last}");
 
     // Who proves the address with an account has the ticket, and what was mailed before leads to it still.
     let claim = json!({ "token": token_in(&receipt), "name": "Grace", "password": PASSWORD });

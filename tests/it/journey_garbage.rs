@@ -176,24 +176,28 @@ on_both!(each_list_takes_its_page_with_its_filters_and_refuses_what_is_no_page, 
     let lists: Vec<_> = table.iter().filter(|route| route.query.contains(&"before")).collect();
     assert!(lists.len() > 12);
     for route in lists {
-        let path = premises.path(route);
-        let request = premises.ask(Method::GET, &format!("{path}?limit=1"));
+        let path = premises.target(route) + if route.with.is_empty() { "?" } else { "&" };
+        for wrong in ["limit=0", "limit=101", "limit=x", "limit=-1", "after=garbage", "before=%00", "limit=1&limit=2"] {
+            let request = premises.ask(Method::GET, &format!("{path}{wrong}"));
+            let (told, answer) = sent(&premises, as_somebody(&premises, route, request).await).await;
+            let refused = problem(answer, 400, "invalid-parameter").await;
+            let pointer = refused["errors"][0]["pointer"].as_str().expect("a pointer").to_owned();
+            assert_eq!(pointer, format!("#/{}", wrong.split('=').next().expect("a name")), "{told}");
+        }
+        // What a guest may read is behind a link that was mailed: its pages are tried where there is one.
+        if route.with.contains("token=") {
+            continue;
+        }
+        let request = premises.ask(Method::GET, &format!("{path}limit=1"));
         let (told, answer) = sent(&premises, as_somebody(&premises, route, request).await).await;
         assert_eq!(answer.status(), 200, "{told}");
         let page: Value = answer.json().await.expect("JSON");
         assert!(page["data"].as_array().is_some_and(|data| data.len() <= 1), "{told}: {page}");
         assert!(page["has_more"].is_boolean() && page.get("next_cursor").is_some(), "{told}: {page}");
         if let Some(cursor) = page["next_cursor"].as_str() {
-            let request = premises.ask(Method::GET, &format!("{path}?limit=100&after={cursor}"));
+            let request = premises.ask(Method::GET, &format!("{path}limit=100&after={cursor}"));
             let (told, answer) = sent(&premises, as_somebody(&premises, route, request).await).await;
             assert_eq!(answer.status(), 200, "{told}");
-        }
-        for wrong in ["limit=0", "limit=101", "limit=x", "limit=-1", "after=garbage", "before=%00", "limit=1&limit=2"] {
-            let request = premises.ask(Method::GET, &format!("{path}?{wrong}"));
-            let (told, answer) = sent(&premises, as_somebody(&premises, route, request).await).await;
-            let refused = problem(answer, 400, "invalid-parameter").await;
-            let pointer = refused["errors"][0]["pointer"].as_str().expect("a pointer").to_owned();
-            assert_eq!(pointer, format!("#/{}", wrong.split('=').next().expect("a name")), "{told}");
         }
     }
 });

@@ -13,6 +13,7 @@ pub(super) fn open(mintreu: Mintreu) -> Mintreu {
         .env("MINTREU__SUPPORT__INBOUND_SIZE", "1MiB")
         .env("MINTREU__SUPPORT__INBOUND_SECRET", "whsec_mail_for_tests_only_32_bytes")
         .env("MINTREU__SUPPORT__TICKETS_PER_HOUR", "10000")
+        .env("MINTREU__MAIL__REPORT_SECRET", "whsec_cmVwb3J0cyBvZiB0ZXN0cyBhcmUgc2lnbmVkIHNvISE=")
 }
 
 pub(super) async fn furnish(premises: &Premises) -> Vec<(&'static str, String)> {
