@@ -3,7 +3,6 @@
 use super::{Email, ProofError, Purpose, proof};
 use crate::{
     db::{Db, DbError, Tx},
-    execute,
     kernel::seal::Keyring,
     notifications::Notice,
 };
@@ -14,24 +13,9 @@ pub async fn ask_for_support(db: &Db, email: &Email) -> Result<(), DbError> {
 }
 
 async fn owe_support_link(tx: &mut Tx, email: &Email) -> Result<(), DbError> {
-    let (id, now) = (tx.ids().next_uuid(), tx.now());
-    let purpose = Purpose::GuestSupport;
-    // One statement, whether there is a guest or not.
-    let owed = execute!(
-        tx,
-        sqlx::query(
-            "INSERT INTO mail_proofs (id, purpose, tenant_id, email, created_at, expires_at)
-             SELECT $1, $2, id, guest_email, $3, $4 FROM tenants
-             WHERE kind = 'guest' AND guest_email = $5 AND merged_into IS NULL ORDER BY id DESC LIMIT 1"
-        )
-        .bind(id)
-        .bind(purpose)
-        .bind(now)
-        .bind(now + purpose.valid_for())
-        .bind(email)
-    )?;
-    if owed == 1 {
-        tx.enqueue(&Notice::GuestSupport { proof: id }).await?;
+    let last = "tenants WHERE kind = 'guest' AND guest_email = $5 AND merged_into IS NULL ORDER BY id DESC LIMIT 1";
+    if let Some(proof) = proof::issue_if_any(tx, Purpose::GuestSupport, ("NULL, id", last), email).await? {
+        tx.enqueue(&Notice::GuestSupport { proof }).await?;
     }
     Ok(())
 }

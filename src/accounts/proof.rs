@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use sqlx::FromRow;
+use sqlx::{AssertSqlSafe, FromRow};
 use uuid::Uuid;
 
 use super::Email;
@@ -78,6 +78,32 @@ pub async fn issue_proof(tx: &mut Tx, purpose: Purpose, of: ProofOf, email: &Ema
         .bind(now + purpose.valid_for())
     )?;
     Ok(id)
+}
+
+/// Makes something to prove for whoever is found by an address, with one statement whether there is anybody or not, so that it
+/// takes as long for either. `whose` are the columns of the account and the tenant, and `rows` the table with its conditions,
+/// where the address is `$5`.
+pub(super) async fn issue_if_any(
+    tx: &mut Tx,
+    purpose: Purpose,
+    (whose, rows): (&'static str, &'static str),
+    email: &Email,
+) -> Result<Option<Uuid>, DbError> {
+    let (id, now) = (tx.ids().next_uuid(), tx.now());
+    let text = format!(
+        "INSERT INTO mail_proofs (id, purpose, user_id, tenant_id, email, created_at, expires_at)
+         SELECT $1, $2, {whose}, $5, $3, $4 FROM {rows}"
+    );
+    let issued = execute!(
+        tx,
+        sqlx::query(AssertSqlSafe(text.as_str()))
+            .bind(id)
+            .bind(purpose)
+            .bind(now)
+            .bind(now + purpose.valid_for())
+            .bind(email)
+    )?;
+    Ok((issued > 0).then_some(id))
 }
 
 /// A proof as the one who mails it knows it.

@@ -49,23 +49,9 @@ pub async fn forgot_password(db: &Db, email: &Email) -> Result<(), DbError> {
 }
 
 pub(super) async fn owe_link(tx: &mut Tx, email: &Email) -> Result<(), DbError> {
-    let (id, now) = (tx.ids().next_uuid(), tx.now());
-    let purpose = Purpose::ResetPassword;
-    // One statement, whether there is an account or not.
-    let owed = execute!(
-        tx,
-        sqlx::query(
-            "INSERT INTO mail_proofs (id, purpose, user_id, email, created_at, expires_at)
-             SELECT $1, $2, id, email, $3, $4 FROM users WHERE email = $5 AND disabled_at IS NULL"
-        )
-        .bind(id)
-        .bind(purpose)
-        .bind(now)
-        .bind(now + purpose.valid_for())
-        .bind(email)
-    )?;
-    if owed == 1 {
-        tx.enqueue(&Notice::ResetPassword { proof: id }).await?;
+    let owner = ("id, NULL", "users WHERE email = $5 AND disabled_at IS NULL");
+    if let Some(proof) = proof::issue_if_any(tx, Purpose::ResetPassword, owner, email).await? {
+        tx.enqueue(&Notice::ResetPassword { proof }).await?;
     }
     Ok(())
 }

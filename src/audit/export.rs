@@ -98,8 +98,7 @@ impl Exporting {
     ) -> Result<u64, ExportError> {
         let mut written = 0;
         for place in seal.places().ok_or(AuditError::Seal(SealError::Format))? {
-            if place.sequence > self.after
-                && place.sequence <= self.head.sequence
+            if place.sequence <= self.head.sequence
                 && let Some(kept) = found.remove(&place.id)
             {
                 let (record, key_id, mac) = (Record::of(kept, opener), seal.key_id.as_str(), to_hex(&place.tag));

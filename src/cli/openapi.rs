@@ -6,6 +6,7 @@ use std::{
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
 };
 
 use clap::Args;
@@ -14,7 +15,7 @@ use super::{Failure, serve};
 use crate::{
     config::{Config, Profile},
     http::{self, Front, FrontOptions, Readiness},
-    kernel::SecretKey,
+    kernel::{IdSource, SecretKey, SystemClock},
 };
 
 #[derive(Debug, Args)]
@@ -67,7 +68,9 @@ struct Scratch(PathBuf);
 
 impl Scratch {
     fn new() -> io::Result<Self> {
-        let path = std::env::temp_dir().join(format!("mintreu-openapi-{}", std::process::id()));
+        // Not the process's number: in a container the next one has the same, and finds what a killed one left.
+        let name = IdSource::new(Arc::new(SystemClock)).next_uuid().simple();
+        let path = std::env::temp_dir().join(format!("mintreu-openapi-{name}"));
         fs::DirBuilder::new().mode(0o700).create(&path)?;
         Ok(Self(path))
     }

@@ -6,7 +6,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sqlx::FromRow;
+use sqlx::{AssertSqlSafe, FromRow};
 
 use super::{
     MailId, Recipients, ReportedMail,
@@ -14,9 +14,9 @@ use super::{
     suppressions::{self, SuppressionReason},
 };
 use crate::{
-    db::{Db, DbError, Tx},
+    db::{Db, DbError, Tx, conditions, page_by_time, place_of},
     execute, fetch_all, fetch_one, id_type,
-    kernel::{Page, PageFrom, PageRequest, Time},
+    kernel::{Page, PageRequest, Time},
     text_enum,
 };
 
@@ -186,17 +186,6 @@ pub struct ReportFilter {
     pub outcome: Option<ReportOutcome>,
 }
 
-macro_rules! select {
-    ($rest:literal) => {
-        concat!(
-            "SELECT id, kind, recipient_hint, mail_id, status, detail, outcome, received_at FROM mail_reports
-             WHERE ($1 IS NULL OR recipient = $1 OR recipient = $2) AND ($3 IS NULL OR kind = $3)
-                 AND ($4 IS NULL OR outcome = $4) ",
-            $rest
-        )
-    };
-}
-
 /// What was told of mails, the newest first.
 pub async fn mail_reports(
     db: &Db,
@@ -205,19 +194,24 @@ pub async fn mail_reports(
     page: PageRequest<MailReportId>,
 ) -> Result<Page<MailReport>, DbError> {
     let hashes = filter.address.as_deref().map(|address| recipients.hashes(address)).unwrap_or_default();
-    let (text, cursor) = match page.from {
-        PageFrom::Start => (select!("AND ($5 IS NULL OR id < $5) ORDER BY id DESC LIMIT $6"), None),
-        PageFrom::After(id) => (select!("AND ($5 IS NULL OR id < $5) ORDER BY id DESC LIMIT $6"), Some(id)),
-        PageFrom::Before(id) => (select!("AND ($5 IS NULL OR id > $5) ORDER BY id LIMIT $6"), Some(id)),
-    };
+    let conditions = conditions(&[
+        (filter.address.is_some(), "(recipient = $1 OR recipient = $2)"),
+        (filter.kind.is_some(), "kind = $3"),
+        (filter.outcome.is_some(), "outcome = $4"),
+    ]);
+    let text = format!(
+        "SELECT id, kind, recipient_hint, mail_id, status, detail, outcome, received_at FROM mail_reports
+         WHERE TRUE{conditions}{}",
+        page_by_time(&page, None, "id", 5)
+    );
     let rows = fetch_all!(
         db,
-        sqlx::query_as(text)
+        sqlx::query_as(AssertSqlSafe(text.as_str()))
             .bind(hashes.first())
             .bind(hashes.get(1))
             .bind(filter.kind.map(ReportKind::as_str))
             .bind(filter.outcome.map(ReportOutcome::as_str))
-            .bind(cursor)
+            .bind(place_of(&page))
             .bind(page.fetch())
     )?;
     Ok(Page::of(rows, &page, |row: &MailReport| row.id))

@@ -1,5 +1,10 @@
 //! Rows that go with the commit: written in an order that their references allow, changed by their keys, all or none.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
+
 use mintreu::{
     db::{AppendTable, Column, Db, DbError},
     execute, fetch_all,
@@ -74,11 +79,23 @@ async fn those_who_only_append_at_once_fail_for_their_own_rows_alone() {
         tokio::spawn(async move { publish(&db, number.unsigned_abs().into(), "book", &[page]).await })
     });
     let publishing: Vec<_> = publishing.collect();
-    let gone = (300..340_i64).map(|number| {
-        let db = db.clone();
-        tokio::spawn(async move { publish(&db, number.unsigned_abs().into(), "gone", &[number]).await })
-    });
-    gone.for_each(|caller| caller.abort());
+    let told = Arc::new(AtomicI64::new(0));
+    let gone: Vec<_> = (300..340_u64)
+        .map(|number| (number, db.clone(), told.clone()))
+        .map(async |(number, db, told)| {
+            let telling: NoFail<()> = db
+                .write(async |tx| {
+                    tx.append(&BOOKS, |row| _ = row.uuid(Uuid::from_u128(number.into())).text("gone"));
+                    tx.after_commit(move || _ = told.fetch_add(1, Ordering::SeqCst));
+                    Ok(())
+                })
+                .await;
+            telling
+        })
+        .map(tokio::spawn)
+        .collect();
+    tokio::task::yield_now().await;
+    gone.iter().for_each(tokio::task::JoinHandle::abort);
     for (number, outcome) in (1..).zip(futures::future::join_all(publishing).await) {
         match outcome.expect("no panic") {
             Ok(()) => assert_ne!(number % 10, 0, "{number} has a page that is taken"),
@@ -87,6 +104,9 @@ async fn those_who_only_append_at_once_fail_for_their_own_rows_alone() {
     }
     assert_eq!(count(&db, "SELECT COUNT(*) FROM the_books WHERE title = 'book'").await, 180);
     publish(&db, 2_000, "last", &[1_000]).await.expect("nobody waits for ever");
+    // Whoever went away before the answer: what was to follow a commit follows it all the same.
+    let written = count(&db, "SELECT COUNT(*) FROM the_books WHERE title = 'gone'").await;
+    assert_eq!(told.load(Ordering::SeqCst), written);
 }
 
 on_both!(rows_are_changed_by_their_keys_and_nothing_else_is, |test| async move {

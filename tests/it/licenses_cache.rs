@@ -5,7 +5,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use mintreu::{
@@ -46,6 +46,17 @@ impl Replica {
         tokio::spawn(async move { signals.signals().run(&signals, token).await });
         eventually("the follower is there", async || cache.age().is_some()).await;
         Self { db, cache, _ends: stop.clone().drop_guard(), stop }
+    }
+
+    /// Waits until memory has heard of all that was committed before.
+    async fn caught_up(&self) {
+        let committed = Instant::now();
+        eventually("it has caught up", async || {
+            // In this order: what was looked at before the commit is never taken for later.
+            let since = committed.elapsed();
+            self.cache.age().is_some_and(|age| age < since)
+        })
+        .await;
     }
 
     async fn ask(&self, hash: KeyHash) -> Verdict {
@@ -148,6 +159,8 @@ on_both!(without_a_follower_every_validation_reads_the_database, |db| async move
 on_both!(while_the_database_is_away_memory_answers_and_says_so, |db| async move {
     let here = Replica::start(&db, CacheOptions::default()).await;
     let (_, _, hash) = sold(&here.db).await;
+    // The sale is a change, too: what is kept before it is heard of is forgotten.
+    here.caught_up().await;
     eventually("it is kept", async || here.ask(hash).await.code == Code::Valid && here.cache.len() == 1).await;
     here.db.close().await;
     eventually("it is answered from memory, and says so", async || {
@@ -166,6 +179,8 @@ on_both!(after_the_grace_nothing_is_answered, |db| async move {
     let options = CacheOptions { stale_grace: Duration::ZERO, ..CacheOptions::default() };
     let here = Replica::start(&db, options).await;
     let (_, _, hash) = sold(&here.db).await;
+    // The sale is a change, too: what is kept before it is heard of is forgotten.
+    here.caught_up().await;
     eventually("it is kept", async || here.ask(hash).await.code == Code::Valid && here.cache.len() == 1).await;
     here.db.close().await;
     eventually("the grace is over", async || {

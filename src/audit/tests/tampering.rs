@@ -18,6 +18,7 @@ on_both!(
     a_deleted_seal_is_found,
     an_entry_that_was_put_in_is_found,
     an_entry_that_vanished_before_it_was_sealed_is_found,
+    marks_that_vanish_while_it_is_sealed_are_told_and_nothing_is_kept,
     a_swapped_pair_is_found,
     an_entry_put_in_the_place_of_another_is_found,
     a_truncated_tail_is_found,
@@ -149,6 +150,21 @@ async fn an_entry_that_vanished_before_it_was_sealed_is_found(db: Db, _: Arc<Man
     assert_eq!(seal(&db, &keys).await.expect("seals"), 0);
     let found = problem(&db, &keys).await;
     assert_eq!(found, Some(Problem::Uncounted { entries: 3, sealed: 3, waiting: 1 }));
+}
+
+async fn marks_that_vanish_while_it_is_sealed_are_told_and_nothing_is_kept(db: Db, _: Arc<ManualClock>) {
+    let keys = keyring(&[1]);
+    append(&db, 3).await;
+    // Between the head's move and the marks'.
+    let intruder = db.dialect().pick(
+        "CREATE TRIGGER intruder AFTER UPDATE ON audit_head BEGIN DELETE FROM audit_unsealed; END",
+        "CREATE RULE intruder AS ON UPDATE TO audit_head DO ALSO DELETE FROM audit_unsealed",
+    );
+    db.write(async |tx| execute!(tx, query(intruder))).await.expect("made");
+    let refused = seal(&db, &keys).await;
+    assert!(matches!(refused, Err(AuditError::Vanished { missing: 3 })), "{refused:?}");
+    let report = verify(&db, &keys, None).await.expect("verifies");
+    assert_eq!((report.verified, report.unsealed, report.problem), (0, 3, None));
 }
 
 async fn a_swapped_pair_is_found(db: Db, _: Arc<ManualClock>) {
