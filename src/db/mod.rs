@@ -24,7 +24,7 @@ pub use listing::{Compared, conditions, page_by_time, page_of, place_of};
 pub use migrate::{SchemaError, SchemaState};
 pub use postgres::TxConn;
 pub use signals::Signals;
-pub use sqlite::{GroupConn, GroupLimits};
+pub use sqlite::{GroupLimits, SqliteTx};
 pub use tx::Tx;
 
 use crate::kernel::{Clock, IdSource, Time};
@@ -262,12 +262,10 @@ impl Db {
     }
 
     async fn begin(&self) -> Result<Tx, DbError> {
-        let waited = std::time::Instant::now();
         let conn = match &self.engine {
-            Engine::Sqlite(db) => tx::Conn::Sqlite(db.begin().await?),
+            Engine::Sqlite(db) => tx::Conn::Sqlite(db.begin()),
             Engine::Postgres(db) => tx::Conn::Postgres(db.begin().await?),
         };
-        metrics::histogram!("mintreu_db_wait_seconds").record(waited.elapsed());
         Ok(Tx::new(conn, self.ids.clone(), self.signals.clone()))
     }
 
@@ -284,7 +282,7 @@ impl Db {
         match &self.engine {
             Engine::Sqlite(db) => {
                 sqlx::query("SELECT 1").execute(db.readers()).await?;
-                Ok(())
+                db.sound()
             }
             Engine::Postgres(db) => db.ping().await,
         }

@@ -1,6 +1,6 @@
 //! A write transaction, on either database.
 
-use std::{borrow::Cow, panic::AssertUnwindSafe, time::Instant};
+use std::{borrow::Cow, panic::AssertUnwindSafe};
 
 use super::{
     AppendTable, DbError, Dialect, On, RowWriter,
@@ -29,7 +29,6 @@ pub struct Tx {
     topics: Vec<Cow<'static, str>>,
     pub(super) appends: Appends,
     after_commit: Vec<AfterCommit>,
-    began: Instant,
     statements: u64,
 }
 
@@ -53,16 +52,15 @@ impl Tx {
             topics: Vec::new(),
             appends: Appends::default(),
             after_commit: Vec::new(),
-            began: Instant::now(),
             statements: 0,
         }
     }
 
     /// The connection; for [`on!`](crate::on).
-    pub fn on(&mut self) -> On<&mut sqlite::GroupConn, &mut TxConn> {
+    pub fn on(&mut self) -> On<&mut sqlite::SqliteTx, &mut TxConn> {
         self.statements += 1;
         match &mut self.conn {
-            Conn::Sqlite(tx) => On::Sqlite(tx.conn()),
+            Conn::Sqlite(tx) => On::Sqlite(tx),
             Conn::Postgres(tx) => On::Postgres(tx.conn()),
         }
     }
@@ -113,7 +111,6 @@ impl Tx {
     }
 
     pub(super) async fn commit(mut self) -> Result<(), DbError> {
-        let held = self.began.elapsed();
         metrics::counter!("mintreu_db_statements_total", "kind" => "transaction").increment(self.statements);
         if !self.topics.is_empty() {
             let (signals, topics) = (self.signals.clone(), std::mem::take(&mut self.topics));
@@ -123,7 +120,6 @@ impl Tx {
             Conn::Sqlite(tx) => tx.commit(self.appends, self.after_commit).await,
             Conn::Postgres(tx) => tx.commit(self.appends, self.after_commit).await,
         };
-        metrics::histogram!("mintreu_db_hold_seconds").record(held);
         metrics::counter!("mintreu_db_transactions_total", "outcome" => if result.is_ok() { "committed" } else { "failed" })
             .increment(1);
         result

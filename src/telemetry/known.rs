@@ -133,6 +133,8 @@ pub const METRICS: &[Metric] = &[
     seconds("mintreu_db_wait_seconds", "How long a transaction waited for its connection."),
     seconds("mintreu_db_hold_seconds", "How long a transaction was held."),
     seconds("mintreu_db_commit_seconds", "How long a group's COMMIT took."),
+    seconds("mintreu_db_flush_seconds", "How long the disk took to keep what was committed."),
+    gauge("mintreu_db_log_bytes", Unit::Bytes, "Size of the write-ahead log when it was looked after last."),
     sizes("mintreu_db_commit_group_size", "How many transactions shared a COMMIT."),
     count("mintreu_db_transactions_total", "Transactions, by outcome: committed, rolled_back or failed."),
     // The queue.

@@ -93,6 +93,7 @@ impl Writers {
 
 impl Shared {
     async fn begin(self: &Arc<Self>) -> Result<PostgresTx, DbError> {
+        let began = Instant::now();
         let place = timeout(self.patience, Arc::clone(&self.places).acquire_owned())
             .await
             .map_err(|_| DbError::from(sqlx::Error::PoolTimedOut))?
@@ -101,7 +102,9 @@ impl Shared {
             Some(conn) => conn,
             None => self.connect().await?,
         };
-        Ok(PostgresTx { conn: TxConn { conn, begun: false, home: Arc::clone(self) }, _place: place })
+        metrics::histogram!("mintreu_db_wait_seconds").record(began.elapsed());
+        let conn = TxConn { conn, begun: false, home: Arc::clone(self) };
+        Ok(PostgresTx { conn, since: Instant::now(), _place: place })
     }
 
     /// Writes rows as a transaction by themselves.
@@ -146,6 +149,7 @@ impl Shared {
 /// A transaction; dropped before its end, its connection is closed and the server rolls it back.
 pub(in crate::db) struct PostgresTx {
     conn: TxConn,
+    since: Instant,
     _place: OwnedSemaphorePermit,
 }
 
@@ -184,6 +188,7 @@ impl PostgresTx {
 
     /// Gives the connection back, in order.
     fn rest(self) {
+        metrics::histogram!("mintreu_db_hold_seconds").record(self.since.elapsed());
         let TxConn { conn, home, .. } = self.conn;
         home.give_back(conn);
     }

@@ -61,7 +61,7 @@ enum First {
 }
 
 /// The connection of the writer; an executor for the statements of one transaction.
-pub struct GroupConn {
+pub(super) struct GroupConn {
     conn: SqliteConnection,
     state: State,
     /// What begins the member is on its way: whether it arrived is not known until it is answered.

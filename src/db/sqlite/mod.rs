@@ -1,7 +1,11 @@
-//! SQLite: one writer whose transactions share commits, many readers.
+//! SQLite: one writer whose transactions share commits, many readers, and what keeps the disk out of the writer's way.
 
+mod checkpoint;
 mod conn;
+mod flush;
 mod group;
+mod turn;
+mod tx;
 
 use std::{path::Path, time::Duration};
 
@@ -10,9 +14,8 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-pub use conn::GroupConn;
 pub use group::GroupLimits;
-pub(super) use group::SqliteTx;
+pub use tx::SqliteTx;
 
 use super::{DbError, DbOptions, OpenError};
 
@@ -33,9 +36,11 @@ impl SqliteDb {
         std::fs::create_dir_all(directory).map_err(unwritable)?;
         let failed = |error: DbError| OpenError::Connect { url: options.url.clone(), error };
         let connect = connect_options(file, options);
-        // The writer changes pages all over large indexes; readers mostly follow one path down.
-        let writer =
-            group::Writer::open(connect.clone().pragma("cache_size", "-65536"), options.group).await.map_err(failed)?;
+        // The writer neither waits for the disk nor copies from the log: that is done beside it.
+        let beside = connect.clone().pragma("wal_autocheckpoint", "0");
+        let writer = group::Writer::open(beside.clone().synchronous(SqliteSynchronous::Normal), beside, options.group)
+            .await
+            .map_err(failed)?;
         let readers = SqlitePoolOptions::new()
             .max_connections(options.read_connections)
             .acquire_timeout(options.patience)
@@ -50,8 +55,13 @@ impl SqliteDb {
         &self.readers
     }
 
-    pub(super) async fn begin(&self) -> Result<SqliteTx, DbError> {
-        self.writer.begin().await
+    pub(super) fn begin(&self) -> SqliteTx {
+        SqliteTx::new(self.writer.clone())
+    }
+
+    /// Refuses when nothing more can be written.
+    pub(super) fn sound(&self) -> Result<(), DbError> {
+        self.writer.sound()
     }
 
     /// A connection beside the writer's, for what cannot share a transaction with others.
