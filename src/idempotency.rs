@@ -77,6 +77,8 @@ impl Request {
             .bind(&self.key)
         )?;
         let Some(row) = row else { return Ok(None) };
+        // It may be given again before the first caller has it.
+        db.settled().await?;
         if row.fingerprint != self.fingerprint {
             return Err(RecallError::OtherRequest);
         }

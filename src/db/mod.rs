@@ -269,6 +269,15 @@ impl Db {
         Ok(Tx::new(conn, self.ids.clone(), self.signals.clone()))
     }
 
+    /// Answers when all that was read so far is durable. On SQLite a reader sees what is committed a moment before it is:
+    /// whoever tells others that something *is done* because it was read there asks this first.
+    pub async fn settled(&self) -> Result<(), DbError> {
+        match &self.engine {
+            Engine::Sqlite(db) => db.settled().await,
+            Engine::Postgres(_) => Ok(()),
+        }
+    }
+
     /// Closes all connections, after what is being committed.
     pub async fn close(&self) {
         match &self.engine {

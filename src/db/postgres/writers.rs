@@ -75,7 +75,10 @@ impl Writers {
 
     /// A connection for a transaction. Nothing is sent yet.
     pub(super) async fn begin(&self) -> Result<PostgresTx, DbError> {
-        self.shared.begin().await
+        let since = Instant::now();
+        let tx = self.shared.begin().await;
+        metrics::histogram!("mintreu_db_wait_seconds").record(since.elapsed());
+        tx
     }
 
     /// Closes all, after what is in a transaction; one that takes longer than a caller would wait is closed when it ends.
@@ -93,7 +96,6 @@ impl Writers {
 
 impl Shared {
     async fn begin(self: &Arc<Self>) -> Result<PostgresTx, DbError> {
-        let began = Instant::now();
         let place = timeout(self.patience, Arc::clone(&self.places).acquire_owned())
             .await
             .map_err(|_| DbError::from(sqlx::Error::PoolTimedOut))?
@@ -102,7 +104,6 @@ impl Shared {
             Some(conn) => conn,
             None => self.connect().await?,
         };
-        metrics::histogram!("mintreu_db_wait_seconds").record(began.elapsed());
         let conn = TxConn { conn, begun: false, home: Arc::clone(self) };
         Ok(PostgresTx { conn, since: Instant::now(), _place: place })
     }
@@ -159,6 +160,7 @@ impl PostgresTx {
     }
 
     pub(in crate::db) async fn commit(mut self, appends: Appends, hooks: Vec<AfterCommit>) -> Result<(), DbError> {
+        metrics::histogram!("mintreu_db_hold_seconds").record(self.since.elapsed());
         if !self.conn.begun && appends.only_add() {
             let shared = Arc::clone(&self.conn.home);
             self.rest();
@@ -179,6 +181,7 @@ impl PostgresTx {
     }
 
     pub(in crate::db) async fn rollback(mut self) -> Result<(), DbError> {
+        metrics::histogram!("mintreu_db_hold_seconds").record(self.since.elapsed());
         if self.conn.begun {
             sqlx::raw_sql("ROLLBACK").execute(&mut self.conn.conn).await?;
         }
@@ -188,7 +191,6 @@ impl PostgresTx {
 
     /// Gives the connection back, in order.
     fn rest(self) {
-        metrics::histogram!("mintreu_db_hold_seconds").record(self.since.elapsed());
         let TxConn { conn, home, .. } = self.conn;
         home.give_back(conn);
     }

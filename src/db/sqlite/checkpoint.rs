@@ -6,7 +6,7 @@
 
 use std::{
     sync::{
-        Weak,
+        Arc, Weak,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -54,7 +54,7 @@ impl Committed {
 /// Looks after the log until `stop`, or until nobody has the writer any more.
 pub(super) async fn run(writer: Weak<Shared>, options: SqliteConnectOptions, stop: CancellationToken) {
     let mut conn = None;
-    while let Some(committed) = writer.upgrade().map(|shared| shared.committed()) {
+    while let Some(committed) = writer.upgrade().map(|shared| Arc::clone(&shared.committed)) {
         if stop.run_until_cancelled(committed.enough()).await.is_none() {
             break;
         }
@@ -91,7 +91,7 @@ async fn look_after(
     // In a transaction the log goes on where it is.
     turn.commit().await;
     let copied = copy(conn).await;
-    turn.end();
+    turn.finish();
     copied.map(drop)
 }
 
@@ -106,7 +106,7 @@ async fn copy(conn: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
 
 #[cfg(test)]
 mod tests {
-    use std::{io::Read, path::Path, sync::Arc};
+    use std::{io::Read, path::Path};
 
     use super::*;
     use crate::{

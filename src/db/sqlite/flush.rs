@@ -2,13 +2,14 @@
 //!
 //! The writer's COMMIT puts pages into the write-ahead log and does not wait for the disk. Whoever committed waits here: a
 //! thread flushes the log, as often as somebody waits, and answers all whose commit came before the flush began. So the disk
-//! and the writer work at the same time, and nobody is told of anything that a power cut could take back.
+//! and the writer work at the same time, and nobody is told that something is done which a power cut could take back. It is no
+//! thread of the runtime's: a directory of files that hangs must not keep the database waiting.
 
 use std::{
     fs::File,
     io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
 
@@ -18,9 +19,6 @@ use crate::db::{
     error::DbError,
     tx::{AfterCommit, run_hook},
 };
-
-/// Makes durable what was written to the log before.
-type Flush = Box<dyn FnMut() -> io::Result<()> + Send>;
 
 /// A transaction that ended and waits to be durable.
 pub(super) struct Member {
@@ -58,61 +56,76 @@ impl Durable {
     }
 }
 
-/// Flushes the log for those who wait; clones share it.
-#[derive(Debug, Clone)]
-pub(super) struct Flusher {
-    state: Arc<State>,
-    runtime: Handle,
+/// Flushes the log for those who wait. Its thread ends with it, after those who wait then.
+#[derive(Debug)]
+pub(super) struct Flusher(Arc<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    queue: Mutex<Queue>,
+    changed: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct State(Mutex<Queue>);
-
-#[derive(Default)]
 struct Queue {
     members: Vec<Member>,
-    /// None while the thread has it.
-    flush: Option<Flush>,
+    /// The thread flushes for some who are not among them any more.
+    flushing: bool,
     /// A flush failed: what the disk holds is not known any more.
     failed: Option<String>,
-}
-
-impl std::fmt::Debug for Queue {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Queue").field("members", &self.members).field("failed", &self.failed).finish_non_exhaustive()
-    }
+    ended: bool,
 }
 
 impl Flusher {
-    /// Flushes with `flush`, which is called by one thread at a time.
-    pub(super) fn new(flush: impl FnMut() -> io::Result<()> + Send + 'static, runtime: Handle) -> Self {
-        let queue = Queue { flush: Some(Box::new(flush)), ..Queue::default() };
-        Self { state: Arc::new(State(Mutex::new(queue))), runtime }
+    /// Starts a thread that calls `flush`, which makes durable what was written to the log before.
+    pub(super) fn start(flush: impl FnMut() -> io::Result<()> + Send + 'static, runtime: Handle) -> io::Result<Self> {
+        let state = Arc::new(State::default());
+        let own = Arc::clone(&state);
+        let thread = std::thread::Builder::new().name("sqlite-flush".to_owned());
+        thread.spawn(move || {
+            // What follows a commit may start tasks.
+            let _runtime = runtime.enter();
+            own.run(flush);
+        })?;
+        Ok(Self(state))
     }
 
     /// Answers `members`, whose commit has returned, when it is durable.
     pub(super) fn push(&self, members: impl IntoIterator<Item = Member>) {
-        let mut queue = self.state.queue();
-        queue.members.extend(members);
-        if !queue.members.is_empty()
-            && let Some(flush) = queue.flush.take()
-        {
-            let state = Arc::clone(&self.state);
-            self.runtime.spawn_blocking(move || state.run(flush));
-        }
+        self.0.queue().members.extend(members);
+        self.0.changed.notify_one();
     }
 
     /// Answers when all that was committed so far is durable.
     pub(super) async fn settled(&self) -> Result<(), DbError> {
-        match self.state.join() {
+        match self.join() {
             Ok(durable) => durable.wait().await,
             Err(settled) => settled,
         }
     }
 
+    /// Waits with the others. When nobody waits, all that was committed is durable, or lost.
+    fn join(&self) -> Result<Durable, Result<(), DbError>> {
+        let queue = self.0.queue();
+        if queue.members.is_empty() && !queue.flushing {
+            return Err(queue.sound());
+        }
+        drop(queue);
+        let (member, durable) = Member::new(Vec::new());
+        self.push([member]);
+        Ok(durable)
+    }
+
     /// Refuses what would be written after a flush that failed.
     pub(super) fn sound(&self) -> Result<(), DbError> {
-        self.state.queue().sound()
+        self.0.queue().sound()
+    }
+}
+
+impl Drop for Flusher {
+    fn drop(&mut self) {
+        self.0.queue().ended = true;
+        self.0.changed.notify_one();
     }
 }
 
@@ -129,45 +142,41 @@ impl Queue {
 
 impl State {
     fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits with the others. When nobody flushes there is nothing to wait for: all that was committed is durable, or lost.
-    fn join(&self) -> Result<Durable, Result<(), DbError>> {
-        let mut queue = self.queue();
-        if queue.flush.is_some() {
-            return Err(queue.sound());
-        }
-        let (member, durable) = Member::new(Vec::new());
-        queue.members.push(member);
-        Ok(durable)
-    }
-
-    /// Flushes until nobody waits.
-    fn run(&self, mut flush: Flush) {
-        loop {
-            let mut queue = self.queue();
-            if queue.members.is_empty() {
-                queue.flush = Some(flush);
-                return;
-            }
-            let members = std::mem::take(&mut queue.members);
-            drop(queue);
+    fn run(&self, mut flush: impl FnMut() -> io::Result<()>) {
+        while let Some(members) = self.next() {
             let began = Instant::now();
             let flushed = flush();
             metrics::histogram!("mintreu_db_flush_seconds").record(began.elapsed());
-            let mut queue = self.queue();
-            if let Err(error) = flushed {
-                tracing::error!(%error, "the disk did not take what was written: nothing more is written");
-                queue.failed.get_or_insert_with(|| error.to_string());
-            }
             // A later flush that succeeds proves nothing about what an earlier one lost.
-            let sound = queue.sound();
-            drop(queue);
+            let sound = self.flushed(flushed);
             for member in members {
                 member.answer(sound.clone());
             }
         }
+    }
+
+    /// Those who wait, as soon as there is somebody; none when nobody will come any more.
+    fn next(&self) -> Option<Vec<Member>> {
+        let idle = |queue: &mut Queue| queue.members.is_empty() && !queue.ended;
+        let mut queue = self.changed.wait_while(self.queue(), idle).unwrap_or_else(PoisonError::into_inner);
+        if queue.members.is_empty() {
+            return None;
+        }
+        queue.flushing = true;
+        Some(std::mem::take(&mut queue.members))
+    }
+
+    fn flushed(&self, result: io::Result<()>) -> Result<(), DbError> {
+        let mut queue = self.queue();
+        queue.flushing = false;
+        if let Err(error) = result {
+            tracing::error!(%error, "the disk did not take what was written: nothing more is written");
+            queue.failed.get_or_insert_with(|| error.to_string());
+        }
+        queue.sound()
     }
 }
 
@@ -186,12 +195,17 @@ mod tests {
     use std::{sync::mpsc, time::Duration};
 
     use super::*;
+    use crate::{
+        db::{Db, DbOptions},
+        execute,
+        kernel::{IdSource, SystemClock},
+    };
 
     /// A flusher whose disk takes its time: every flush waits to be told how it ends.
     fn flusher() -> (Flusher, mpsc::Sender<io::Result<()>>) {
         let (disk, told) = mpsc::channel();
         let flush = move || told.recv().unwrap_or_else(|_| Err(io::Error::other("the disk is gone")));
-        (Flusher::new(flush, Handle::current()), disk)
+        (Flusher::start(flush, Handle::current()).expect("a thread"), disk)
     }
 
     async fn is_answered(durable: &mut Durable) -> bool {
@@ -209,17 +223,13 @@ mod tests {
         disk.send(Ok(())).expect("a flush under way");
         assert_eq!(one.wait().await.err().map(|error| error.to_string()), None);
         assert!(!is_answered(&mut two).await, "its flush has not ended");
-        let settled = tokio::spawn({
-            let flusher = flusher.clone();
-            async move { flusher.settled().await.is_ok() }
-        });
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        assert!(!settled.is_finished(), "something is not durable yet");
+        let mut settled = flusher.join().expect("something is not durable yet");
         disk.send(Ok(())).expect("a flush under way");
         assert!(two.wait().await.is_ok());
-        // Whoever asked while that flush was under way has one more.
+        assert!(!is_answered(&mut settled).await, "whoever asks while a flush is under way has one more");
         disk.send(Ok(())).expect("a flush under way");
-        assert!(settled.await.expect("no panic"));
+        settled.wait().await.expect("durable");
+        flusher.settled().await.expect("nobody waits");
     }
 
     #[tokio::test]
@@ -244,11 +254,9 @@ mod tests {
         let told = durable.wait().await.expect_err("not durable").to_string();
         assert!(told.contains("input/output error") && told.contains("started anew"), "{told}");
         assert!(flusher.sound().is_err());
-        // The system forgets what it could not write: that later flushes succeed says nothing.
-        for _ in 0..2 {
-            disk.send(Ok(())).expect("the disk is there");
-        }
         assert!(flusher.settled().await.is_err());
+        // The system forgets what it could not write: that a later flush succeeds says nothing.
+        disk.send(Ok(())).expect("the disk is there");
         let (next, durable) = Member::new(Vec::new());
         flusher.push([next]);
         assert!(durable.wait().await.is_err());
@@ -260,8 +268,9 @@ mod tests {
         flusher.settled().await.expect("nothing was committed");
         let (member, durable) = Member::new(Vec::new());
         flusher.push([member]);
-        drop(disk);
-        assert!(durable.wait().await.is_err(), "a disk that is gone keeps nothing");
+        drop(flusher);
+        disk.send(Ok(())).expect("those who wait are served to the end");
+        durable.wait().await.expect("durable");
     }
 
     #[test]
@@ -272,5 +281,28 @@ mod tests {
         assert_eq!(flush().expect_err("no log").kind(), io::ErrorKind::NotFound);
         std::fs::write(directory.path().join("shop.db-wal"), b"frames").expect("written");
         flush().expect("flushed");
+    }
+
+    #[tokio::test]
+    async fn without_its_log_a_database_writes_nothing_more_and_is_not_ready() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let options = DbOptions::new(format!("sqlite://{}", directory.path().join("shop.db").display()));
+        let db = Db::open(&options, IdSource::new(Arc::new(SystemClock))).await.expect("opened");
+        let write = async |text: &'static str| -> Result<(), DbError> {
+            db.write(async |tx| execute!(tx, sqlx::query(text)).map(drop)).await
+        };
+        write("CREATE TABLE notes (note TEXT NOT NULL) STRICT").await.expect("made");
+        db.settled().await.expect("durable");
+        db.ping().await.expect("ready");
+
+        std::fs::remove_file(directory.path().join("shop.db-wal")).expect("there was a log");
+        for _ in 0..2 {
+            let refused = write("INSERT INTO notes VALUES ('lost')").await.expect_err("not durable");
+            assert!(matches!(&refused, DbError::Unavailable(text) if text.contains("started anew")), "{refused:?}");
+        }
+        for asked in [db.ping().await, db.settled().await] {
+            assert!(matches!(asked, Err(DbError::Unavailable(_))), "{asked:?}");
+        }
+        tokio::time::timeout(Duration::from_secs(10), db.close()).await.expect("it closes all the same");
     }
 }

@@ -53,15 +53,16 @@ pub(super) struct Shared {
     /// How many are waiting for the writer: while there is one, the group stays open for it.
     pub(super) waiting: AtomicUsize,
     /// Transactions that go with the next commit and never hold the writer.
-    pub(super) arrivals: StdMutex<Vec<Arrival>>,
+    arrivals: StdMutex<Vec<Arrival>>,
     pub(super) flusher: Flusher,
+    /// What was committed since the log was looked after.
     pub(super) committed: Arc<Committed>,
     pub(super) limits: GroupLimits,
     pub(super) options: SqliteConnectOptions,
     pub(super) runtime: Handle,
     /// What looks after the log, and what ends it.
-    pub(super) checkpoints: StdMutex<Option<JoinHandle<()>>>,
-    pub(super) stop: CancellationToken,
+    checkpoints: StdMutex<Option<JoinHandle<()>>>,
+    stop: CancellationToken,
 }
 
 impl Drop for Shared {
@@ -99,11 +100,13 @@ impl Writer {
         let conn = GroupConn::new(options.connect().await?);
         let core = Core { conn: Some(conn), ..Core::default() };
         let (runtime, stop) = (Handle::current(), CancellationToken::new());
+        let flusher = Flusher::start(flush::of_log(options.get_filename()), runtime.clone())
+            .map_err(|error| DbError::Unavailable(format!("no thread for what flushes its log: {error}")))?;
         let shared = Arc::new(Shared {
             core: Arc::new(Mutex::new(core)),
             waiting: AtomicUsize::new(0),
             arrivals: StdMutex::default(),
-            flusher: Flusher::new(flush::of_log(options.get_filename()), runtime.clone()),
+            flusher,
             committed: Arc::default(),
             limits,
             options,
@@ -153,6 +156,11 @@ impl Writer {
         }
     }
 
+    /// Answers when all that was committed so far is durable.
+    pub(super) async fn settled(&self) -> Result<(), DbError> {
+        self.shared.flusher.settled().await
+    }
+
     /// Refuses when nothing more can be written.
     pub(super) fn sound(&self) -> Result<(), DbError> {
         self.shared.flusher.sound()
@@ -191,11 +199,6 @@ impl Drop for Waiter<'_> {
 }
 
 impl Shared {
-    /// What was committed since the log was looked after.
-    pub(super) fn committed(&self) -> Arc<Committed> {
-        Arc::clone(&self.committed)
-    }
-
     pub(super) fn arrivals(&self) -> MutexGuard<'_, Vec<Arrival>> {
         self.arrivals.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -59,6 +59,11 @@ impl SqliteDb {
         SqliteTx::new(self.writer.clone())
     }
 
+    /// Answers when all that can be read is durable.
+    pub(super) async fn settled(&self) -> Result<(), DbError> {
+        self.writer.settled().await
+    }
+
     /// Refuses when nothing more can be written.
     pub(super) fn sound(&self) -> Result<(), DbError> {
         self.writer.sound()

@@ -60,7 +60,7 @@ impl Turn {
         Ok(())
     }
 
-    /// Ends this member's part: commits the group, or leaves it to the next in line.
+    /// Commits the group, or leaves it to the next in line.
     pub(super) fn finish(mut self) {
         let (broken, in_transaction) =
             self.core.conn.as_ref().map_or((false, false), |conn| (conn.broken().is_some(), conn.in_transaction()));
@@ -148,7 +148,7 @@ impl Turn {
         self.core.conn.as_mut()
     }
 
-    /// Ends a transaction that neither wrote nor saw anything.
+    /// Ends a transaction's part.
     pub(super) fn end(self) {
         metrics::histogram!("mintreu_db_hold_seconds").record(self.since.elapsed());
         self.finish();
@@ -176,9 +176,9 @@ impl Turn {
         });
         let turn = undone.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
         if turn.core.kept == 0 && turn.core.conn.as_ref().is_some_and(|conn| conn.broken().is_none()) {
-            let flusher = turn.shared.flusher.clone();
+            let shared = Arc::clone(&turn.shared);
             turn.end();
-            return flusher.settled().await;
+            return shared.flusher.settled().await;
         }
         turn.wait_durable(Vec::new()).await
     }
