@@ -6,8 +6,10 @@ use super::{Capability, inbox};
 use crate::{
     app::App,
     db::{Db, Tx},
+    flags::{Registry, Switch},
     jobs::{Attempt, External, Failure, Handlers, Together, Transactional},
     kernel::{OrderId, PaymentId},
+    licenses::KeyMaker,
     orders::{
         self, CapturePayment, FetchFees, LearnCharge, MakeRefund, Planned, Policy, Reconcile, ReconcileOrder,
         subscriptions::{self, EndSubscription, RetryRenewal},
@@ -22,6 +24,8 @@ use crate::{
 pub struct Payments {
     providers: Providers,
     policy: Policy,
+    flags: Registry,
+    keys: KeyMaker,
     /// The provider that only pretends delivers its own events.
     pub(super) sandbox: Option<Sandbox>,
 }
@@ -30,6 +34,11 @@ impl Payments {
     fn provider(&self, name: ProviderName) -> Result<&dyn Provider, Failure> {
         let off = || Failure::retry(format!("the provider {name} is switched off in the configuration"));
         self.providers.get(name).map(AsRef::as_ref).ok_or_else(off)
+    }
+
+    /// What makes licences, for orders that are paid: not while licensing is switched off, when they wait as jobs.
+    fn keys_to_give(&self) -> Option<&KeyMaker> {
+        self.flags.is_on(Switch::Licensing).then_some(&self.keys)
     }
 }
 
@@ -57,7 +66,7 @@ impl Together<Payments> for HandleEvent {
                 Err(unreadable) => note_event(tx, event.id, provider, "unreadable", Some(&unreadable.0)),
             }
         }
-        let handled = orders::handle_all(tx, events, &actor.policy).await?;
+        let handled = orders::handle_all(tx, events, &actor.policy, actor.keys_to_give()).await?;
         for ((event, provider), handled) in taken.into_iter().zip(handled) {
             note_event(tx, event, provider, handled.as_str(), None);
         }
@@ -217,6 +226,12 @@ pub fn capability(app: &App) -> Capability<Payments> {
         .external::<FetchFees>()
         .external::<RetryRenewal>()
         .external::<EndSubscription>();
-    let state = Payments { providers: app.providers.clone(), policy: app.shop.policy, sandbox: app.sandbox.clone() };
+    let state = Payments {
+        providers: app.providers.clone(),
+        policy: app.shop.policy,
+        flags: app.flags.clone(),
+        keys: app.license_keys.clone(),
+        sandbox: app.sandbox.clone(),
+    };
     Capability::new("payments", move || state.clone(), Arc::new(handlers))
 }

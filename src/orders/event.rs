@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use serde_json::json;
 
 use super::{
-    Policy, capture, dispute, fees, refund,
+    Policy, capture, dispute, fees, fulfil, refund,
     settle::{self, Received, settle_waiting},
     subscriptions, timeline,
 };
@@ -13,6 +13,7 @@ use crate::{
     db::Tx,
     jobs::Failure,
     kernel::OrderId,
+    licenses::KeyMaker,
     payments::{Event, ProviderName},
     text_enum,
 };
@@ -67,11 +68,13 @@ text_enum! {
     }
 }
 
-/// Does what events say, in the transaction that marks them handled; what became of each.
+/// Does what events say, in the transaction that marks them handled; what became of each. With `keys` it may also give what
+/// was bought.
 pub async fn handle_all(
     tx: &mut Tx,
     events: Vec<(ProviderName, Event)>,
     policy: &Policy,
+    keys: Option<&KeyMaker>,
 ) -> Result<Vec<Handled>, Failure> {
     // Most events say that an order was paid, and most of those settle it: that is done for all at once.
     let mut first: HashMap<OrderId, usize> = HashMap::new();
@@ -88,8 +91,8 @@ pub async fn handle_all(
             _ => None,
         })
         .collect();
-    let settled = if received.is_empty() { HashSet::new() } else { settle_waiting(tx, &received, policy).await? };
-    first.retain(|order, _| settled.contains(order));
+    let settled = if received.is_empty() { None } else { Some(settle_waiting(tx, &received, policy).await?) };
+    first.retain(|order, _| settled.as_ref().is_some_and(|settled| settled.orders.contains(order)));
     let done: HashSet<usize> = first.into_values().collect();
     let mut handled = Vec::with_capacity(events.len());
     for (index, (provider, event)) in events.into_iter().enumerate() {
@@ -98,6 +101,10 @@ pub async fn handle_all(
         } else {
             handle(tx, provider, event, policy).await?
         });
+    }
+    // Last: another of these events may have taken the money back.
+    if let Some(settled) = settled {
+        fulfil::owe(tx, settled, keys).await?;
     }
     Ok(handled)
 }

@@ -1,11 +1,14 @@
 //! Fulfilling: a paid order gives what was bought, exactly once.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 use serde_json::json;
 
 use super::{
     locked::{self, ACTOR, Locked, locked_columns},
     open::period_end,
+    settle::Settled,
     timeline,
 };
 use crate::{
@@ -13,9 +16,9 @@ use crate::{
     audit::Entry,
     db::Tx,
     fetch_all,
-    jobs::{DomainEvent, Failure},
+    jobs::{DomainEvent, Failure, Job},
     kernel::OrderId,
-    licenses::{self, Entitlement, KeyMaker},
+    licenses::{self, Entitlement, IssueLicenses, KeyMaker},
     notifications::Notice,
 };
 
@@ -37,31 +40,71 @@ const RENEWAL_GRACE_DAYS: i64 = 1;
 
 /// Marks paid orders as fulfilled, each once. Whoever does owes what was bought.
 macro_rules! take {
-    ($dialect:ident, $ids:literal) => {
+    ($dialect:ident, $ids:literal, $unless:literal) => {
         concat!(
             "UPDATE orders SET fulfilment_state = 'fulfilled', fulfilled_at = $2
              WHERE id ",
             $ids,
-            " AND fulfilment_state = 'unfulfilled' AND payment_state IN ('paid', 'partially_refunded')
-             RETURNING ",
+            " AND fulfilment_state = 'unfulfilled' AND payment_state IN ('paid', 'partially_refunded')",
+            $unless,
+            " RETURNING ",
             locked_columns!($dialect)
+        )
+    };
+    ($unless:literal) => {
+        (
+            take!(sqlite, "IN (SELECT unhex(value) FROM json_each($1))", $unless),
+            take!(postgres, "= ANY (ARRAY(SELECT r::uuid FROM jsonb_array_elements_text($1::jsonb) r))", $unless),
         )
     };
 }
 
+const TAKE: (&str, &str) = take!("");
+const TAKE_UNLESS_PAUSED: (&str, &str) =
+    take!(" AND NOT EXISTS (SELECT 1 FROM job_queues q WHERE q.queue = $3 AND q.paused)");
+
 /// Gives what paid orders owe. An order whose money is gone again, or that was given already, owes nothing.
 pub async fn fulfil(tx: &mut Tx, keys: &KeyMaker, orders: &[OrderId]) -> Result<(), Failure> {
-    let text = tx.dialect().pick(
-        take!(sqlite, "IN (SELECT unhex(value) FROM json_each($1))"),
-        take!(postgres, "= ANY (ARRAY(SELECT r::uuid FROM jsonb_array_elements_text($1::jsonb) r))"),
-    );
-    let ids: Vec<_> = orders.iter().map(|order| order.uuid().simple().to_string()).collect();
-    let now = tx.now();
-    let taken: Vec<Locked> = fetch_all!(tx, sqlx::query_as(text).bind(json!(ids).to_string()).bind(now))?;
+    let (text, now) = (tx.dialect().pick(TAKE.0, TAKE.1), tx.now());
+    let taken: Vec<Locked> = fetch_all!(tx, sqlx::query_as(text).bind(list(orders)).bind(now))?;
     for order in &taken {
         give(tx, keys, order).await?;
     }
     Ok(())
+}
+
+/// Gives with `keys` what orders owe that were settled in this transaction. What cannot be given now is owed as jobs, which
+/// also find what a person has to mend: money counts whatever becomes of the goods.
+pub(super) async fn owe(tx: &mut Tx, settled: Settled, keys: Option<&KeyMaker>) -> Result<(), Failure> {
+    let given = match keys {
+        Some(keys) if !settled.sound.is_empty() => give_now(tx, keys, &settled.sound).await?,
+        _ => HashSet::new(),
+    };
+    for order in settled.orders.difference(&given) {
+        tx.enqueue(&IssueLicenses { order: *order }).await?;
+    }
+    Ok(())
+}
+
+/// Gives without a job in between, unless such jobs are paused: an operator has reasons. Which orders had it.
+async fn give_now(tx: &mut Tx, keys: &KeyMaker, orders: &[OrderId]) -> Result<HashSet<OrderId>, Failure> {
+    let (text, now) = (tx.dialect().pick(TAKE_UNLESS_PAUSED.0, TAKE_UNLESS_PAUSED.1), tx.now());
+    let taken: Vec<Locked> =
+        fetch_all!(tx, sqlx::query_as(text).bind(list(orders)).bind(now).bind(IssueLicenses::QUEUE))?;
+    for order in &taken {
+        give(tx, keys, order).await?;
+    }
+    Ok(taken.into_iter().map(|order| order.id).collect())
+}
+
+fn list(orders: &[OrderId]) -> String {
+    let ids: Vec<_> = orders.iter().map(|order| order.uuid().simple().to_string()).collect();
+    json!(ids).to_string()
+}
+
+/// Whether it can be told what an order gives. One of which it cannot is for a person to mend.
+pub(super) fn is_sound(order: &Locked) -> bool {
+    order.items.iter().all(|item| item.limits().is_ok())
 }
 
 async fn give(tx: &mut Tx, keys: &KeyMaker, order: &Locked) -> Result<(), Failure> {

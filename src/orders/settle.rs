@@ -1,4 +1,4 @@
-//! Settling: money makes an order paid, once; then its licences are owed.
+//! Settling: money makes an order paid, once; then what was bought is owed, and mostly given with it.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,6 +11,7 @@ use super::{
     LearnCharge, Policy,
     due::Due,
     event::Handled,
+    fulfil,
     locked::{self, ACTOR, Locked, locked_columns},
     order::{Order, PaymentState},
     refund, subscriptions, timeline,
@@ -101,15 +102,26 @@ pub(super) async fn settle(
 ) -> Result<Handled, Failure> {
     let received = Received { provider, paid };
     let settled = settle_waiting(tx, &[received], policy).await?;
-    if settled.is_empty() { settle_nothing(tx, received).await } else { Ok(Handled::Settled) }
+    if settled.orders.is_empty() {
+        return settle_nothing(tx, received).await;
+    }
+    fulfil::owe(tx, settled, None).await?;
+    Ok(Handled::Settled)
 }
 
-/// Settles those orders that were waiting for just this money; which. At most one payment is for each order.
+/// Orders that were settled just now: what was bought is owed.
+pub(super) struct Settled {
+    pub(super) orders: HashSet<OrderId>,
+    /// Those of which it can be told what they give.
+    pub(super) sound: Vec<OrderId>,
+}
+
+/// Settles those orders that were waiting for just this money. At most one payment is for each order.
 pub(super) async fn settle_waiting(
     tx: &mut Tx,
     received: &[Received<'_>],
     policy: &Policy,
-) -> Result<HashSet<OrderId>, Failure> {
+) -> Result<Settled, Failure> {
     let row = |Received { provider, paid }: &Received<'_>| {
         json!([paid.order.uuid().simple().to_string(), paid.amount, paid.currency, provider, paid.session])
     };
@@ -117,8 +129,12 @@ pub(super) async fn settle_waiting(
     let (text, now) = (tx.dialect().pick(PAY_SQLITE, PAY_POSTGRES), tx.now());
     let orders: Vec<Locked> =
         fetch_all!(tx, sqlx::query_as(text).bind(rows).bind(now).bind(!policy.late_payment_refunds))?;
-    let settled: HashSet<OrderId> = orders.iter().map(|order| order.id).collect();
-    let due: Vec<_> = received.iter().copied().filter(|received| settled.contains(&received.paid.order)).collect();
+    let settled = Settled {
+        orders: orders.iter().map(|order| order.id).collect(),
+        sound: orders.iter().filter(|order| fulfil::is_sound(order)).map(|order| order.id).collect(),
+    };
+    let due: Vec<_> =
+        received.iter().copied().filter(|received| settled.orders.contains(&received.paid.order)).collect();
     let mut recorded = record_payments(tx, &due, false).await?;
     for order in orders {
         let received = due.iter().find(|received| received.paid.order == order.id);
@@ -149,7 +165,7 @@ async fn book(
     if let Some(subscription) = &paid.subscription {
         subscriptions::begin(tx, &order, provider, subscription).await?;
     }
-    announce(tx, order.id, Money::new(order.total, order.currency), provider).await?;
+    announce(tx, order.id, Money::new(order.total, order.currency), provider)?;
     if refunds_wait {
         refund::apply_waiting(tx, order, policy).await?;
     }
@@ -259,13 +275,12 @@ async fn record_payments(
     Ok(recorded)
 }
 
-/// What a paid order sets in motion.
-async fn announce(tx: &mut Tx, order: OrderId, total: Money, provider: ProviderName) -> Result<(), DbError> {
+/// Tells that an order is paid.
+fn announce(tx: &mut Tx, order: OrderId, total: Money, provider: ProviderName) -> Result<(), DbError> {
     timeline::note(tx, order, "paid", json!({ "total": total, "provider": provider }));
     let actor = if total.amount == 0 { ACTOR } else { Actor::provider(provider.as_str()) };
     tx.audit(Entry::new(actor, "order.paid", "order", order.to_string()).change(None, json!(total)));
     tx.emit(&OrderPaid { order, total })?;
-    tx.enqueue(&IssueLicenses { order }).await?;
     metrics::counter!("mintreu_orders_paid_total", "provider" => provider.as_str()).increment(1);
     Ok(())
 }
@@ -290,7 +305,8 @@ pub(super) async fn settle_free(
     let lines = quote.lines.iter().map(line).collect();
     let sale = Sale { order: order.id, provider: order.provider, currency: order.currency, lines };
     sale.settled(format!("free:{}", order.id), order.created_at + policy.payout_hold).book(tx)?;
-    announce(tx, order.id, Money::new(0, order.currency), order.provider).await?;
+    announce(tx, order.id, Money::new(0, order.currency), order.provider)?;
+    tx.enqueue(&IssueLicenses { order: order.id }).await?;
     Ok(())
 }
 

@@ -92,6 +92,7 @@ mod openapi;
 mod operations_http;
 mod operations_lists;
 mod operations_scene;
+mod orders_at_once;
 mod orders_refund;
 mod orders_settle;
 mod orders_subscriptions;

@@ -8,7 +8,7 @@ use mintreu::{
         self, BillingCycle, Quote, QuoteRequest, Wanted,
         tax::{TaxRules, Taxation},
     },
-    db::{Db, DbError},
+    db::{Db, DbError, Tx},
     execute, fetch_all, fetch_one,
     jobs::Failure,
     kernel::{
@@ -145,6 +145,13 @@ impl Till {
     /// What the provider says.
     pub(crate) async fn tell(&self, event: Event) -> Result<Handled, Failure> {
         self.db.write(async |tx| orders::handle(tx, ProviderName::Stripe, event, &self.policy).await).await
+    }
+
+    /// What the provider says at once, while licences may be given with the money.
+    pub(crate) async fn tell_all(&self, events: Vec<Event>) -> Vec<Handled> {
+        let events: Vec<_> = events.into_iter().map(|event| (ProviderName::Stripe, event)).collect();
+        let tell = async |tx: &mut Tx| orders::handle_all(tx, events.clone(), &self.policy, Some(&self.keys)).await;
+        self.db.write(tell).await.expect("the events are handled")
     }
 
     /// The order is paid as ordered.
