@@ -29,6 +29,7 @@ mod refund;
 mod settle;
 pub mod subscriptions;
 mod timeline;
+mod whole;
 
 pub use crate::kernel::OrderId;
 pub use attach::attach_purchases;
@@ -49,10 +50,7 @@ pub use money::{
     any_dispute, any_disputes, any_payment, any_payments, any_refund, any_refunds,
 };
 pub use open::{Buyer, NewOrder, OpenError, Opening, check, open};
-pub use order::{
-    DisputeState, FulfilmentState, Item, Order, PaymentRow, PaymentState, RefundRow, Status, find, find_any, items,
-    payments, refunds,
-};
+pub use order::{DisputeState, FulfilmentState, Item, Order, PaymentState, Status, find, find_any};
 pub use pay::{PayError, Payable, open_session, payable};
 pub use policy::Policy;
 pub use receipt::{Receipt, ReceiptError, ReceiptLine, paid_and_waiting, receipt};
@@ -61,4 +59,5 @@ pub use reconcile::{
 };
 pub use refund::{MakeRefund, OrderRefunded, Planned, RefundError, made, planned, refused, request_refund};
 pub use settle::OrderPaid;
-pub use timeline::{TimelineEvent, timeline};
+pub use timeline::TimelineEvent;
+pub use whole::{PaymentRow, RefundRow, WholeOrder, find_any_whole, find_whole};

@@ -1,16 +1,14 @@
 //! An order and its parts, and the status that people see.
 
-use serde::Serialize;
+use serde::Deserialize;
 use sqlx::FromRow;
 
+use super::whole::ItemParts;
 use crate::{
     catalog::{BillingCycle, LicenseType, tax::TaxTreatment},
     db::{Db, DbError},
     fetch_all, fetch_optional,
-    kernel::{
-        Currency, DeveloperId, OrderId, OrderItemId, PaymentId, PlanId, ProductId, RefundId, SubscriptionId, TenantId,
-        Time, UserId,
-    },
+    kernel::{Currency, DeveloperId, OrderId, OrderItemId, PlanId, ProductId, TenantId, Time, UserId},
     payments::ProviderName,
     text_enum,
 };
@@ -138,7 +136,8 @@ pub(super) const fn status(payment: PaymentState, fulfilment: FulfilmentState, d
 }
 
 /// An item as it was when it was ordered; amounts in minor units.
-#[derive(Debug, Clone, FromRow, Serialize)]
+#[derive(Debug, Clone, FromRow, Deserialize)]
+#[serde(from = "ItemParts")]
 #[expect(missing_docs, reason = "the fields are the columns of order_items")]
 pub struct Item {
     pub id: OrderItemId,
@@ -160,34 +159,14 @@ pub struct Item {
     pub total: i64,
 }
 
-/// A session with a provider, and the money that came of it.
-#[derive(Debug, Clone, FromRow, Serialize)]
-#[expect(missing_docs, reason = "the fields are the columns of payments")]
-pub struct PaymentRow {
-    pub id: PaymentId,
-    pub subscription_id: Option<SubscriptionId>,
-    pub provider: ProviderName,
-    pub provider_ref: String,
-    pub state: String,
-    pub amount: i64,
-    pub currency: Currency,
-    pub refunded: i64,
-    pub created_at: Time,
-    pub settled_at: Option<Time>,
+/// What a statement selects of `orders` to give an [`Order`].
+macro_rules! order_columns {
+    () => {
+        "id, tenant_id, user_id, email, currency, subtotal, discount, tax, tax_included, tax_treatment, total, refunded,
+         provider, payment_state, fulfilment_state, dispute_state, attention, created_at, expires_at, paid_at, fulfilled_at"
+    };
 }
-
-/// Money that went back, or shall.
-#[derive(Debug, Clone, FromRow, Serialize)]
-#[expect(missing_docs, reason = "the fields are the columns of refunds")]
-pub struct RefundRow {
-    pub id: RefundId,
-    pub amount: i64,
-    pub currency: Currency,
-    pub state: String,
-    pub reason: String,
-    pub created_at: Time,
-    pub applied_at: Option<Time>,
-}
+pub(super) use order_columns;
 
 /// A tenant's order.
 pub async fn find(db: &Db, tenant: TenantId, id: OrderId) -> Result<Option<Order>, DbError> {
@@ -197,52 +176,17 @@ pub async fn find(db: &Db, tenant: TenantId, id: OrderId) -> Result<Option<Order
 
 /// Anybody's order: for operators, and for guests who prove by its token that it is theirs.
 pub async fn find_any(db: &Db, id: OrderId) -> Result<Option<Order>, DbError> {
-    fetch_optional!(
-        db,
-        sqlx::query_as(
-            "SELECT id, tenant_id, user_id, email, currency, subtotal, discount, tax, tax_included,
-                    tax_treatment, total, refunded, provider,
-                    payment_state, fulfilment_state, dispute_state, attention, created_at, expires_at, paid_at,
-                    fulfilled_at
-             FROM orders WHERE id = $1"
-        )
-        .bind(id)
-    )
+    fetch_optional!(db, sqlx::query_as(concat!("SELECT ", order_columns!(), " FROM orders WHERE id = $1")).bind(id))
 }
 
 /// The items of an order.
-pub async fn items(db: &Db, order: OrderId) -> Result<Vec<Item>, DbError> {
+pub(super) async fn items(db: &Db, order: OrderId) -> Result<Vec<Item>, DbError> {
     fetch_all!(
         db,
         sqlx::query_as(
             "SELECT id, product_id, plan_id, developer_id, title, plan_name, billing_cycle, license_type, quantity,
                     unit_amount, discount, tax, tax_included, tax_rate, tax_name, total
              FROM order_items WHERE order_id = $1 ORDER BY position"
-        )
-        .bind(order)
-    )
-}
-
-/// The payments of an order, the first first.
-pub async fn payments(db: &Db, order: OrderId) -> Result<Vec<PaymentRow>, DbError> {
-    fetch_all!(
-        db,
-        sqlx::query_as(
-            "SELECT id, subscription_id, provider, provider_ref, state, amount, currency, refunded, created_at,
-                    settled_at
-             FROM payments WHERE order_id = $1 ORDER BY id"
-        )
-        .bind(order)
-    )
-}
-
-/// The refunds of an order, the first first.
-pub async fn refunds(db: &Db, order: OrderId) -> Result<Vec<RefundRow>, DbError> {
-    fetch_all!(
-        db,
-        sqlx::query_as(
-            "SELECT id, amount, currency, state, reason, created_at, applied_at
-             FROM refunds WHERE order_id = $1 ORDER BY id"
         )
         .bind(order)
     )

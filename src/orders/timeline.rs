@@ -1,12 +1,11 @@
 //! The timeline: every change of an order, for its buyer and for operators.
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, value::RawValue};
 
 use crate::{
-    db::{AppendTable, Column, Db, DbError, Tx},
-    fetch_all,
+    db::{AppendTable, Column, Tx},
     kernel::{OrderId, Time},
 };
 
@@ -43,16 +42,11 @@ pub(super) fn note(tx: &mut Tx, order: OrderId, event: &str, detail: Value) {
     });
 }
 
-/// An order's timeline, from its beginning.
-pub async fn timeline(db: &Db, order: OrderId) -> Result<Vec<TimelineEvent>, DbError> {
-    let rows: Vec<(String, String, Time)> = fetch_all!(
-        db,
-        sqlx::query_as("SELECT event, detail, created_at FROM order_events WHERE order_id = $1 ORDER BY id")
-            .bind(order)
-    )?;
-    let event = |(event, detail, at)| {
+/// As its statement writes it: what, the particulars as text, and when in microseconds.
+impl<'de> Deserialize<'de> for TimelineEvent {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (event, detail, at) = <(String, String, i64)>::deserialize(deserializer)?;
         let detail = RawValue::from_string(detail).unwrap_or_else(|_| RawValue::NULL.to_owned());
-        TimelineEvent { event, detail, at }
-    };
-    Ok(rows.into_iter().map(event).collect())
+        Ok(Self { event, detail, at: Time::from_micros(at) })
+    }
 }

@@ -108,10 +108,10 @@ pub(super) async fn show(
     _: Admin,
     Path(id): Path<OrderId>,
 ) -> Result<Json<AdminView>, Problem> {
-    let order = orders::find_any(&app.db, id).await?.ok_or_else(missing)?;
+    let whole = orders::find_any_whole(&app.db, id).await?.ok_or_else(missing)?;
     let view = AdminView {
-        order: OrderView::of(&app, &order, Keys::Hidden).await?,
-        attention: order.attention,
+        attention: whole.order.attention.clone(),
+        order: OrderView::of(&app, whole, Keys::Hidden).await?,
         ledger: ledger::entries_of_order(&app.db, id).await?,
     };
     Ok(Json(view))

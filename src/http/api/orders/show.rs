@@ -10,8 +10,8 @@ use crate::{
     app::App,
     audit::Actor,
     http::{Caller, Json, Kind, NoContent, PageQuery, Path, Problem, Query},
-    kernel::{OrderId, Page},
-    orders::{self, CancelError, Order},
+    kernel::{OrderId, Page, TenantId},
+    orders::{self, CancelError},
 };
 
 /// What opens a guest's order.
@@ -40,8 +40,12 @@ pub(super) async fn show(
     Path(id): Path<OrderId>,
     Query(guest): Query<GuestQuery>,
 ) -> Result<Json<OrderView>, Problem> {
-    let (order, keys) = visible(&app, caller.as_ref(), id, guest, Scope::OrdersRead).await?;
-    OrderView::of(&app, &order, keys).await.map(Json)
+    let (owner, keys) = admitted(&app, caller.as_ref(), id, guest, Scope::OrdersRead)?;
+    let order = match owner {
+        Owner::Tenant(tenant) => orders::find_whole(&app.db, tenant, id).await?,
+        Owner::Guest => orders::find_any_whole(&app.db, id).await?,
+    };
+    OrderView::of(&app, order.ok_or_else(missing)?, keys).await.map(Json)
 }
 
 /// `POST /api/orders/{order}/cancel`
@@ -51,36 +55,48 @@ pub(super) async fn cancel(
     Path(id): Path<OrderId>,
     Query(guest): Query<GuestQuery>,
 ) -> Result<NoContent, Problem> {
-    let (order, _) = visible(&app, caller.as_ref(), id, guest, Scope::OrdersWrite).await?;
+    let (owner, _) = admitted(&app, caller.as_ref(), id, guest, Scope::OrdersWrite)?;
+    let order = match owner {
+        Owner::Tenant(tenant) => orders::find(&app.db, tenant, id).await?,
+        Owner::Guest => orders::find_any(&app.db, id).await?,
+    };
+    let order = order.ok_or_else(missing)?;
     let actor = caller.map_or(Actor::user("guest"), |caller| caller.actor());
     app.db.write(async |tx| orders::cancel(tx, order.id, actor).await).await?;
     Ok(NoContent)
 }
 
-async fn visible(
+/// Whose the order must be.
+enum Owner {
+    Tenant(TenantId),
+    /// Whoever has its token.
+    Guest,
+}
+
+/// Whose order may be asked for, and whether its keys may be seen.
+fn admitted(
     app: &App,
     caller: Option<&Caller>,
     id: OrderId,
     guest: GuestQuery,
     scope: Scope,
-) -> Result<(Order, Keys), Problem> {
-    let missing = || Problem::new(Kind::NotFound).detail("there is no such order");
+) -> Result<(Owner, Keys), Problem> {
     if let Some(caller) = caller {
         caller.require(scope)?;
-        let order = orders::find(&app.db, caller.tenant, id).await?.ok_or_else(missing)?;
         let may_see_keys = match &caller.credential {
             Credential::Session(_) => true,
             Credential::Token(_, scopes) => scopes.contains(Scope::LicensesRead),
         };
-        return Ok((order, if may_see_keys { Keys::Shown } else { Keys::Hidden }));
+        return Ok((Owner::Tenant(caller.tenant), if may_see_keys { Keys::Shown } else { Keys::Hidden }));
     }
     let Some(token) = guest.token else {
         return Err(Problem::new(Kind::Unauthorized).detail("sign in, or add the `token` that came with the order"));
     };
-    if !orders::is_guest_token(&app.keys, id, &token) {
-        return Err(missing());
-    }
-    Ok((orders::find_any(&app.db, id).await?.ok_or_else(missing)?, Keys::Hidden))
+    if orders::is_guest_token(&app.keys, id, &token) { Ok((Owner::Guest, Keys::Hidden)) } else { Err(missing()) }
+}
+
+fn missing() -> Problem {
+    Problem::new(Kind::NotFound).detail("there is no such order")
 }
 
 impl From<CancelError> for Problem {

@@ -12,7 +12,9 @@ use crate::{
     http::Problem,
     kernel::{Money, OrderId, OrderItemId, PaymentId, PlanId, ProductId, RefundId, SubscriptionId, Time},
     licenses::{self, LicenseView},
-    orders::{self, DisputeState, FulfilmentState, Item, ListedOrder, Order, PaymentState, Status, TimelineEvent},
+    orders::{
+        self, DisputeState, FulfilmentState, Item, ListedOrder, Order, PaymentState, Status, TimelineEvent, WholeOrder,
+    },
     payments::ProviderName,
 };
 
@@ -244,9 +246,9 @@ pub(super) enum Keys {
 }
 
 impl OrderView {
-    pub(super) async fn of(app: &App, order: &Order, keys: Keys) -> Result<Self, Problem> {
+    pub(super) async fn of(app: &App, whole: WholeOrder, keys: Keys) -> Result<Self, Problem> {
+        let WholeOrder { order, items, payments, refunds, timeline } = whole;
         let money = |amount| Money::new(amount, order.currency);
-        let (db, id) = (&app.db, order.id);
         let item = |item: Item| ItemView {
             id: Some(item.id),
             product: item.product_id,
@@ -284,15 +286,19 @@ impl OrderView {
             applied_at: refund.applied_at,
         };
         let licenses = match keys {
-            Keys::Shown => Some(licenses::of_order(db, &app.license_keys, id).await.map_err(Problem::internal)?),
+            // There are none before, and that is when a buyer's page asks most often.
+            Keys::Shown if order.fulfilment_state == FulfilmentState::Unfulfilled => Some(Vec::new()),
+            Keys::Shown => {
+                Some(licenses::of_order(&app.db, &app.license_keys, order.id).await.map_err(Problem::internal)?)
+            }
             Keys::Hidden => None,
         };
         Ok(Self {
-            head: OrderHead::of(app, order),
-            items: orders::items(db, id).await?.into_iter().map(item).collect(),
-            payments: orders::payments(db, id).await?.into_iter().map(payment).collect(),
-            refunds: orders::refunds(db, id).await?.into_iter().map(refund).collect(),
-            timeline: orders::timeline(db, id).await?,
+            head: OrderHead::of(app, &order),
+            items: items.into_iter().map(item).collect(),
+            payments: payments.into_iter().map(payment).collect(),
+            refunds: refunds.into_iter().map(refund).collect(),
+            timeline,
             licenses,
         })
     }
