@@ -23,7 +23,8 @@ impl<'a> Report<'a> {
     /// A rate and the limit, each the median of several rounds taken in turn.
     pub(crate) fn rate(name: &str, ours: &mut [f64], limit: &mut [f64], goal: &str) {
         let (ours, limit) = (median(ours), median(limit));
-        println!("{name:<46} {ours:>10.0}/s   limit {limit:>10.0}/s   ratio {:>5.2}   goal {goal}", ours / limit);
+        let (ratio, digits) = (ours / limit, if ours < limit / 10.0 { 3 } else { 2 });
+        println!("{name:<46} {ours:>10.0}/s   limit {limit:>10.0}/s   ratio {ratio:>5.digits$}   goal {goal}");
     }
 
     /// A rate without a limit of its own.

@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::{
     CLIENTS, ROUNDS,
     http::Connection,
+    ingest::BareRow,
     report::Report,
     scene::Scene,
     shop::{PRICE, PRODUCT, SECRET, Shop},
@@ -98,15 +99,17 @@ pub(crate) async fn run(scene: &Scene, report: &Report<'_>) {
     sell(&shop, 10).await;
     let (writes, reads) = statements(&shop).await;
     let busy = metric(&shop, "mintreu_process_cpu_seconds_total").await;
-    let mut rates = Vec::new();
+    let bare = BareRow::open(scene).await;
+    let (mut rates, mut rows) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         rates.push(sell(&shop, ORDERS).await);
+        rows.push(bare.rate().await);
     }
     let (all_writes, all_reads) = statements(&shop).await;
     let all_busy = metric(&shop, "mintreu_process_cpu_seconds_total").await;
     let sold = (ROUNDS * ORDERS * CLIENTS) as f64;
-    let goal = if matches!(scene, Scene::Sqlite) { "1,000" } else { "600" };
-    Report::plain_rate("orders opened, paid and fulfilled, 32 clients", &mut rates, goal);
+    let goal = if matches!(scene, Scene::Sqlite) { "1,000/s, 0.028" } else { "600/s, 0.063" };
+    Report::rate("orders opened, paid and fulfilled, 32 clients", &mut rates, &mut rows, goal);
     println!(
         "{:<46} {:.1} in transactions, {:.1} reads   goal 25",
         "statements an order",
