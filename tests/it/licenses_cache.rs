@@ -128,20 +128,28 @@ on_both!(memory_answers_while_nothing_changes, |db| async move {
     let here = Replica::start(&db, CacheOptions::default()).await;
     let (_, license, hash) = sold(&here.db).await;
     assert!(here.cache.is_empty());
-    // The follower tells of the issue a moment later, which forgets what was read before.
-    eventually("it is kept", async || {
+    // Behind the follower's back: nothing tells of it.
+    let set = async |status: &'static str| {
+        let change = async |tx: &mut mintreu::db::Tx| {
+            let text = "UPDATE licenses SET status = $2 WHERE id = $1";
+            execute!(tx, sqlx::query(text).bind(license.id).bind(status))
+        };
+        here.db.write(change).await.expect("changed");
+    };
+    // The follower tells of the issue a moment after it, which forgets what was read before; and on a busy machine it may
+    // be late, when the database is read.
+    eventually("memory goes on answering", async || {
+        here.cache.forget(hash);
         let verdict = here.ask(hash).await;
         assert_eq!((verdict.code, verdict.stale), (Code::Valid, false));
-        here.cache.len() == 1
+        set("suspended").await;
+        let from_memory = here.ask(hash).await.code == Code::Valid && here.cache.len() == 1;
+        if !from_memory {
+            set("active").await;
+        }
+        from_memory
     })
     .await;
-    // Behind the follower's back: nothing tells of it, so memory goes on answering.
-    let change = async |tx: &mut mintreu::db::Tx| {
-        execute!(tx, sqlx::query("UPDATE licenses SET status = 'suspended' WHERE id = $1").bind(license.id))
-    };
-    eventually("it is kept still", async || here.ask(hash).await.code == Code::Valid && here.cache.len() == 1).await;
-    here.db.write(change).await.expect("changed");
-    assert_eq!(here.ask(hash).await.code, Code::Valid, "answered from memory");
     here.cache.forget(hash);
     assert_eq!(here.ask(hash).await.code, Code::Suspended);
 });
