@@ -156,13 +156,10 @@ fn of_news(
     state.of_ticket(ticket.id, to, answers, letter).on(message.id).one_of_several()
 }
 
-/// What a guest is called to those who answer: a developer is not told the address.
-const GUEST: &str = "Guest";
-
 fn news_letter(ticket: &Ticket, message: &Message, operator: bool) -> TicketNewsLetter {
     TicketNewsLetter {
         ticket: head(ticket),
-        author: message.author_name.clone().unwrap_or_else(|| GUEST.to_owned()),
+        author: message.author_name.clone(),
         body: message.body.clone(),
         product: ticket.product_title.clone(),
         operator,

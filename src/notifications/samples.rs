@@ -170,12 +170,15 @@ impl Sample {
         let author = self.name.clone();
         match template {
             Template::TicketOpened => vec![Box::new(TicketOpenedLetter { name, ticket, due })],
-            Template::TicketNews => [(true, None), (false, Some(self.title.clone()))]
-                .map(|(operator, product)| -> Box<dyn Write> {
-                    let (ticket, author, body) = (ticket.clone(), author.clone(), body.clone());
-                    Box::new(TicketNewsLetter { ticket, author, body, product, operator })
-                })
-                .into(),
+            Template::TicketNews => {
+                let (author, product) = (Some(author), Some(self.title.clone()));
+                [(&author, &None, true), (&author, &product, false), (&None, &None, true), (&None, &product, false)]
+                    .map(|(author, product, operator)| -> Box<dyn Write> {
+                        let (ticket, author, body) = (ticket.clone(), author.clone(), body.clone());
+                        Box::new(TicketNewsLetter { ticket, author, body, product: product.clone(), operator })
+                    })
+                    .into()
+            }
             Template::TicketAnswered => [false, true]
                 .map(|solved| -> Box<dyn Write> {
                     let (name, ticket, author, body) = (name.clone(), ticket.clone(), author.clone(), body.clone());

@@ -88,8 +88,8 @@ impl Write for TicketOpenedLetter {
 pub struct TicketNewsLetter {
     /// Which ticket.
     pub ticket: TicketHead,
-    /// Who wrote.
-    pub author: String,
+    /// Who wrote; none for a guest, whose address a developer is not told.
+    pub author: Option<String>,
     /// What.
     pub body: String,
     /// About which product.
@@ -105,12 +105,15 @@ impl Write for TicketNewsLetter {
 
     fn write(&self, sheet: &mut Sheet<'_>) {
         self.ticket.title(sheet);
-        let (author, subject) = (("author", Word::Text(&self.author)), ("subject", Word::Text(&self.ticket.subject)));
-        if let Some(product) = &self.product {
-            sheet.say("ticket_news.wrote_product", &[author, subject, ("product", Word::Text(product))]);
-        } else {
-            sheet.say("ticket_news.wrote", &[author, subject]);
-        }
+        let key = match (&self.author, &self.product) {
+            (Some(_), Some(_)) => "ticket_news.wrote_product",
+            (Some(_), None) => "ticket_news.wrote",
+            (None, Some(_)) => "ticket_news.guest_wrote_product",
+            (None, None) => "ticket_news.guest_wrote",
+        };
+        let author = Word::Text(self.author.as_deref().unwrap_or_default());
+        let product = Word::Text(self.product.as_deref().unwrap_or_default());
+        sheet.say(key, &[("author", author), ("subject", Word::Text(&self.ticket.subject)), ("product", product)]);
         sheet.quote(&self.body);
         sheet.say("ticket_news.answer", &[]);
         let desk = if self.operator { "/admin" } else { "/developer" };
