@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-/// What a payments shard owns: the providers, behind their circuit breakers, and the shop's rules.
+/// What a payments shard owns: the providers, behind their circuit breakers, the shop's rules, and what makes licences.
 #[derive(Debug, Clone)]
 pub struct Payments {
     providers: Providers,

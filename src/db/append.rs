@@ -4,6 +4,10 @@
 //! A job, an audit entry or an event needs no answer from the database, so it costs its transaction no statement of its
 //! own. On SQLite the rows of all transactions of a commit group go together. One JSON parameter carries any number of
 //! rows, so that the statement's text, and with it the prepared statement, stays the same.
+//!
+//! Until then nobody finds them: neither a later statement of the transaction, nor, on SQLite, a neighbour in the commit group,
+//! which does see what statements did. So what others search for, to change it, is written by a statement
+//! ([`Tx::write_appended`](super::Tx::write_appended)).
 
 use std::{borrow::Cow, fmt::Write, sync::OnceLock};
 
@@ -216,6 +220,12 @@ impl Appends {
                 rows.push_str(&batch.rows);
             }
         }
+    }
+
+    /// The rows of one table, as one JSON array; none if there are none.
+    pub(super) fn take_of(&mut self, table: &'static AppendTable) -> Option<String> {
+        let index = self.0.iter().position(|batch| std::ptr::eq(batch.table, table))?;
+        Some(format!("[{}]", self.0.swap_remove(index).rows))
     }
 
     /// The tables and, for each, all its rows as one JSON array.

@@ -97,6 +97,14 @@ impl Tx {
         self.appends.push(table, fill);
     }
 
+    /// Writes now what was appended to `table`: from here on this transaction finds it, and so do those which share its commit
+    /// on SQLite.
+    pub async fn write_appended(&mut self, table: &'static AppendTable) -> Result<(), DbError> {
+        let Some(rows) = self.appends.take_of(table) else { return Ok(()) };
+        let text = table.statement(self.dialect(), 1);
+        crate::execute!(self, sqlx::query(sqlx::AssertSqlSafe(text.as_ref())).bind(&rows)).map(drop)
+    }
+
     /// Runs `hook` once the transaction is durable.
     pub fn after_commit(&mut self, hook: impl FnOnce() + Send + 'static) {
         self.after_commit.push(Box::new(hook));

@@ -107,7 +107,9 @@ static LICENSES: AppendTable = AppendTable::new(
     ],
 );
 
-/// Issues a licence for each seat from 1 to the quantity of every entitlement, with the commit. How many.
+/// Issues a licence for each seat from 1 to the quantity of every entitlement. How many.
+///
+/// They are there at once, not only with the commit: who takes an order's licences back or prolongs them may share it.
 ///
 /// For whoever has taken it upon itself, by a guarded change in this transaction, to give what was bought. A seat that has
 /// its licence already is a defect that the database refuses, with the transaction.
@@ -118,6 +120,7 @@ pub async fn issue(tx: &mut Tx, keys: &KeyMaker, entitlements: &[Entitlement]) -
             issued.push(issue_seat(tx, keys, entitlement, seat)?);
         }
     }
+    tx.write_appended(&LICENSES).await?;
     record(tx, &issued, Action::Created, &Change::system(), &json!({})).await?;
     Ok(issued.len())
 }

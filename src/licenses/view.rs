@@ -200,6 +200,14 @@ impl Row {
 pub async fn of_order(db: &Db, keys: &KeyMaker, order: OrderId) -> Result<Vec<LicenseView>, ShowError> {
     let rows: Vec<Row> =
         fetch_all!(db, sqlx::query_as(select!("WHERE l.order_id = $1 ORDER BY l.order_item_id, l.seat")).bind(order))?;
+    for_owner(db, keys, rows).await
+}
+
+/// Keys are told of what is durable only: another would be made of a licence that a power cut took back.
+async fn for_owner(db: &Db, keys: &KeyMaker, rows: Vec<Row>) -> Result<Vec<LicenseView>, ShowError> {
+    if !rows.is_empty() {
+        db.settled().await?;
+    }
     rows.into_iter().map(|row| row.for_owner(keys, db.now())).collect()
 }
 
@@ -232,15 +240,14 @@ pub async fn list(
                 .bind(id)
         )?,
     };
-    let shown: Result<Vec<_>, _> = rows.into_iter().map(|row| row.for_owner(keys, db.now())).collect();
-    Ok(Page::of(shown?, &page, |license| license.id))
+    Ok(Page::of(for_owner(db, keys, rows).await?, &page, |license| license.id))
 }
 
 /// One of a tenant's licences, with its key.
 pub async fn find(db: &Db, keys: &KeyMaker, tenant: TenantId, id: LicenseId) -> Result<Option<LicenseView>, ShowError> {
     let row: Option<Row> =
         fetch_optional!(db, sqlx::query_as(select!("WHERE l.tenant_id = $1 AND l.id = $2")).bind(tenant).bind(id))?;
-    row.map(|row| row.for_owner(keys, db.now())).transpose()
+    Ok(for_owner(db, keys, row.into_iter().collect()).await?.pop())
 }
 
 /// What operators look for.

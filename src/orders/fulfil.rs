@@ -9,7 +9,7 @@ use super::{
     locked::{self, ACTOR, Locked, locked_columns},
     open::period_end,
     settle::Settled,
-    timeline,
+    subscriptions, timeline,
 };
 use crate::{
     accounts::{self, ProofOf, Purpose},
@@ -28,7 +28,7 @@ pub struct OrderFulfilled {
     /// Of which order.
     pub order: OrderId,
     /// How many licences it gave.
-    pub licenses: usize,
+    pub licenses: i64,
 }
 
 impl DomainEvent for OrderFulfilled {
@@ -67,10 +67,7 @@ const TAKE_UNLESS_PAUSED: (&str, &str) =
 pub async fn fulfil(tx: &mut Tx, keys: &KeyMaker, orders: &[OrderId]) -> Result<(), Failure> {
     let (text, now) = (tx.dialect().pick(TAKE.0, TAKE.1), tx.now());
     let taken: Vec<Locked> = fetch_all!(tx, sqlx::query_as(text).bind(list(orders)).bind(now))?;
-    for order in &taken {
-        give(tx, keys, order).await?;
-    }
-    Ok(())
+    give(tx, keys, &taken).await
 }
 
 /// Gives with `keys` what orders owe that were settled in this transaction. What cannot be given now is owed as jobs, which
@@ -91,9 +88,7 @@ async fn give_now(tx: &mut Tx, keys: &KeyMaker, orders: &[OrderId]) -> Result<Ha
     let (text, now) = (tx.dialect().pick(TAKE_UNLESS_PAUSED.0, TAKE_UNLESS_PAUSED.1), tx.now());
     let taken: Vec<Locked> =
         fetch_all!(tx, sqlx::query_as(text).bind(list(orders)).bind(now).bind(IssueLicenses::QUEUE))?;
-    for order in &taken {
-        give(tx, keys, order).await?;
-    }
+    give(tx, keys, &taken).await?;
     Ok(taken.into_iter().map(|order| order.id).collect())
 }
 
@@ -107,10 +102,20 @@ pub(super) fn is_sound(order: &Locked) -> bool {
     order.items.iter().all(|item| item.limits().is_ok())
 }
 
-async fn give(tx: &mut Tx, keys: &KeyMaker, order: &Locked) -> Result<(), Failure> {
-    let now = tx.now();
-    let entitlements = entitlements(order, tx)?;
-    let issued = licenses::issue(tx, keys, &entitlements).await.map_err(Failure::retry)?;
+async fn give(tx: &mut Tx, keys: &KeyMaker, orders: &[Locked]) -> Result<(), Failure> {
+    let entitlements: Result<Vec<_>, Failure> = orders.iter().map(|order| entitlements(order, tx)).collect();
+    licenses::issue(tx, keys, &entitlements?.concat()).await?;
+    for order in orders {
+        if order.items.iter().any(|item| item.billing_cycle.recurs()) {
+            subscriptions::catch_up(tx, order.id).await?;
+        }
+        tell(tx, order).await?;
+    }
+    Ok(())
+}
+
+async fn tell(tx: &mut Tx, order: &Locked) -> Result<(), Failure> {
+    let (now, issued) = (tx.now(), order.items.iter().map(|item| item.quantity).sum::<i64>());
     timeline::note(tx, order.id, "fulfilled", json!({ "licenses": issued }));
     tx.audit(Entry::new(ACTOR, "order.fulfilled", "order", order.id.to_string()).change(None, json!(issued)));
     tx.emit(&OrderFulfilled { order: order.id, licenses: issued })?;

@@ -131,7 +131,7 @@ pub const METRICS: &[Metric] = &[
     // The database.
     count("mintreu_db_statements_total", "Statements sent, by whether a transaction sent them or a reader."),
     seconds("mintreu_db_wait_seconds", "How long a transaction waited for its connection."),
-    seconds("mintreu_db_hold_seconds", "How long a transaction was held."),
+    seconds("mintreu_db_hold_seconds", "How long a transaction was held, until its commit began."),
     seconds("mintreu_db_commit_seconds", "How long a group's COMMIT took."),
     seconds("mintreu_db_flush_seconds", "How long the disk took to keep what was committed."),
     gauge("mintreu_db_log_bytes", Unit::Bytes, "Size of the write-ahead log when it was looked after last."),

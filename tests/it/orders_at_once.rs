@@ -1,13 +1,15 @@
 //! Given with the money: what was bought is there in the transaction that settles, unless something speaks against it.
 
+use std::sync::Arc;
+
 use mintreu::{
-    catalog::Wanted,
+    catalog::{BillingCycle, Wanted},
     db::{DbError, Tx},
     execute,
     jobs::{Job, admin},
     licenses::IssueLicenses,
-    orders::Handled,
-    payments::Event,
+    orders::{Handled, Order},
+    payments::{Event, Paid, Renewed},
 };
 
 use crate::support::{Sells, TestDb, Till, paid, refunded};
@@ -52,6 +54,73 @@ on_both!(what_is_refunded_with_its_payment_gives_nothing, |test: TestDb| async m
         till.fulfil(order.id).await;
         assert_eq!(till.licenses(order.id).await.len(), 0, "paid first: {paid_first}");
     }
+    till.assert_sound().await;
+});
+
+on_both!(a_refund_beside_its_payment_leaves_no_license, |test: TestDb| async move {
+    let till = Arc::new(Till::open(&test).await);
+    let item = till.sell("ink", Sells::default()).await;
+    let buyer = till.buyer("a@example.com").await;
+    for _ in 0..5 {
+        let mut orders = Vec::new();
+        for _ in 0..12 {
+            orders.push(till.order(&buyer, std::slice::from_ref(&item)).await);
+        }
+        // On SQLite they share commits, and a refund may follow its payment within one.
+        let told =
+            orders.iter().flat_map(|order| [Event::Paid(paid(order)), refunded(order, &refund(order), order.total)]);
+        let told = told.map(|event| {
+            let till = Arc::clone(&till);
+            tokio::spawn(async move { till.tell_all(vec![event]).await })
+        });
+        for handled in futures::future::join_all(told.collect::<Vec<_>>()).await {
+            assert_eq!(handled.expect("no panic").len(), 1);
+        }
+        for order in &orders {
+            till.fulfil(order.id).await;
+            assert_eq!(till.status(order.id).await, "refunded");
+            assert_eq!(till.licenses_in(order.id, "active").await, 0);
+        }
+    }
+    till.assert_sound().await;
+});
+
+fn refund(order: &Order) -> String {
+    format!("re_{}", order.id)
+}
+
+on_both!(a_subscription_that_ended_with_its_payment_gives_what_has_ended, |test: TestDb| async move {
+    let till = Till::open(&test).await;
+    let item = till.sell("cloud", Sells { billing: BillingCycle::Monthly, ..Sells::default() }).await;
+    let order = till.order(&till.buyer("a@example.com").await, &[item]).await;
+    let begun = Event::Paid(Paid { subscription: Some("sub_1".into()), ..paid(&order) });
+    let ended = Event::SubscriptionEnded { subscription: "sub_1".into() };
+    assert_eq!(till.tell_all(vec![begun, ended]).await, [Handled::Settled, Handled::SubscriptionEnded]);
+    assert_eq!(till.status(order.id).await, "fulfilled");
+    assert_eq!((till.licenses_in(order.id, "active").await, till.licenses_in(order.id, "cancelled").await), (0, 1));
+    till.assert_sound().await;
+});
+
+on_both!(a_renewal_before_the_licenses_were_given_counts, |test: TestDb| async move {
+    let till = Till::open(&test).await;
+    let item = till.sell("cloud", Sells { billing: BillingCycle::Monthly, ..Sells::default() }).await;
+    let order = till.order(&till.buyer("a@example.com").await, &[item]).await;
+    till.db.write(async |tx| admin::pause(tx, IssueLicenses::QUEUE, "a new signing key").await).await.expect("paused");
+    let begun = Event::Paid(Paid { subscription: Some("sub_1".into()), ..paid(&order) });
+    let until = till.db.now().plus_days(60);
+    let renewed = Event::Renewed(Renewed {
+        subscription: "sub_1".into(),
+        invoice: "in_2".into(),
+        charge: Some("pi_2".into()),
+        amount: order.total,
+        currency: order.currency,
+        period_end: until,
+    });
+    assert_eq!(till.tell_all(vec![begun, renewed]).await, [Handled::Settled, Handled::Renewed]);
+    assert_eq!(till.licenses(order.id).await.len(), 0);
+    till.fulfil(order.id).await;
+    let license = till.licenses(order.id).await.remove(0);
+    assert!(license.expires_at >= Some(until), "{license:?}");
     till.assert_sound().await;
 });
 

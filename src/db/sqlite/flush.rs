@@ -96,7 +96,15 @@ impl Flusher {
         self.0.changed.notify_one();
     }
 
-    /// Answers when all that was committed so far is durable.
+    /// Answers when all that was read so far is durable: after a flush that begins now. A reader sees a commit before the one
+    /// who committed waits here.
+    pub(super) async fn flushed(&self) -> Result<(), DbError> {
+        let (member, durable) = Member::new(Vec::new());
+        self.push([member]);
+        durable.wait().await
+    }
+
+    /// Answers when all those are durable who ever waited here.
     pub(super) async fn settled(&self) -> Result<(), DbError> {
         match self.join() {
             Ok(durable) => durable.wait().await,
@@ -104,7 +112,7 @@ impl Flusher {
         }
     }
 
-    /// Waits with the others. When nobody waits, all that was committed is durable, or lost.
+    /// Waits with the others, if there are any.
     fn join(&self) -> Result<Durable, Result<(), DbError>> {
         let queue = self.0.queue();
         if queue.members.is_empty() && !queue.flushing {
@@ -281,6 +289,16 @@ mod tests {
         assert_eq!(flush().expect_err("no log").kind(), io::ErrorKind::NotFound);
         std::fs::write(directory.path().join("shop.db-wal"), b"frames").expect("written");
         flush().expect("flushed");
+    }
+
+    #[tokio::test]
+    async fn what_was_read_is_durable_after_a_flush_that_begins_then() {
+        let (flusher, disk) = flusher();
+        let mut durable = Box::pin(flusher.flushed());
+        let early = tokio::time::timeout(Duration::from_millis(50), &mut durable).await;
+        assert!(early.is_err(), "nobody waited, and still a commit may have been seen before it was durable");
+        disk.send(Ok(())).expect("a flush under way");
+        durable.await.expect("durable");
     }
 
     #[tokio::test]

@@ -146,8 +146,8 @@ impl Writer {
                 tracing::warn!(%error, "closing the database's writer");
             }
         }
-        turn.give_up();
         self.shared.stop.cancel();
+        turn.give_up();
         let checkpoints = self.shared.checkpoints.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(checkpoints) = checkpoints
             && let Err(error) = checkpoints.await
@@ -156,9 +156,9 @@ impl Writer {
         }
     }
 
-    /// Answers when all that was committed so far is durable.
+    /// Answers when all that was read so far is durable.
     pub(super) async fn settled(&self) -> Result<(), DbError> {
-        self.shared.flusher.settled().await
+        self.shared.flusher.flushed().await
     }
 
     /// Refuses when nothing more can be written.

@@ -59,7 +59,7 @@ impl SqliteDb {
         SqliteTx::new(self.writer.clone())
     }
 
-    /// Answers when all that can be read is durable.
+    /// Answers when all that was read so far is durable.
     pub(super) async fn settled(&self) -> Result<(), DbError> {
         self.writer.settled().await
     }

@@ -2,13 +2,13 @@
 
 use serde_json::json;
 
-use super::dunning::Known;
+use super::{SubscriptionStatus, dunning::Known};
 use crate::{
     audit::{Actor, Entry},
-    db::Tx,
-    execute,
+    db::{DbError, Tx},
+    execute, fetch_all,
     jobs::Failure,
-    kernel::{Money, PaymentId},
+    kernel::{Money, OrderId, OrderItemId, PaymentId, Time},
     licenses,
     orders::{LearnCharge, Policy, due::Due, event::Handled, fulfil, locked, timeline},
     payments::{ProviderName, Renewed},
@@ -97,4 +97,26 @@ async fn record(
         .bind(now)
     )?;
     Ok((new == 1).then_some(id))
+}
+
+/// Does for licences that were given just now what happened to their subscriptions before: renewals, and their end.
+pub(in crate::orders) async fn catch_up(tx: &mut Tx, order: OrderId) -> Result<(), DbError> {
+    let known: Vec<(OrderItemId, SubscriptionStatus, Time, bool)> = fetch_all!(
+        tx,
+        sqlx::query_as(
+            "SELECT s.order_item_id, s.status, s.period_end,
+                    EXISTS (SELECT 1 FROM payments p WHERE p.subscription_id = s.id) AS renewed
+             FROM subscriptions s WHERE s.order_id = $1"
+        )
+        .bind(order)
+    )?;
+    for (item, status, period_end, renewed) in known {
+        if renewed {
+            licenses::renew_item(tx, item, fulfil::license_end(period_end)).await?;
+        }
+        if matches!(status, SubscriptionStatus::Cancelled | SubscriptionStatus::Expired) {
+            licenses::end_item(tx, item, status.as_str()).await?;
+        }
+    }
+    Ok(())
 }

@@ -4,7 +4,10 @@ use axum::extract::State;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::view::{Keys, ListedView, OrderView};
+use super::{
+    admin::missing,
+    view::{Keys, ListedView, OrderView},
+};
 use crate::{
     accounts::{Credential, Scope},
     app::App,
@@ -93,10 +96,6 @@ fn admitted(
         return Err(Problem::new(Kind::Unauthorized).detail("sign in, or add the `token` that came with the order"));
     };
     if orders::is_guest_token(&app.keys, id, &token) { Ok((Owner::Guest, Keys::Hidden)) } else { Err(missing()) }
-}
-
-fn missing() -> Problem {
-    Problem::new(Kind::NotFound).detail("there is no such order")
 }
 
 impl From<CancelError> for Problem {
