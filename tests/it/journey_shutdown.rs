@@ -105,8 +105,8 @@ on_both!(told_to_stop_amid_work_it_loses_nothing, |db| async move {
         shop.until_order_is(order, "fulfilled").await;
     }
     assert_eq!(shop.number("SELECT COUNT(*) FROM licenses").await, 60);
-    let spent = "SELECT COUNT(*) FROM jobs WHERE attempt > 1 AND kind IN ('payments.handle_event', 'licenses.issue')";
-    let spent = shop.number(spent).await;
+    // A fee that was told before its payment is asked again: that job says so.
+    let spent = shop.number("SELECT COUNT(*) FROM jobs WHERE attempt > 1 AND errors IS NULL").await;
     assert_eq!(spent, 0, "a job that was given back has spent no attempt");
     shop.is_sound();
     end(&mut server);

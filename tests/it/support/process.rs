@@ -18,8 +18,14 @@ const TICK: Duration = Duration::from_millis(20);
 
 /// A port that was free a moment ago.
 pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("a bound address").port()
+    let [port] = free_ports();
+    port
+}
+
+/// So many different ones.
+fn free_ports<const N: usize>() -> [u16; N] {
+    let listeners = [(); N].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port"));
+    listeners.each_ref().map(|listener| listener.local_addr().expect("a bound address").port())
 }
 
 /// A working directory and environment to run `mintreu` in, several times if need be.
@@ -43,7 +49,7 @@ impl Mintreu {
     /// An empty directory, free ports, and nothing of this process's environment but what programs need to run.
     pub(crate) fn new() -> Self {
         super::crypto();
-        let (http, metrics) = (free_port(), free_port());
+        let [http, metrics] = free_ports();
         Self { directory: tempfile::tempdir().expect("a temporary directory"), env: Vec::new(), http, metrics }
             .env("MINTREU__HTTP__LISTEN", format!("127.0.0.1:{http}"))
             .env("MINTREU__METRICS__LISTEN", format!("127.0.0.1:{metrics}"))
