@@ -136,8 +136,7 @@ async fn start(db: &Db, handlers: Handlers<()>) -> Started {
     let bench = actors.add(Capability::new("bench", || (), Arc::new(handlers)).shards(64)).await.expect("starts");
     let worker = Worker::start(db.clone(), WorkerOptions::default(), Vec::new()).await.expect("starts");
     let (open, gate) = watch::channel(true);
-    let poll_interval = Duration::from_secs(1);
-    let options = QueueOptions { queue: "bench", concurrency: 512, poll_interval, gather: Duration::ZERO, gate };
+    let options = QueueOptions { queue: "bench", concurrency: 512, poll_interval: Duration::from_secs(1), gate };
     worker.consume(options, bench.consumer());
     Started { worker, actors, _open: open }
 }

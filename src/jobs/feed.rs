@@ -44,8 +44,6 @@ pub struct QueueOptions {
     pub concurrency: usize,
     /// How often it looks for work although nobody woke it.
     pub poll_interval: Duration,
-    /// How long it lets jobs gather once it is woken, where nobody waits for them: a claim costs the same for one or for many.
-    pub gather: Duration,
     /// Whether it may claim: a kill switch closes it.
     pub gate: watch::Receiver<bool>,
 }
@@ -141,12 +139,7 @@ impl Claimer {
         }
         loop {
             tokio::select! {
-                () = woken.notified() => {
-                    if !self.options.gather.is_zero() {
-                        tokio::time::sleep(self.options.gather).await;
-                    }
-                    break;
-                }
+                () = woken.notified() => break,
                 () = self.refused.notified() => tokio::time::sleep(self.options.poll_interval).await,
                 () = tokio::time::sleep(self.options.poll_interval) => {
                     // An idle queue costs a look, not a write; a database that does not answer is asked by the claim.

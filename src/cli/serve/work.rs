@@ -26,9 +26,6 @@ use crate::{
     usage::Aggregator,
 };
 
-/// Nobody notices whether a letter leaves so much later; in a busy shop it leaves in the company of many.
-const LETTERS_GATHER: Duration = Duration::from_millis(25);
-
 /// The running parts.
 pub(super) struct Work {
     actors: Arc<System>,
@@ -60,8 +57,7 @@ pub(super) async fn start(app: &App, config: &Config, sole: bool) -> Result<Work
             None => always_open(gates.clone()),
         };
         let (concurrency, poll_interval) = (config.jobs.concurrency, config.jobs.poll_interval);
-        let gather = if queue == Notice::QUEUE { LETTERS_GATHER } else { Duration::ZERO };
-        worker.consume(QueueOptions { queue, concurrency, poll_interval, gather, gate }, consumer);
+        worker.consume(QueueOptions { queue, concurrency, poll_interval, gate }, consumer);
     };
     feed(HandleEvent::QUEUE, Some(Switch::Payments), payments.consumer());
     feed(IssueLicenses::QUEUE, Some(Switch::Licensing), licensing.consumer());

@@ -76,13 +76,7 @@ impl Shop {
         let poll_interval = options.worker.poll_interval;
         let worker = Worker::start(db.clone(), options.worker, options.schedules).await.expect("the worker starts");
         let (gate, is_open) = watch::channel(true);
-        let queue = QueueOptions {
-            queue: QUEUE,
-            concurrency: options.concurrency,
-            poll_interval,
-            gather: Duration::ZERO,
-            gate: is_open,
-        };
+        let queue = QueueOptions { queue: QUEUE, concurrency: options.concurrency, poll_interval, gate: is_open };
         worker.consume(queue, handle.consumer());
         Self { worker, system, handle, gate }
     }
