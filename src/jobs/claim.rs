@@ -12,15 +12,24 @@ use crate::{
 
 crate::id_type!(WorkerId, Worker, "wrk", "A process that works on jobs, new at every start.");
 
+/// A condition: the queue that a parameter names is not paused. For claims, and for whoever does at once what a job of that
+/// queue would do.
+macro_rules! not_paused {
+    ($queue:literal) => {
+        concat!("NOT EXISTS (SELECT 1 FROM job_queues q WHERE q.queue = ", $queue, " AND q.paused)")
+    };
+}
+pub(crate) use not_paused;
+
 /// A job whose group is busy is parked instead of claimed: it would stand in the way of those behind it.
 macro_rules! claim {
     ($lock:literal) => {
         concat!(
             "WITH candidate AS (
                 SELECT id, group_key, priority FROM jobs
-                WHERE queue = $1 AND state = 'available' AND NOT parked
-                    AND NOT EXISTS (SELECT 1 FROM job_queues q WHERE q.queue = $1 AND q.paused)
-                ORDER BY priority, id LIMIT $2 ",
+                WHERE queue = $1 AND state = 'available' AND NOT parked AND ",
+            not_paused!("$1"),
+            " ORDER BY priority, id LIMIT $2 ",
             $lock,
             "), verdict AS (
                 SELECT id, group_key IS NOT NULL AND (

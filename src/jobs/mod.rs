@@ -24,6 +24,7 @@ mod work;
 mod worker;
 
 pub use claim::WorkerId;
+pub(crate) use claim::not_paused;
 pub use cron::Schedule;
 pub use enqueue::Enqueued;
 pub use events::{DomainEvent, EVENTS_TOPIC, EventId};

@@ -16,7 +16,7 @@ use crate::{
     audit::Entry,
     db::Tx,
     fetch_all,
-    jobs::{DomainEvent, Failure, Job},
+    jobs::{DomainEvent, Failure, Job, not_paused},
     kernel::OrderId,
     licenses::{self, Entitlement, IssueLicenses, KeyMaker},
     notifications::Notice,
@@ -40,28 +40,27 @@ const RENEWAL_GRACE_DAYS: i64 = 1;
 
 /// Marks paid orders as fulfilled, each once. Whoever does owes what was bought.
 macro_rules! take {
-    ($dialect:ident, $ids:literal, $unless:literal) => {
+    ($dialect:ident, $ids:literal, $($only_if:tt)*) => {
         concat!(
             "UPDATE orders SET fulfilment_state = 'fulfilled', fulfilled_at = $2
              WHERE id ",
             $ids,
             " AND fulfilment_state = 'unfulfilled' AND payment_state IN ('paid', 'partially_refunded')",
-            $unless,
+            $($only_if)*,
             " RETURNING ",
             locked_columns!($dialect)
         )
     };
-    ($unless:literal) => {
+    ($($only_if:tt)*) => {
         (
-            take!(sqlite, "IN (SELECT unhex(value) FROM json_each($1))", $unless),
-            take!(postgres, "= ANY (ARRAY(SELECT r::uuid FROM jsonb_array_elements_text($1::jsonb) r))", $unless),
+            take!(sqlite, "IN (SELECT unhex(value) FROM json_each($1))", $($only_if)*),
+            take!(postgres, "= ANY (ARRAY(SELECT r::uuid FROM jsonb_array_elements_text($1::jsonb) r))", $($only_if)*),
         )
     };
 }
 
 const TAKE: (&str, &str) = take!("");
-const TAKE_UNLESS_PAUSED: (&str, &str) =
-    take!(" AND NOT EXISTS (SELECT 1 FROM job_queues q WHERE q.queue = $3 AND q.paused)");
+const TAKE_UNLESS_PAUSED: (&str, &str) = take!(" AND ", not_paused!("$3"));
 
 /// Gives what paid orders owe. An order whose money is gone again, or that was given already, owes nothing.
 pub async fn fulfil(tx: &mut Tx, keys: &KeyMaker, orders: &[OrderId]) -> Result<(), Failure> {

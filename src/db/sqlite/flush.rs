@@ -204,7 +204,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        db::{Db, DbOptions},
+        db::{Db, DbOptions, Tx},
         execute,
         kernel::{IdSource, SystemClock},
     };
@@ -299,6 +299,22 @@ mod tests {
         assert!(early.is_err(), "nobody waited, and still a commit may have been seen before it was durable");
         disk.send(Ok(())).expect("a flush under way");
         durable.await.expect("durable");
+    }
+
+    #[tokio::test]
+    async fn a_database_that_nobody_wrote_to_since_it_was_opened_is_settled() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let options = DbOptions::new(format!("sqlite://{}", directory.path().join("shop.db").display()));
+        let open = async || Db::open(&options, IdSource::new(Arc::new(SystemClock))).await.expect("opened");
+        let db = open().await;
+        let made = async |tx: &mut Tx| execute!(tx, sqlx::query("CREATE TABLE notes (note TEXT NOT NULL) STRICT"));
+        db.write(made).await.expect("made");
+        db.close().await;
+        assert!(!directory.path().join("shop.db-wal").exists(), "the log goes with the last connection");
+        let db = open().await;
+        db.settled().await.expect("durable");
+        db.ping().await.expect("ready");
+        db.close().await;
     }
 
     #[tokio::test]
