@@ -40,6 +40,24 @@ impl Default for SealerOptions {
 /// How many entries one seal holds at most.
 const BATCH: usize = 1_000;
 
+/// The entries that wait. Not a join: PostgreSQL would walk all entries from the first on to meet those few at the end.
+macro_rules! waiting {
+    ($is_one_of:literal, $end:literal) => {
+        concat!(
+            "SELECT ",
+            row_columns!(),
+            " FROM audit_entries AS e WHERE e.id ",
+            $is_one_of,
+            " (SELECT id FROM audit_unsealed ORDER BY id LIMIT 1000)",
+            $end,
+            " ORDER BY e.id"
+        )
+    };
+}
+
+const WAITING_SQLITE: &str = waiting!("IN", "");
+const WAITING_POSTGRES: &str = waiting!("= ANY (ARRAY", ")");
+
 /// The service that seals; make one per process.
 #[derive(Debug)]
 pub struct Sealer {
@@ -124,14 +142,8 @@ impl Sealer {
         let mut previous = head.chain_mac().ok_or(AuditError::NoHead)?;
         // In the order of ids, which is about the order of events. An entry whose transaction commits late comes later in
         // the chain: nothing is skipped, because what has no place yet is marked so.
-        let rows: Vec<Row> = fetch_all!(
-            self.db,
-            sqlx::query_as(concat!(
-                "SELECT ",
-                row_columns!(),
-                " FROM audit_unsealed AS u JOIN audit_entries AS e ON e.id = u.id ORDER BY u.id LIMIT 1000"
-            ))
-        )?;
+        let text = self.db.dialect().pick(WAITING_SQLITE, WAITING_POSTGRES);
+        let rows: Vec<Row> = fetch_all!(self.db, sqlx::query_as(text))?;
         let Some(oldest) = rows.iter().map(|row| row.occurred_at).min() else {
             metrics::gauge!("mintreu_audit_unsealed_age_seconds").set(0.0);
             return Ok(Step::Sealed(0));

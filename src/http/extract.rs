@@ -51,8 +51,10 @@ impl<T: Serialize> IntoResponse for Json<T> {
 
 fn is_json(headers: &HeaderMap) -> bool {
     let Some(value) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()) else { return false };
-    let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+    let essence = value.split(';').next().unwrap_or_default().trim();
+    let Some((kind, of)) = essence.split_once('/') else { return false };
+    let structured = of.rsplit_once('+').is_some_and(|(_, suffix)| suffix.eq_ignore_ascii_case("json"));
+    kind.eq_ignore_ascii_case("application") && (of.eq_ignore_ascii_case("json") || structured)
 }
 
 /// What a body that was not received comes to.

@@ -39,7 +39,7 @@ mod tests;
 use std::{sync::Arc, time::Duration};
 
 use aide::axum::ApiRouter;
-use axum::{Router, body::Bytes, extract::DefaultBodyLimit, middleware, routing};
+use axum::{Router, body::Bytes, extract::DefaultBodyLimit, handler::Handler, middleware, routing};
 use tower::ServiceBuilder;
 
 pub use answer::{
@@ -139,11 +139,9 @@ impl Front {
     pub fn router(&self, app: impl Into<ApiRouter>) -> Router {
         let (routes, document) = self.described(app.into());
         routes
-            .merge(openapi::pages(document))
-            .merge(docs::pages())
-            .fallback(not_found)
-            .method_not_allowed_fallback(method_not_allowed)
-            .layer(Observe(self.edge.clone()))
+            .merge(openapi::pages(document).merge(docs::pages()).layer(self.observe()))
+            .fallback(not_found.layer(self.observe()))
+            .method_not_allowed_fallback(method_not_allowed.layer(self.observe()))
     }
 
     /// What `/api/openapi.json` says where [`Self::router`] serves `app`.
@@ -153,13 +151,17 @@ impl Front {
 
     fn described(&self, app: ApiRouter) -> (Router, Bytes) {
         let FrontOptions { body_limit, request_timeout, max_in_flight, .. } = self.options;
-        // Two layers that call what is inside where it stands: with a function each (`middleware::from_fn`) every request
-        // would clone and box the rest five times.
+        // One layer for the router: it clones and boxes all that is inside of each once more for every request.
         let application = ServiceBuilder::new()
+            .layer(self.observe())
             .layer(Bounds::new(max_in_flight, request_timeout))
             .layer(DefaultBodyLimit::max(body_limit));
-        let described = app.layer(application).merge(probes::public(&self.readiness));
-        openapi::finish(described, &self.edge.public_url)
+        let probes = probes::public(&self.readiness).layer(self.observe());
+        openapi::finish(app.layer(application).merge(probes), &self.edge.public_url)
+    }
+
+    fn observe(&self) -> Observe {
+        Observe(Arc::clone(&self.edge))
     }
 
     /// Everything that the operators' listener serves: `/metrics`, and the probes with the reasons of failures.

@@ -5,7 +5,7 @@
 use std::{
     collections::HashMap,
     convert::Infallible,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     task::{self, Poll},
     time::{Duration, Instant},
 };
@@ -17,7 +17,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures::future::BoxFuture;
-use metrics::{Counter, Histogram};
+use metrics::{Counter, Gauge, Histogram};
 use tower::{Layer, Service};
 use tracing::Instrument;
 
@@ -118,7 +118,10 @@ fn method_label(method: &Method) -> &'static str {
 /// The metrics of what was answered so far. Finding a metric by its labels costs more than counting, so what was found is
 /// kept: routes are ours and few, and so are methods and statuses.
 #[derive(Debug, Default)]
-pub(super) struct Counters(ArcSwap<HashMap<String, Vec<Counted>>>);
+pub(super) struct Counters {
+    in_flight: OnceLock<Gauge>,
+    answered: ArcSwap<HashMap<String, Vec<Counted>>>,
+}
 
 /// The metrics of a route's answers to one method with one status.
 #[derive(Debug, Clone)]
@@ -130,8 +133,12 @@ struct Counted {
 }
 
 impl Counters {
+    fn in_flight(&self) -> &Gauge {
+        self.in_flight.get_or_init(|| metrics::gauge!("mintreu_http_requests_in_flight"))
+    }
+
     fn count(&self, method: &'static str, route: &str, status: &str, took: Duration) {
-        let known = self.0.load();
+        let known = self.answered.load();
         let found = known.get(route).and_then(|all| all.iter().find(|it| it.method == method && *it.status == *status));
         match found {
             Some(found) => found.count(took),
@@ -146,7 +153,7 @@ impl Counters {
         let labels = [method_label, route_label, ("status", status.to_owned())];
         let requests = metrics::counter!("mintreu_http_requests_total", &labels);
         let counted = Counted { method, status: status.to_owned().into(), requests, duration };
-        self.0.rcu(|known| {
+        self.answered.rcu(|known| {
             let mut known = HashMap::clone(known);
             let all = known.entry(route.to_owned()).or_default();
             // Another request may have learnt it meanwhile.
@@ -177,7 +184,7 @@ struct Exchange {
 
 impl Exchange {
     fn begin(edge: Arc<Edge>, method: &'static str, route: Option<MatchedPath>) -> Self {
-        metrics::gauge!("mintreu_http_requests_in_flight").increment(1.0);
+        edge.counters.in_flight().increment(1.0);
         Self { edge, method, route, began: Instant::now(), ended: false }
     }
 
@@ -207,7 +214,7 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        metrics::gauge!("mintreu_http_requests_in_flight").decrement(1.0);
+        self.edge.counters.in_flight().decrement(1.0);
         if !self.ended {
             self.count(CLIENT_LEFT);
         }
@@ -232,6 +239,8 @@ const SECURITY: [(HeaderName, HeaderValue); 4] = [
 
 fn finish_headers(response: &mut Response, context: &Context, edge: &Edge) {
     let headers = response.headers_mut();
+    // Once, instead of twice while they are added.
+    headers.reserve(SECURITY.len() + 2);
     for (name, value) in SECURITY {
         // A page that needs more says so itself.
         headers.entry(name).or_insert(value);

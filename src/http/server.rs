@@ -29,9 +29,10 @@ use hyper_util::{
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinSet,
     time,
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::context::Peer;
@@ -124,8 +125,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 impl Server {
     /// Serves `router` until `stop` is cancelled, then drains.
     pub async fn run(self, listener: TcpListener, router: Router, stop: CancellationToken) -> Drained {
-        let tracker = TaskTracker::new();
-        let cut = CancellationToken::new();
+        let mut connections = JoinSet::new();
         let places = Arc::new(Semaphore::new(self.max_connections));
         let builder = Arc::new(self.builder());
         while let Some((stream, peer, place)) = next(&listener, &places, &stop).await {
@@ -138,18 +138,16 @@ impl Server {
                 _place: place,
                 _open: Open::count(),
             };
-            tracker.spawn(cut.clone().run_until_cancelled_owned(connection.serve(stream)));
+            // Those that have ended are forgotten.
+            while connections.try_join_next().is_some() {}
+            connections.spawn(connection.serve(stream));
         }
         drop(listener);
-        tracker.close();
-        let drained = if time::timeout(self.grace, tracker.wait()).await.is_ok() {
-            Drained { cut: 0 }
-        } else {
-            let left = Drained { cut: tracker.len() };
-            cut.cancel();
-            tracker.wait().await;
-            left
-        };
+        let ended = async { while connections.join_next().await.is_some() {} };
+        // Whatever came of it, those that are still there are cut.
+        let _ = time::timeout(self.grace, ended).await;
+        let drained = Drained { cut: connections.len() };
+        connections.shutdown().await;
         if drained.cut > 0 {
             tracing::warn!(connections = drained.cut, "cut connections that did not finish within the grace");
         }

@@ -105,9 +105,10 @@ impl<P> hash::Hash for Id<P> {
 
 impl<P: Prefix> fmt::Display for Id<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}_", P::PREFIX)?;
-        let text = base32_encode(self.0.as_u128());
-        text.iter().try_for_each(|byte| fmt::Write::write_char(f, char::from(*byte)))
+        f.write_str(P::PREFIX)?;
+        f.write_str("_")?;
+        // The alphabet is ASCII.
+        f.write_str(str::from_utf8(&base32_encode(self.0.as_u128())).unwrap_or_default())
     }
 }
 

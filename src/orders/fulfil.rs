@@ -40,32 +40,32 @@ const RENEWAL_GRACE_DAYS: i64 = 1;
 
 /// Marks paid orders as fulfilled, each once. Whoever does owes what was bought.
 macro_rules! take {
-    ($dialect:ident, $ids:literal, $($only_if:tt)*) => {
+    (sqlite, $($end:tt)*) => {
+        take!("IN (SELECT unhex(value) FROM json_each($1))", $($end)*)
+    };
+    (postgres, $($end:tt)*) => {
+        take!("= ANY (ARRAY(SELECT r::uuid FROM jsonb_array_elements_text($1::jsonb) r))", $($end)*)
+    };
+    ($ids:literal, $($end:tt)*) => {
         concat!(
             "UPDATE orders SET fulfilment_state = 'fulfilled', fulfilled_at = $2
              WHERE id ",
             $ids,
             " AND fulfilment_state = 'unfulfilled' AND payment_state IN ('paid', 'partially_refunded')",
-            $($only_if)*,
-            " RETURNING ",
-            locked_columns!($dialect)
-        )
-    };
-    ($($only_if:tt)*) => {
-        (
-            take!(sqlite, "IN (SELECT unhex(value) FROM json_each($1))", $($only_if)*),
-            take!(postgres, "= ANY (ARRAY(SELECT r::uuid FROM jsonb_array_elements_text($1::jsonb) r))", $($only_if)*),
+            $($end)*
         )
     };
 }
 
-const TAKE: (&str, &str) = take!("");
-const TAKE_UNLESS_PAUSED: (&str, &str) = take!(" AND ", not_paused!("$3"));
+const TAKE_SQLITE: &str = take!(sqlite, " RETURNING ", locked_columns!(sqlite));
+const TAKE_POSTGRES: &str = take!(postgres, " RETURNING ", locked_columns!(postgres));
+const MARK_SQLITE: &str = take!(sqlite, " AND ", not_paused!("$3"), " RETURNING id");
+const MARK_POSTGRES: &str = take!(postgres, " AND ", not_paused!("$3"), " RETURNING id");
 
 /// Gives what paid orders owe. An order whose money is gone again, or that was given already, owes nothing.
 pub async fn fulfil(tx: &mut Tx, keys: &KeyMaker, orders: &[OrderId]) -> Result<(), Failure> {
-    let (text, now) = (tx.dialect().pick(TAKE.0, TAKE.1), tx.now());
-    let taken: Vec<Locked> = fetch_all!(tx, sqlx::query_as(text).bind(list(orders)).bind(now))?;
+    let (text, now) = (tx.dialect().pick(TAKE_SQLITE, TAKE_POSTGRES), tx.now());
+    let taken: Vec<Locked> = fetch_all!(tx, sqlx::query_as(text).bind(list(orders.iter().copied())).bind(now))?;
     give(tx, keys, &taken).await
 }
 
@@ -73,7 +73,7 @@ pub async fn fulfil(tx: &mut Tx, keys: &KeyMaker, orders: &[OrderId]) -> Result<
 /// also find what a person has to mend: money counts whatever becomes of the goods.
 pub(super) async fn owe(tx: &mut Tx, settled: Settled, keys: Option<&KeyMaker>) -> Result<(), Failure> {
     let given = match keys {
-        Some(keys) if !settled.sound.is_empty() => give_now(tx, keys, &settled.sound).await?,
+        Some(keys) if !settled.sound.is_empty() => give_now(tx, keys, settled.sound).await?,
         _ => HashSet::new(),
     };
     for order in settled.orders.difference(&given) {
@@ -83,16 +83,19 @@ pub(super) async fn owe(tx: &mut Tx, settled: Settled, keys: Option<&KeyMaker>) 
 }
 
 /// Gives without a job in between, unless such jobs are paused: an operator has reasons. Which orders had it.
-async fn give_now(tx: &mut Tx, keys: &KeyMaker, orders: &[OrderId]) -> Result<HashSet<OrderId>, Failure> {
-    let (text, now) = (tx.dialect().pick(TAKE_UNLESS_PAUSED.0, TAKE_UNLESS_PAUSED.1), tx.now());
-    let taken: Vec<Locked> =
-        fetch_all!(tx, sqlx::query_as(text).bind(list(orders)).bind(now).bind(IssueLicenses::QUEUE))?;
-    give(tx, keys, &taken).await?;
-    Ok(taken.into_iter().map(|order| order.id).collect())
+async fn give_now(tx: &mut Tx, keys: &KeyMaker, mut orders: Vec<Locked>) -> Result<HashSet<OrderId>, Failure> {
+    let (text, now) = (tx.dialect().pick(MARK_SQLITE, MARK_POSTGRES), tx.now());
+    let ids = list(orders.iter().map(|order| order.id));
+    let marked: Vec<OrderId> = fetch_all!(tx, sqlx::query_scalar(text).bind(ids).bind(now).bind(IssueLicenses::QUEUE))?;
+    let marked: HashSet<_> = marked.into_iter().collect();
+    // What is given for them stands in what was read when they were settled: whom they belong to, and what was bought.
+    orders.retain(|order| marked.contains(&order.id));
+    give(tx, keys, &orders).await?;
+    Ok(marked)
 }
 
-fn list(orders: &[OrderId]) -> String {
-    let ids: Vec<_> = orders.iter().map(|order| order.uuid().simple().to_string()).collect();
+fn list(orders: impl Iterator<Item = OrderId>) -> String {
+    let ids: Vec<_> = orders.map(|order| order.uuid().simple().to_string()).collect();
     json!(ids).to_string()
 }
 

@@ -128,7 +128,7 @@ impl LockedItem {
 }
 
 /// An order under change.
-#[derive(Debug, FromRow)]
+#[derive(Debug, Clone, FromRow)]
 pub(super) struct Locked {
     pub(super) id: OrderId,
     #[sqlx(rename = "tenant_id")]

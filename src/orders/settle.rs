@@ -113,7 +113,7 @@ pub(super) async fn settle(
 pub(super) struct Settled {
     pub(super) orders: HashSet<OrderId>,
     /// Those of which it can be told what they give.
-    pub(super) sound: Vec<OrderId>,
+    pub(super) sound: Vec<Locked>,
 }
 
 /// Settles those orders that were waiting for just this money. At most one payment is for each order.
@@ -129,10 +129,7 @@ pub(super) async fn settle_waiting(
     let (text, now) = (tx.dialect().pick(PAY_SQLITE, PAY_POSTGRES), tx.now());
     let orders: Vec<Locked> =
         fetch_all!(tx, sqlx::query_as(text).bind(rows).bind(now).bind(!policy.late_payment_refunds))?;
-    let settled = Settled {
-        orders: orders.iter().map(|order| order.id).collect(),
-        sound: orders.iter().filter(|order| fulfil::is_sound(order)).map(|order| order.id).collect(),
-    };
+    let mut settled = Settled { orders: orders.iter().map(|order| order.id).collect(), sound: Vec::new() };
     let due: Vec<_> =
         received.iter().copied().filter(|received| settled.orders.contains(&received.paid.order)).collect();
     let mut recorded = record_payments(tx, &due, false).await?;
@@ -142,7 +139,10 @@ pub(super) async fn settle_waiting(
             // Only the order's own payments are asked for, and none of this name had succeeded.
             return Err(Failure::retry("the payment of an order that was just paid is known already"));
         };
-        book(tx, order, *received, recorded, policy).await?;
+        book(tx, &order, *received, recorded, policy).await?;
+        if fulfil::is_sound(&order) {
+            settled.sound.push(order);
+        }
     }
     Ok(settled)
 }
@@ -150,7 +150,7 @@ pub(super) async fn settle_waiting(
 /// What follows when an order was waiting for this money.
 async fn book(
     tx: &mut Tx,
-    order: Locked,
+    order: &Locked,
     Received { provider, paid }: Received<'_>,
     Recorded { payment, refunds_wait }: Recorded,
     policy: &Policy,
@@ -163,11 +163,11 @@ async fn book(
         sale.fee(format!("fee:{payment}"), fee, now).book(tx)?;
     }
     if let Some(subscription) = &paid.subscription {
-        subscriptions::begin(tx, &order, provider, subscription).await?;
+        subscriptions::begin(tx, order, provider, subscription).await?;
     }
     announce(tx, order.id, Money::new(order.total, order.currency), provider)?;
     if refunds_wait {
-        refund::apply_waiting(tx, order, policy).await?;
+        refund::apply_waiting(tx, order.clone(), policy).await?;
     }
     Ok(())
 }

@@ -93,10 +93,12 @@ on_both!(a_job_whose_worker_was_killed_runs_again_after_the_lease_with_one_effec
 on_both!(a_worker_that_stalls_past_its_lease_cannot_commit_when_it_comes_back, |test| async move {
     let (db, directory) = open(&test).await;
     let job = meeting(&db, directory.path()).await;
-    let process = Process::start(&test.url(), directory.path(), &named("stalled"));
+    // Long enough that the one who is awake is never late itself: who comes back would take the job from it.
+    let lease = 3 * LEASE;
+    let process = Process::start(&test.url(), directory.path(), &ProcessOptions { lease, ..named("stalled") });
     appears(&directory.path().join("began-1")).await;
     stall(&process, &test).await;
-    let shop = worker_here(&db, "awake", LEASE).await;
+    let shop = worker_here(&db, "awake", lease).await;
     appears(&directory.path().join("began-2")).await;
     assert_eq!(admin::show(&db, job).await.expect("answers").expect("there").attempt, 2, "claimed again");
     // The one that stalled comes back and gets as far as its commit, while the job is held by the other.

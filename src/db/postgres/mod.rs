@@ -37,8 +37,8 @@ impl PostgresDb {
             // A process that stalls in a transaction must not keep its locks for ever.
             .options([("idle_in_transaction_session_timeout", "30s"), ("timezone", "UTC"), ("jit", "off")])
             // A plan is kept as long as its connection: one that was made while a table was small would go on reading all of
-            // it when it is large.
-            .options([("enable_seqscan", "off")])
+            // it when it is large, also in the order of its keys, to meet a few rows at their end.
+            .options([("enable_seqscan", "off"), ("enable_mergejoin", "off")])
             .disable_statement_logging();
         let writing = (options.max_connections * 3 / 4).max(1);
         let readers = PgPoolOptions::new()
@@ -58,8 +58,7 @@ impl PostgresDb {
             .map_err(failed)?;
         // Transactions look rows up by key: nothing is joined by reading all of it, be it by its index, and a row is found the
         // same way whatever its key is, so that a plan for each value would only cost its making.
-        let by_key =
-            [("enable_hashjoin", "off"), ("enable_mergejoin", "off"), ("plan_cache_mode", "force_generic_plan")];
+        let by_key = [("enable_hashjoin", "off"), ("plan_cache_mode", "force_generic_plan")];
         let connect = connect.options(by_key);
         Ok(Self { readers, writers: Writers::new(connect, writing, options.patience) })
     }

@@ -26,8 +26,7 @@ pub fn routes(app: &App) -> ApiRouter<App> {
     let places = under_switch(places(), Switch::Licensing.as_str(), move || !flags.is_on(Switch::Licensing));
     programs()
         .merge(places)
-        .layer(Extension(calls))
-        .layer(DefaultBodyLimit::max(BODY))
+        .layer((Extension(calls), DefaultBodyLimit::max(BODY)))
         .merge(owners())
         .merge(operators())
         .with_path_items(|item| item.tag("licences"))

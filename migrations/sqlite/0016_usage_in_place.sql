@@ -1,0 +1,2 @@
+-- PostgreSQL's alone: SQLite changes rows where they are.
+SELECT 1;
