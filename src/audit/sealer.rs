@@ -40,23 +40,16 @@ impl Default for SealerOptions {
 /// How many entries one seal holds at most.
 const BATCH: usize = 1_000;
 
-/// The entries that wait. Not a join: PostgreSQL would walk all entries from the first on to meet those few at the end.
+/// The entries that wait, each looked up by its mark. PostgreSQL takes a plain join for a reason to walk all entries from the
+/// first on, to meet those few at the end. A mark whose entry was deleted takes nobody's place.
 macro_rules! waiting {
-    ($is_one_of:literal, $end:literal) => {
-        concat!(
-            "SELECT ",
-            row_columns!(),
-            " FROM audit_entries AS e WHERE e.id ",
-            $is_one_of,
-            " (SELECT id FROM audit_unsealed ORDER BY id LIMIT 1000)",
-            $end,
-            " ORDER BY e.id"
-        )
+    ($entry:literal) => {
+        concat!("SELECT ", row_columns!(), " FROM audit_unsealed AS u CROSS JOIN ", $entry, " ORDER BY u.id LIMIT 1000")
     };
 }
 
-const WAITING_SQLITE: &str = waiting!("IN", "");
-const WAITING_POSTGRES: &str = waiting!("= ANY (ARRAY", ")");
+const WAITING_SQLITE: &str = waiting!("audit_entries AS e ON e.id = u.id");
+const WAITING_POSTGRES: &str = waiting!("LATERAL (SELECT * FROM audit_entries WHERE id = u.id OFFSET 0) AS e");
 
 /// The service that seals; make one per process.
 #[derive(Debug)]

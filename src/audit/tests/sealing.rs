@@ -14,6 +14,7 @@ on_both!(
     two_sealers_at_once_give_every_place_once,
     an_entry_that_commits_late_is_sealed_later_and_none_is_skipped,
     more_than_a_batch_is_sealed_at_once,
+    marks_whose_entries_were_deleted_hold_up_nobody,
     after_a_rotation_the_chain_goes_on_and_old_entries_still_verify,
     the_service_seals_what_waits_and_stops_when_told,
 );
@@ -104,6 +105,23 @@ async fn more_than_a_batch_is_sealed_at_once(db: Db, _: Arc<ManualClock>) {
     assert_eq!(seal(&db, &keys).await.expect("sealed"), 2_345);
     let report = verify(&db, &keys, None).await.expect("verifies");
     assert_eq!((report.verified, report.problem), (2_345, None));
+}
+
+async fn marks_whose_entries_were_deleted_hold_up_nobody(db: Db, _: Arc<ManualClock>) {
+    let keys = keyring(&[1]);
+    // More than a batch of them, and all are older than what comes.
+    db.write(async |tx| {
+        for n in 0..1_100 {
+            tx.audit(Entry::new(Actor::provider("stripe"), "payment.received", "payment", n.to_string()));
+        }
+        Ok::<_, DbError>(())
+    })
+    .await
+    .expect("appended");
+    db.write(async |tx| execute!(tx, query("DELETE FROM audit_entries"))).await.expect("tampered");
+    append(&db, 3).await;
+    assert_eq!(seal(&db, &keys).await.expect("sealed"), 3);
+    assert!(!verify(&db, &keys, None).await.expect("verifies").is_whole(), "the deletion is found");
 }
 
 async fn after_a_rotation_the_chain_goes_on_and_old_entries_still_verify(db: Db, _: Arc<ManualClock>) {
