@@ -21,7 +21,8 @@ macro_rules! not_paused {
 }
 pub(crate) use not_paused;
 
-/// A job whose group is busy is parked instead of claimed: it would stand in the way of those behind it.
+/// Of a group only the first that waits is claimed, and only while none of it runs. Another one is parked instead: it would
+/// stand in the way of those behind it.
 macro_rules! claim {
     ($lock:literal) => {
         concat!(
@@ -34,7 +35,8 @@ macro_rules! claim {
             "), verdict AS (
                 SELECT id, group_key IS NOT NULL AND (
                     EXISTS (SELECT 1 FROM jobs r WHERE r.group_key = candidate.group_key AND r.state = 'running')
-                    OR ROW_NUMBER() OVER (PARTITION BY group_key ORDER BY priority, id) > 1
+                    OR EXISTS (SELECT 1 FROM jobs w WHERE w.group_key = candidate.group_key AND w.state = 'available'
+                        AND (w.priority, w.id) < (candidate.priority, candidate.id))
                 ) AS busy FROM candidate
             )
             UPDATE jobs SET

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::enqueue::DUE_TOPIC;
 use crate::{
     db::{Db, DbError},
-    execute, fetch_all, fetch_one,
+    fetch_all, fetch_one, fetch_optional,
     kernel::Time,
 };
 
@@ -65,26 +65,31 @@ async fn promote(db: &Db) -> Result<(), DbError> {
     .await
 }
 
-/// Frees the first parked job of each group in which nothing runs. A claim parks a job because it saw its group busy; on
+/// A condition on `jobs`: parked, though it is the first that waits of its group and none of the group runs.
+macro_rules! stuck {
+    () => {
+        "state = 'available' AND parked
+            AND NOT EXISTS (SELECT 1 FROM jobs r WHERE r.group_key = jobs.group_key AND r.state = 'running')
+            AND NOT EXISTS (SELECT 1 FROM jobs w WHERE w.group_key = jobs.group_key AND w.state = 'available'
+                AND (w.priority, w.id) < (jobs.priority, jobs.id))"
+    };
+}
+
+/// Frees the first job of each group in which nothing runs. A claim parks a job because it saw its group busy; on
 /// PostgreSQL the group may have become free meanwhile, with nobody left to free it.
 async fn free_parked(db: &Db) -> Result<(), DbError> {
-    const STUCK: &str = "SELECT MIN(CAST(p.id AS TEXT)) FROM jobs p WHERE p.state = 'available' AND p.parked
-        AND NOT EXISTS (SELECT 1 FROM jobs r WHERE r.group_key = p.group_key AND r.state = 'running')";
-    let stuck: Option<String> = fetch_one!(db, sqlx::query_scalar(STUCK))?;
-    if stuck.is_none() {
+    const FIND: &str = concat!("SELECT 1 FROM jobs WHERE ", stuck!(), " LIMIT 1");
+    const FREE: &str = concat!("UPDATE jobs SET parked = FALSE WHERE ", stuck!(), " RETURNING queue");
+    let found: Option<i32> = fetch_optional!(db, sqlx::query_scalar(FIND))?;
+    if found.is_none() {
         return Ok(());
     }
     db.write(async |tx| {
-        let freed = execute!(
-            tx,
-            sqlx::query(
-                "UPDATE jobs SET parked = FALSE WHERE state = 'available' AND parked
-                    AND NOT EXISTS (SELECT 1 FROM jobs r WHERE r.group_key = jobs.group_key AND r.state = 'running')
-                    AND NOT EXISTS (SELECT 1 FROM jobs o WHERE o.group_key = jobs.group_key AND o.state = 'available'
-                        AND o.parked AND (o.priority < jobs.priority OR (o.priority = jobs.priority AND o.id < jobs.id)))"
-            )
-        )?;
-        tracing::debug!(freed, "parked jobs freed");
+        let queues: Vec<String> = fetch_all!(tx, sqlx::query_scalar(FREE))?;
+        tracing::debug!(freed = queues.len(), "parked jobs freed");
+        for queue in queues {
+            tx.wake(queue);
+        }
         Ok(())
     })
     .await

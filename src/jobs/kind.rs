@@ -17,7 +17,8 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// How long an attempt may take.
     const TIMEOUT: Duration = Duration::from_secs(30);
 
-    /// Jobs that share it never run at the same time, anywhere: an order, an endpoint.
+    /// Jobs that share it never run at the same time, anywhere, and of those that wait the first begins: an order, an
+    /// endpoint. All of them wait in one queue.
     fn group_key(&self) -> Option<Cow<'_, str>> {
         None
     }

@@ -112,6 +112,7 @@ mod privacy_http;
 mod privacy_scene;
 mod providers_scene;
 mod queue_conformance;
+mod queue_groups;
 mod queue_scene;
 mod queue_sink;
 mod queue_survival;

@@ -17,12 +17,10 @@ use uuid::Uuid;
 
 use crate::{
     queue_scene::{
-        Bomb, Dozer, Flaky, Grouped, Hold, Say, SayFirst, SayLast, Scene, Sleeper, Snoozer, Tracer, enqueue,
-        enqueue_all,
+        Bomb, Dozer, Flaky, Hold, Say, SayFirst, SayLast, Scene, Sleeper, Snoozer, Tracer, enqueue, enqueue_all, names,
+        open,
     },
-    support::{
-        Effect, QUEUE, ShopOptions, TestDb, count, create_effects, effects_once, eventually, jobs_in, settled, soon,
-    },
+    support::{Effect, QUEUE, ShopOptions, count, create_effects, effects_once, eventually, jobs_in, settled, soon},
 };
 
 /// So many that hardly a job meets another's shard, and waits for it. Where it could, the tests let two be late.
@@ -48,16 +46,6 @@ struct Opened {
 
 impl DomainEvent for Opened {
     const NAME: &'static str = "test.opened";
-}
-
-async fn open(test: &TestDb) -> Db {
-    let db = test.open().await;
-    create_effects(&db).await;
-    db
-}
-
-fn names(prefix: &str, count: usize) -> Vec<String> {
-    (0..count).map(|n| format!("{prefix}{n:04}")).collect()
 }
 
 /// Attempts begun and the errors noted, oldest first.
@@ -247,42 +235,6 @@ on_both!(an_outcome_that_comes_too_late_frees_no_key_and_ends_no_job, |test| asy
     shop.close(MOMENT).await;
     assert_eq!(state(&db, job).await, "running", "it belongs to the other worker");
     assert_eq!(enqueue_once(&db, &keyed).await, Enqueued::Duplicate(job), "and its key with it");
-});
-
-on_both!(jobs_of_one_group_never_run_at_the_same_time_not_even_on_two_workers, |test| async move {
-    let (db, other) = (open(&test).await, test.open().await);
-    let scene = Scene::new();
-    let one = scene.open(&db, ShopOptions::default()).await;
-    let two = scene.open(&other, ShopOptions::default()).await;
-    let jobs: Vec<_> = (0..400).map(|number| Grouped { group: format!("group {}", number % 5), number }).collect();
-    for chunk in jobs.chunks(20) {
-        enqueue_all(&db, chunk).await;
-    }
-    settled(&db).await;
-    assert_eq!(scene.count("group"), 400, "each ran once");
-    assert_eq!(scene.worst_overlap(), 1, "one at a time");
-    one.close(MOMENT).await;
-    two.close(MOMENT).await;
-});
-
-on_both!(two_thousand_jobs_of_a_busy_group_are_in_nobodys_way, |test| async move {
-    let db = open(&test).await;
-    let grouped = |name: String| Hold { group: Some("busy".into()), ..Hold::new(name) };
-    let jobs: Vec<_> = names("busy", 2_000).into_iter().map(grouped).collect();
-    enqueue_all(&db, &jobs).await;
-    let scene = Scene::new();
-    let shop = scene.open(&db, ShopOptions { shards: SHARDS, ..ShopOptions::default() }).await;
-    eventually("the first of the group runs", async || scene.has("started busy0000 1")).await;
-    enqueue(&db, names("free", 50).into_iter().map(Effect::new)).await;
-    eventually("all others are done", async || jobs_in(&db, "completed").await >= 48).await;
-    assert_eq!(scene.count("started"), 1, "one of the group");
-    scene.go.add_permits(20);
-    eventually("the group goes on", async || scene.count("finished") == 20).await;
-    eventually("one by one", async || scene.count("started") == 21).await;
-    let first: Vec<_> = names("finished busy", 20);
-    let finished: Vec<_> = scene.events().into_iter().filter(|event| event.starts_with("finished")).collect();
-    assert_eq!(finished, first, "in their order");
-    shop.close(Duration::ZERO).await;
 });
 
 on_both!(a_failed_job_is_tried_again_until_it_is_dead_and_tells_why, |test| async move {

@@ -16,7 +16,7 @@ use mintreu::{
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
-use crate::support::{Effect, NoFail, QUEUE, Shop, ShopOptions, write_effect};
+use crate::support::{Effect, NoFail, QUEUE, Shop, ShopOptions, TestDb, create_effects, write_effect};
 
 /// What handlers and the test share; each actor owns a handle to it.
 #[derive(Debug)]
@@ -99,6 +99,17 @@ fn handlers(db: &Db) -> Handlers<State> {
         .external::<Hold>()
         .external::<Grouped>()
         .external::<Sleeper>()
+}
+
+/// The test's database, with a table for what jobs do.
+pub(crate) async fn open(test: &TestDb) -> Db {
+    let db = test.open().await;
+    create_effects(&db).await;
+    db
+}
+
+pub(crate) fn names(prefix: &str, count: usize) -> Vec<String> {
+    (0..count).map(|n| format!("{prefix}{n:04}")).collect()
 }
 
 /// Enqueues jobs, each in a transaction of its own.
