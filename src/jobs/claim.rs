@@ -22,7 +22,7 @@ macro_rules! not_paused {
 pub(crate) use not_paused;
 
 /// Of a group only the first that waits is claimed, and only while none of it runs. Another one is parked instead: it would
-/// stand in the way of those behind it.
+/// stand in the way of those behind it. (Materialized: PostgreSQL would ask anew for each column that depends on the verdict.)
 macro_rules! claim {
     ($lock:literal) => {
         concat!(
@@ -32,7 +32,7 @@ macro_rules! claim {
             not_paused!("$1"),
             " ORDER BY priority, id LIMIT $2 ",
             $lock,
-            "), verdict AS (
+            "), verdict AS MATERIALIZED (
                 SELECT id, group_key IS NOT NULL AND (
                     EXISTS (SELECT 1 FROM jobs r WHERE r.group_key = candidate.group_key AND r.state = 'running')
                     OR EXISTS (SELECT 1 FROM jobs w WHERE w.group_key = candidate.group_key AND w.state = 'available'

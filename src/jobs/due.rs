@@ -65,13 +65,14 @@ async fn promote(db: &Db) -> Result<(), DbError> {
     .await
 }
 
-/// A condition on `jobs`: parked, though it is the first that waits of its group and none of the group runs.
+/// A condition on `jobs`: parked, though none of its group runs and it is the first that waits. Both are looked up for each: of
+/// `NOT EXISTS` PostgreSQL makes joins, which read all that run and all that wait while it takes the table for small.
 macro_rules! stuck {
     () => {
         "state = 'available' AND parked
-            AND NOT EXISTS (SELECT 1 FROM jobs r WHERE r.group_key = jobs.group_key AND r.state = 'running')
-            AND NOT EXISTS (SELECT 1 FROM jobs w WHERE w.group_key = jobs.group_key AND w.state = 'available'
-                AND (w.priority, w.id) < (jobs.priority, jobs.id))"
+            AND (SELECT r.id FROM jobs r WHERE r.group_key = jobs.group_key AND r.state = 'running' LIMIT 1) IS NULL
+            AND id = (SELECT w.id FROM jobs w WHERE w.group_key = jobs.group_key AND w.state = 'available'
+                ORDER BY w.priority, w.id LIMIT 1)"
     };
 }
 

@@ -204,15 +204,16 @@ pub(super) async fn free_keys(tx: &mut Tx, jobs: &[JobId]) -> Result<(), DbError
 }
 
 /// Lets the next job of each group be claimed: the first that waits, whether it looks parked or not. On PostgreSQL a claim may
-/// be parking it at this moment; this waits for that claim then, instead of freeing the one behind.
+/// be parking it at this moment; this waits for that claim then, instead of freeing the one behind. (A list of keys there for
+/// the same reason as above.)
 pub(super) async fn unpark(tx: &mut Tx, groups: &[String]) -> Result<(), DbError> {
     let text = tx.dialect().pick(
-        "UPDATE jobs SET parked = 0 WHERE state = 'available' AND id IN (SELECT (SELECT w.id FROM jobs w
+        "UPDATE jobs SET parked = 0 WHERE id IN (SELECT (SELECT w.id FROM jobs w
             WHERE w.group_key = g.value AND w.state = 'available' ORDER BY w.priority, w.id LIMIT 1)
             FROM json_each($1) g) RETURNING queue",
-        "UPDATE jobs SET parked = FALSE WHERE state = 'available' AND id IN (SELECT (SELECT w.id FROM jobs w
+        "UPDATE jobs SET parked = FALSE WHERE id = ANY (ARRAY(SELECT (SELECT w.id FROM jobs w
             WHERE w.group_key = g.value AND w.state = 'available' ORDER BY w.priority, w.id LIMIT 1)
-            FROM jsonb_array_elements_text($1::jsonb) g(value)) RETURNING queue",
+            FROM jsonb_array_elements_text($1::jsonb) g(value))) RETURNING queue",
     );
     let queues: Vec<String> = fetch_all!(tx, sqlx::query_scalar(text).bind(json!(groups).to_string()))?;
     for queue in queues {
