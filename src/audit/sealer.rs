@@ -136,7 +136,8 @@ impl Sealer {
         // In the order of ids, which is about the order of events. An entry whose transaction commits late comes later in
         // the chain: nothing is skipped, because what has no place yet is marked so.
         let text = self.db.dialect().pick(WAITING_SQLITE, WAITING_POSTGRES);
-        let rows: Vec<Row> = fetch_all!(self.db, sqlx::query_as(text))?;
+        // Planned anew each time: a plan that was made while there were no entries would keep reading all of another index.
+        let rows: Vec<Row> = fetch_all!(self.db, sqlx::query_as(text).persistent(false))?;
         let Some(oldest) = rows.iter().map(|row| row.occurred_at).min() else {
             metrics::gauge!("mintreu_audit_unsealed_age_seconds").set(0.0);
             return Ok(Step::Sealed(0));

@@ -24,7 +24,7 @@ pub(crate) use not_paused;
 /// Of a group only the first that waits is claimed, and only while none of it runs. Another one is parked instead: it would
 /// stand in the way of those behind it. (Materialized: PostgreSQL would ask anew for each column that depends on the verdict.)
 macro_rules! claim {
-    ($lock:literal) => {
+    ($lock:literal, $keys:literal) => {
         concat!(
             "WITH candidate AS (
                 SELECT id, group_key, priority FROM jobs
@@ -46,14 +46,17 @@ macro_rules! claim {
                 claimed_at = CASE WHEN busy THEN NULL ELSE $4 END,
                 attempt = CASE WHEN busy THEN attempt ELSE attempt + 1 END,
                 token = CASE WHEN busy THEN token ELSE token + 1 END
-            FROM verdict WHERE jobs.id = verdict.id
-            RETURNING jobs.id, kind, payload, attempt, max_attempts, token, group_key, has_unique_key, traceparent, parked, jobs.priority"
+            FROM verdict WHERE jobs.id = verdict.id",
+            $keys,
+            " RETURNING jobs.id, kind, payload, attempt, max_attempts, token, group_key, has_unique_key, traceparent, parked,
+                jobs.priority"
         )
     };
 }
 
-const CLAIM_SQLITE: &str = claim!("");
-const CLAIM_POSTGRES: &str = claim!("FOR UPDATE SKIP LOCKED");
+const CLAIM_SQLITE: &str = claim!("", "");
+/// The list of keys says once more what the join says: a plan that was made while the table was empty would walk all of it.
+const CLAIM_POSTGRES: &str = claim!("FOR UPDATE SKIP LOCKED", " AND jobs.id = ANY (ARRAY(SELECT id FROM verdict))");
 
 #[derive(FromRow)]
 struct Row {

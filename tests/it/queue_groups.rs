@@ -27,11 +27,9 @@ fn finished(scene: &Scene) -> Vec<String> {
 }
 
 async fn pause(db: &Db, paused: bool) {
-    let change = db.write(async |tx| match paused {
-        true => admin::pause(tx, QUEUE, "a test").await,
-        false => admin::resume(tx, QUEUE).await,
-    });
-    change.await.expect("it is changed");
+    db.write(async |tx| if paused { admin::pause(tx, QUEUE, "a test").await } else { admin::resume(tx, QUEUE).await })
+        .await
+        .expect("it is changed");
 }
 
 const SET_PARKED: &str = "UPDATE jobs SET parked = $2 WHERE id = $1";
