@@ -90,10 +90,12 @@ impl Meter {
             Counted { period, read_at, count: self.0.usage.current(&self.0.db, &question).await?.count }
         };
         let metered = counted.take(take);
-        if metered.fits && take.amount > 0 {
-            self.0.usage.record_all(counts);
-        }
+        let recorded = (metered.fits && take.amount > 0).then(|| self.0.usage.record_together(counts));
         *slot = Some(counted);
+        drop(slot);
+        if let Some(recorded) = recorded {
+            recorded.await;
+        }
         Ok(metered)
     }
 

@@ -4,7 +4,8 @@
 //! none, a power cut at most what was recorded since the last fsync, a lost disk what was not flushed. Recording costs
 //! no database write and waits for no disk.
 //!
-//! The way of a count: [`Usage::record`] appends it to the journal and adds it up in memory; the
+//! The way of a count: [`Usage::record`] appends it to the journal and adds it up in memory, as does
+//! [`Usage::record_together`] for all tasks that record at the moment; the
 //! [`Aggregator`] adds batches to `usage_summaries` and moves the journal's position in the same transaction.
 
 mod aggregator;

@@ -2,7 +2,10 @@
 
 use std::{
     fs, io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Instant,
 };
 
@@ -46,6 +49,9 @@ pub(super) struct Shared {
     pub(super) config: Config,
     ids: IdSource,
     journal: JournalId,
+    gathered: Mutex<Gathered>,
+    /// The number of the last record that was written.
+    written: AtomicU64,
     state: Mutex<State>,
     /// Journals of earlier processes that may hold records the database lacks.
     pub(super) retired: Mutex<Vec<Retired>>,
@@ -53,6 +59,14 @@ pub(super) struct Shared {
     pub(super) full: Notify,
     /// Held by whoever flushes: one at a time.
     pub(super) flushing: tokio::sync::Mutex<()>,
+}
+
+/// Records that nobody has written yet.
+#[derive(Debug, Default)]
+struct Gathered {
+    frames: Vec<u8>,
+    /// The number of the last of them; 1 is this process's first.
+    last: u64,
 }
 
 #[derive(Debug)]
@@ -75,7 +89,7 @@ impl Usage {
         let Opened { journal, retired } = Journal::open(&config.dir, &ids)?;
         let state = State {
             pending: Pending::new(config.batch_rows, config.pending_rows),
-            frames: Vec::with_capacity(1024),
+            frames: Vec::new(),
             recorded: 0,
             unsynced_since: None,
             dropped_calls: counter!("mintreu_usage_calls_dropped_total"),
@@ -86,6 +100,8 @@ impl Usage {
             config,
             ids,
             journal: state.journal.id(),
+            gathered: Mutex::default(),
+            written: AtomicU64::new(0),
             state: Mutex::new(state),
             retired: Mutex::new(retired),
             full: Notify::new(),
@@ -127,23 +143,31 @@ impl Usage {
 
     /// Records several counts with one write: what one request adds to several metrics.
     pub fn record_all(&self, counts: &[Count<'_>]) {
-        let full = self.shared.lock().record(counts, self.shared.config.log);
-        if full {
-            self.shared.full.notify_one();
+        self.shared.gather(counts);
+        self.shared.write();
+    }
+
+    /// Records several counts with one write for them and for what other tasks record at the moment: where there are
+    /// thousands a second, that write is much of what an answer costs.
+    ///
+    /// They count when this returns, and also when the future is dropped; they survive this process when it is ready.
+    #[must_use = "the counts survive this process when the future is ready"]
+    pub fn record_together<'a>(&'a self, counts: &[Count<'_>]) -> impl Future<Output = ()> + Send + use<'a> {
+        let (shared, number) = (&self.shared, self.shared.gather(counts));
+        async move {
+            // What else is ready to run records first. Who comes back first then writes for all.
+            tokio::task::yield_now().await;
+            if shared.written.load(Ordering::Acquire) < number {
+                shared.write();
+            }
         }
     }
 }
 
 impl State {
-    /// Returns whether a batch is ready to be flushed.
-    fn record(&mut self, counts: &[Count<'_>], log: super::LogPolicy) -> bool {
+    /// Writes the frames that were gathered. Returns whether a batch is ready to be flushed.
+    fn write(&mut self) -> bool {
         let Self { journal, pending, frames, .. } = self;
-        let seed = journal.seed();
-        frames.clear();
-        for count in counts {
-            let logged = count.call.is_some_and(|call| log.keeps(call.request_id));
-            frame(frames, seed, |payload| encode(count, logged, payload));
-        }
         let mut position = journal.offset();
         let was_writable = journal.writable();
         let written = journal.append(frames);
@@ -156,6 +180,7 @@ impl State {
         let mut full = false;
         for payload in payloads(frames) {
             position += payload.framed;
+            self.recorded += 1;
             let Some(entry) = decode(payload.bytes) else { continue };
             match pending.add(&entry, position, written.is_ok()) {
                 Added::Kept => {}
@@ -163,7 +188,6 @@ impl State {
                 Added::CallDropped => self.dropped_calls.increment(1),
             }
         }
-        self.recorded += counts.len() as u64;
         if written.is_ok() && self.unsynced_since.is_none() {
             self.unsynced_since = Some(Instant::now());
         }
@@ -176,9 +200,39 @@ fn warn_refused(error: &io::Error) {
 }
 
 impl Shared {
+    /// Leaves counts for whoever writes next; returns the number of the last.
+    fn gather(&self, counts: &[Count<'_>]) -> u64 {
+        let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
+        for count in counts {
+            let logged = count.call.is_some_and(|call| self.config.log.keeps(call.request_id));
+            frame(&mut gathered.frames, |payload| encode(count, logged, payload));
+        }
+        gathered.last += counts.len() as u64;
+        gathered.last
+    }
+
+    /// Writes what was gathered.
+    fn write(&self) {
+        drop(self.lock());
+    }
+
+    /// The state, once what was gathered is written.
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing inside can leave the state half-changed in a way that later records would suffer from.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.frames.clear();
+        let last = {
+            let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::swap(&mut state.frames, &mut gathered.frames);
+            gathered.last
+        };
+        if !state.frames.is_empty() {
+            if state.write() {
+                self.full.notify_one();
+            }
+            self.written.store(last, Ordering::Release);
+        }
+        state
     }
 
     /// Forces the journal to the disk and begins the next segment when the active one is full or refused. Blocks.

@@ -107,11 +107,6 @@ impl Journal {
         self.offset - self.synced
     }
 
-    /// What frames of the active segment start their checksums from.
-    pub(crate) fn seed(&self) -> u32 {
-        self.active.as_ref().map_or(0, |active| active.header.seed)
-    }
-
     /// Whether records reach the disk.
     pub(crate) fn writable(&self) -> bool {
         self.active.is_some()
@@ -123,15 +118,17 @@ impl Journal {
         self.closed.iter().map(|segment| segment.end - segment.base).chain(active).sum()
     }
 
-    /// Appends whole frames with one write, which is when a killed process no longer loses them.
+    /// Completes frames with their checksums and appends them with one write, which is when a killed process no longer
+    /// loses them.
     ///
     /// The offset grows in either case. After an error the segment ends before these frames and nothing is written
     /// until [`install`](Self::install) gives a new one: the caller keeps what the frames say.
-    pub(crate) fn append(&mut self, frames: &[u8]) -> io::Result<()> {
+    pub(crate) fn append(&mut self, frames: &mut [u8]) -> io::Result<()> {
         self.offset += frames.len() as u64;
         let Some(active) = &mut self.active else {
             return Err(io::Error::other("no segment can be written"));
         };
+        record::stamp(frames, active.header.seed);
         match (&*active.file).write_all(frames) {
             Ok(()) => {
                 active.end = self.offset;

@@ -11,16 +11,26 @@ pub(crate) const FRAME: usize = 8;
 /// The longest payload; whatever claims to be longer is damage.
 pub(crate) const MAX_PAYLOAD: usize = 64 * 1024;
 
-/// Appends one frame to `buffer`; `payload` writes its content.
-pub(crate) fn frame<T>(buffer: &mut Vec<u8>, seed: u32, payload: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+/// Appends one frame to `buffer`; `payload` writes its content. The checksum is the journal's to fill in, which knows the
+/// segment.
+pub(crate) fn frame<T>(buffer: &mut Vec<u8>, payload: impl FnOnce(&mut Vec<u8>) -> T) -> T {
     let start = buffer.len();
     buffer.extend_from_slice(&[0; FRAME]);
     let result = payload(buffer);
-    let length = u32::try_from(buffer.len() - start - FRAME).unwrap_or(u32::MAX).to_le_bytes();
-    let crc = checksum(seed, length, &buffer[start + FRAME..]);
-    buffer[start..start + 4].copy_from_slice(&length);
-    buffer[start + 4..start + FRAME].copy_from_slice(&crc.to_le_bytes());
+    let length = u32::try_from(buffer.len() - start - FRAME).unwrap_or(u32::MAX);
+    buffer[start..start + 4].copy_from_slice(&length.to_le_bytes());
     result
+}
+
+/// Fills in the checksums of frames that [`frame`] made, for the segment whose header's checksum is `seed`.
+pub(super) fn stamp(mut frames: &mut [u8], seed: u32) {
+    while let Some((length, rest)) = std::mem::take(&mut frames).split_first_chunk_mut::<4>() {
+        let size = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
+        let Some((frame, after)) = rest.split_at_mut_checked(size.saturating_add(4)) else { return };
+        let crc = checksum(seed, *length, &frame[4..]);
+        frame[..4].copy_from_slice(&crc.to_le_bytes());
+        frames = after;
+    }
 }
 
 /// The checksum of a record in the segment whose header's checksum is `seed`.

@@ -9,9 +9,13 @@ use super::*;
 
 const DIR: &str = "MINTREU_TEST_JOURNAL_DIR";
 
-/// The victim: acknowledges each count on standard output once it was recorded, until it is killed.
-#[test]
-fn victim() {
+/// How many tasks of the victim record together; they acknowledge one after the other.
+const TASKS: i64 = 8;
+
+/// The victim: acknowledges each count on standard output once it was recorded, until it is killed. Some are recorded
+/// alone, some together.
+#[tokio::test(flavor = "multi_thread")]
+async fn victim() {
     let Ok(dir) = std::env::var(DIR) else { return };
     let config = Config { segment_bytes: 20_000, ..Config::in_dir(dir) };
     let usage = Usage::open(config, ids()).expect("the journal opens");
@@ -21,10 +25,22 @@ fn victim() {
             syncing.shared.sync();
         }
     });
-    for n in 1_u64.. {
-        record(&usage, "a", 1);
-        println!("recorded {n}");
-    }
+    let tasks = (0..TASKS).map(|task| {
+        let usage = usage.clone();
+        tokio::spawn(async move {
+            for n in 1_u64.. {
+                let count = Count { subject: "s", metric: "m", endpoint: "a", amount: 1, at: usage.now(), call: None };
+                if task == 0 {
+                    usage.record(&count);
+                } else {
+                    usage.record_together(&[count]).await;
+                }
+                println!("recorded {task} {n}");
+                tokio::task::yield_now().await;
+            }
+        })
+    });
+    futures::future::join_all(tasks).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -42,21 +58,21 @@ async fn a_killed_process_loses_no_count_that_it_acknowledged() {
                 .spawn()
                 .expect("starts");
             let mut lines = BufReader::new(victim.stdout.take().expect("piped")).lines();
-            let recorded = |line: String| line.rsplit_once("recorded ")?.1.parse::<i64>().ok();
-            let mut last = 0;
-            while last < more {
-                last = lines.next().expect("the victim goes on").ok().and_then(recorded).unwrap_or(last);
+            let told = |line: &String| line.contains("recorded ");
+            let mut seen = 0;
+            while seen < more {
+                seen += usize::from(told(&lines.next().expect("the victim goes on").expect("a line")));
             }
             victim.kill().expect("killed");
-            last = lines.map_while(Result::ok).filter_map(recorded).last().unwrap_or(last);
+            seen += lines.map_while(Result::ok).filter(told).count();
             victim.wait().expect("dead");
-            acknowledged += last;
+            acknowledged += i64::try_from(seen).expect("so many");
         }
         let (_usage, aggregator) = world.open();
         let recorded: i64 = inspect(&world.config().dir).expect("readable").iter().map(|journal| journal.amount).sum();
         assert!(recorded >= acknowledged, "{recorded} of {acknowledged}");
-        // One count per life may have been recorded and not yet acknowledged.
-        assert!(recorded <= acknowledged + 3, "{recorded} of {acknowledged}");
+        // One count of each task and life may have been recorded and not yet acknowledged.
+        assert!(recorded <= acknowledged + 3 * TASKS, "{recorded} of {acknowledged}");
         aggregator.flush().await.expect("flushes");
         assert_eq!(world.total().await, recorded);
         world.close().await;

@@ -134,6 +134,93 @@ async fn several_counts_of_one_request_are_recorded_together() {
     }
 }
 
+/// What the journals in a world's directory hold, as another process would read them.
+fn on_disk(world: &World) -> i64 {
+    inspect(&world.config().dir).expect("readable").iter().map(|journal| journal.amount).sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_many_record_together_is_on_disk_before_any_of_them_goes_on() {
+    for world in worlds().await {
+        let (usage, aggregator) = world.open();
+        let done = std::sync::Arc::new(std::sync::atomic::AtomicI64::new(0));
+        let tasks = (0..8).map(|task| {
+            let (usage, done) = (usage.clone(), done.clone());
+            tokio::spawn(async move {
+                for n in 0..50 {
+                    let endpoint = format!("{task}/{}", n % 3);
+                    let count = |metric| Count {
+                        subject: "s",
+                        metric,
+                        endpoint: &endpoint,
+                        amount: 1,
+                        at: time(NOON),
+                        call: None,
+                    };
+                    usage.record_together(&[count("requests"), count("bytes_out")]).await;
+                    done.fetch_add(2, std::sync::atomic::Ordering::SeqCst);
+                }
+            })
+        });
+        let tasks: Vec<_> = tasks.collect();
+        loop {
+            // Taken before the look, so that it may only be less.
+            let acknowledged = done.load(std::sync::atomic::Ordering::SeqCst);
+            let found = on_disk(&world);
+            assert!(found >= acknowledged, "{found} of {acknowledged}");
+            if acknowledged == 800 {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        for task in tasks {
+            task.await.expect("no panic");
+        }
+        assert_eq!(on_disk(&world), 800, "none is there twice");
+        aggregator.flush().await.expect("flushes");
+        assert_eq!(world.total().await, 800);
+        world.close().await;
+    }
+}
+
+#[tokio::test]
+async fn tasks_that_are_ready_at_once_share_a_write() {
+    for world in worlds().await {
+        let (usage, _aggregator) = world.open();
+        let count = Count { subject: "s", metric: "m", endpoint: "e", amount: 1, at: time(NOON), call: None };
+        let mut waiting: Vec<_> = (0..5).map(|_| Box::pin(usage.record_together(&[count]))).collect();
+        for future in &mut waiting {
+            assert!(futures::poll!(future.as_mut()).is_pending(), "it lets others record first");
+        }
+        assert_eq!(on_disk(&world), 0, "nobody has written yet");
+        let mut waiting = waiting.into_iter();
+        waiting.next().expect("the first").await;
+        assert_eq!(on_disk(&world), 5, "the first wrote for all");
+        let bytes = usage.status().journal_bytes;
+        futures::future::join_all(waiting).await;
+        assert_eq!(usage.status().journal_bytes, bytes, "nobody wrote again");
+        world.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_wait_to_the_end_is_counted_all_the_same() {
+    for world in worlds().await {
+        let (usage, aggregator) = world.open();
+        let count = Count { subject: "s", metric: "m", endpoint: "e", amount: 1, at: time(NOON), call: None };
+        drop(usage.record_together(&[count]));
+        let question = Question { subject: "s", metric: "m", endpoint: None, period: Period::Month, at: time(NOON) };
+        assert_eq!(usage.current(&world.db, &question).await.expect("answers").count, 1, "it is seen at once");
+        drop(usage.record_together(&[count]));
+        aggregator.sync().await;
+        assert_eq!((on_disk(&world), usage.status().unsynced_bytes), (2, 0), "a sync writes what is left");
+        drop(usage.record_together(&[count]));
+        aggregator.flush().await.expect("flushes");
+        assert_eq!(world.total().await, 3, "and so does a flush");
+        world.close().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_batch_is_flushed_before_its_time_and_the_rest_at_shutdown() {
     for world in worlds().await {

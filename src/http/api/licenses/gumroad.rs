@@ -133,7 +133,7 @@ pub(super) async fn verify(
         return Ok(refused(UNKNOWN, allowance));
     };
     let now = app.db.now();
-    count(&app, &sale.license.to_string(), "POST /v2/licenses/verify", now);
+    count(&app, &sale.license.to_string(), "POST /v2/licenses/verify", now).await;
     if let Some(message) = stopped(&sale, now) {
         return Ok(refused(message, allowance));
     }

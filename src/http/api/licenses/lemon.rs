@@ -155,7 +155,7 @@ pub(super) async fn validate(
     };
     let verdict = app.license_cache.validate(hash, &question).await?;
     if let Some(license) = &verdict.license {
-        count(&app, license.subject(), "POST /v1/licenses/validate", app.db.now());
+        count(&app, license.subject(), "POST /v1/licenses/validate", app.db.now()).await;
     }
     // An instance that is no id of ours is one that does not exist.
     let code = if asked == Some(None) && verdict.code == Code::Valid { Code::NoMachine } else { verdict.code };

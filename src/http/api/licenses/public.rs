@@ -187,7 +187,7 @@ pub(super) async fn validate(
     let verdict = app.license_cache.validate(hash, &question).await?;
     let now = app.db.now();
     if let Some(license) = &verdict.license {
-        count(&app, license.subject(), "POST /api/license/validate", now);
+        count(&app, license.subject(), "POST /api/license/validate", now).await;
     }
     let answer = Answer {
         license: verdict.license.as_ref().map(|license| license.shown(now)),
@@ -199,8 +199,9 @@ pub(super) async fn validate(
 }
 
 /// Counts a validation of a licence.
-pub(super) fn count(app: &App, subject: &str, endpoint: &str, at: Time) {
-    app.usage.record(&Count { subject, metric: "license.validations", endpoint, amount: 1, at, call: None });
+pub(super) async fn count(app: &App, subject: &str, endpoint: &str, at: Time) {
+    let count = Count { subject, metric: "license.validations", endpoint, amount: 1, at, call: None };
+    app.usage.record_together(&[count]).await;
 }
 
 /// `POST /api/license/activate`
