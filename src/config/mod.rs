@@ -178,7 +178,8 @@ impl Config {
         layers.overlay(layers::parse_toml(profile.overrides(), |_| Origin::Profile(profile))?, &mut problems);
         layers.overlay(file, &mut problems);
         layers.overlay(env, &mut problems);
-        let config = read_all(&mut layers, &mut problems)?;
+        let mut config = read_all(&mut layers, &mut problems)?;
+        follow_listener(&mut config, &layers);
         for problem in check::check(&config, &layers) {
             // A value that was refused already was replaced by its default: that is not what was written.
             if !problems.iter().any(|known| known.key == problem.key) {
@@ -213,6 +214,15 @@ fn chosen_profile(layers: [&layers::Leaves; 2]) -> Profile {
         Raw::Toml(_) => None,
     });
     if written == Some(Profile::Production.name()) { Profile::Production } else { Profile::Development }
+}
+
+/// A shop that is only told where to listen is reached there.
+fn follow_listener(config: &mut Config, layers: &Layers) {
+    let told = |key: &str| layers.get(key).is_some_and(|leaf| leaf.origin != Origin::Default);
+    // Port 0 is whatever the system gives.
+    if told("http.listen") && !told("http.public_url") && config.http.listen.port() != 0 {
+        config.http.public_url = PublicUrl::of_listener(config.http.listen);
+    }
 }
 
 /// Reads every section. A value of the wrong kind is told and replaced by its default, so that the next is told too.

@@ -55,6 +55,28 @@ fn every_key_of_the_built_in_file_is_documented_by_a_comment_above_it() {
 }
 
 #[test]
+fn a_shop_that_is_only_told_where_to_listen_is_reached_there() {
+    for (listen, reached) in [
+        ("127.0.0.1:9000", "http://127.0.0.1:9000"),
+        ("0.0.0.0:80", "http://127.0.0.1:80"),
+        ("[::]:9000", "http://[::1]:9000"),
+        ("192.0.2.7:9000", "http://192.0.2.7:9000"),
+        // Whatever the system gives: not known yet.
+        ("127.0.0.1:0", "http://127.0.0.1:8080"),
+    ] {
+        let config = load("", &[("MINTREU__HTTP__LISTEN", listen)]);
+        assert_eq!(config.http.public_url.as_str(), reached);
+        assert_eq!(reached.parse(), Ok(config.http.public_url.clone()), "it is a URL that could be written");
+        assert_eq!(config.origin("http.public_url").to_string(), "default");
+        let shown = config.settings().into_iter().find(|setting| setting.key == "http.public_url").expect("a setting");
+        assert_eq!(shown.value.as_str(), Some(reached));
+    }
+    let told = "http.public_url = 'https://shop.example.com'";
+    let config = load(told, &[("MINTREU__HTTP__LISTEN", "127.0.0.1:9000")]);
+    assert_eq!(config.http.public_url.as_str(), "https://shop.example.com");
+}
+
+#[test]
 fn each_layer_wins_over_the_one_before() {
     let file = "telemetry.log_format = 'human'\n[jobs]\nlease = '20s'\nconcurrency = 3\n";
     let config = load(file, &[&PRODUCTION[..], &[("MINTREU__JOBS__LEASE", "1m")]].concat());

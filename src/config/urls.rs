@@ -1,6 +1,11 @@
 //! Where things are: the site, the database, Redis. Passwords are hidden from every listing and error.
 
-use std::{fmt, path::Path, str::FromStr};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::Path,
+    str::FromStr,
+};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -14,6 +19,17 @@ as_text!(DatabaseUrl, PublicUrl, RedisUrl);
 pub struct PublicUrl(String);
 
 impl PublicUrl {
+    /// How a shop that listens there is reached from the same machine.
+    #[must_use]
+    pub fn of_listener(listen: SocketAddr) -> Self {
+        let host: IpAddr = match listen.ip() {
+            IpAddr::V4(any) if any.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(any) if any.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+            other => other,
+        };
+        Self(format!("http://{}", SocketAddr::new(host, listen.port())))
+    }
+
     /// The URL, without a slash at its end.
     #[must_use]
     pub fn as_str(&self) -> &str {
