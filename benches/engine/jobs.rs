@@ -136,7 +136,13 @@ async fn start(db: &Db, handlers: Handlers<()>) -> Started {
     let bench = actors.add(Capability::new("bench", || (), Arc::new(handlers)).shards(64)).await.expect("starts");
     let worker = Worker::start(db.clone(), WorkerOptions::default(), Vec::new()).await.expect("starts");
     let (open, gate) = watch::channel(true);
-    let options = QueueOptions { queue: "bench", concurrency: 512, poll_interval: Duration::from_secs(1), gate };
+    let options = QueueOptions {
+        queue: "bench",
+        concurrency: 512,
+        poll_interval: Duration::from_secs(1),
+        spacing: Duration::ZERO,
+        gate,
+    };
     worker.consume(options, bench.consumer());
     Started { worker, actors, _open: open }
 }

@@ -23,7 +23,7 @@ use tokio::{
         watch,
     },
     task::JoinHandle,
-    time::timeout,
+    time::{Instant, sleep, sleep_until, timeout},
 };
 use tower::layer::util::Identity;
 
@@ -44,6 +44,9 @@ pub struct QueueOptions {
     pub concurrency: usize,
     /// How often it looks for work although nobody woke it.
     pub poll_interval: Duration,
+    /// How long after a claim the next one comes at the earliest, unless more waits than the first could take: jobs that
+    /// can wait a moment are then claimed many at a time. Nothing for jobs that somebody waits for.
+    pub spacing: Duration,
     /// Whether it may claim: a kill switch closes it.
     pub gate: watch::Receiver<bool>,
 }
@@ -95,11 +98,15 @@ impl Drop for Feed {
 impl Claimer {
     async fn run(mut self, sender: mpsc::Sender<Claimed>) {
         let woken = self.db.signals().topic(self.options.queue);
-        let mut more = true;
+        let (mut more, mut spaced) = (true, Instant::now());
         loop {
+            if !more {
+                sleep_until(spaced).await;
+            }
             if !self.wait(&woken, more).await {
                 return;
             }
+            spaced = Instant::now() + self.options.spacing;
             let free = self.slots.available_permits().min(CLAIM_BATCH);
             // The gate may have closed while a slot was waited for.
             if free == 0 || !*self.options.gate.borrow() {
@@ -116,7 +123,7 @@ impl Claimer {
                 Err(error) => {
                     tracing::warn!(queue = self.options.queue, %error, "could not claim jobs");
                     metrics::counter!("mintreu_jobs_claim_errors_total", "queue" => self.options.queue).increment(1);
-                    tokio::time::sleep(self.options.poll_interval).await;
+                    sleep(self.options.poll_interval).await;
                     more = true;
                 }
             }
@@ -140,8 +147,8 @@ impl Claimer {
         loop {
             tokio::select! {
                 () = woken.notified() => break,
-                () = self.refused.notified() => tokio::time::sleep(self.options.poll_interval).await,
-                () = tokio::time::sleep(self.options.poll_interval) => {
+                () = self.refused.notified() => sleep(self.options.poll_interval).await,
+                () = sleep(self.options.poll_interval) => {
                     // An idle queue costs a look, not a write; a database that does not answer is asked by the claim.
                     if has_work(&self.db, self.options.queue).await.unwrap_or(true) {
                         break;

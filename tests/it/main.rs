@@ -115,6 +115,7 @@ mod queue_conformance;
 mod queue_groups;
 mod queue_scene;
 mod queue_sink;
+mod queue_spacing;
 mod queue_survival;
 mod queue_together;
 mod sqlite_faults;

@@ -22,6 +22,7 @@ pub(crate) const QUEUE: &str = "work";
 pub(crate) struct ShopOptions {
     pub(crate) worker: WorkerOptions,
     pub(crate) concurrency: usize,
+    pub(crate) spacing: Duration,
     pub(crate) shards: usize,
     pub(crate) mailbox: usize,
     pub(crate) schedules: Vec<Schedule>,
@@ -33,6 +34,7 @@ impl Default for ShopOptions {
         Self {
             worker: WorkerOptions { poll_interval, ..WorkerOptions::default() },
             concurrency: 32,
+            spacing: Duration::ZERO,
             shards: 8,
             mailbox: 32,
             schedules: Vec::new(),
@@ -76,8 +78,11 @@ impl Shop {
         let poll_interval = options.worker.poll_interval;
         let worker = Worker::start(db.clone(), options.worker, options.schedules).await.expect("the worker starts");
         let (gate, is_open) = watch::channel(true);
-        let queue = QueueOptions { queue: QUEUE, concurrency: options.concurrency, poll_interval, gate: is_open };
-        worker.consume(queue, handle.consumer());
+        let ShopOptions { concurrency, spacing, .. } = options;
+        worker.consume(
+            QueueOptions { queue: QUEUE, concurrency, poll_interval, spacing, gate: is_open },
+            handle.consumer(),
+        );
         Self { worker, system, handle, gate }
     }
 
