@@ -1,6 +1,9 @@
 //! Keys held to their rules, without a server: the clock is the test's.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use mintreu::{
     accounts::{By, Role},
@@ -143,8 +146,11 @@ on_both!(while_the_database_is_away_memory_answers_and_says_so, |db| async move 
         .await
         .expect("made");
     // Until the follower has told of the making, what was read is forgotten again.
-    let settled = here.cache.age();
-    eventually("the follower has looked again", async || here.cache.age() < settled || settled.is_none()).await;
+    let since_made = Instant::now();
+    eventually("the follower has looked since", async || {
+        here.cache.age().is_some_and(|age| age < since_made.elapsed())
+    })
+    .await;
     for _ in 0..50 {
         here.ask(&made.secret).await.expect("good");
         tokio::time::sleep(Duration::from_millis(10)).await;
