@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// How long letters wait for company while there are many. Nobody waits for an order's letter, and claimed one by one
-/// they took a fifth of PostgreSQL's orders.
+/// they took up to a fifth of PostgreSQL's orders.
 const LETTERS: Duration = Duration::from_millis(50);
 
 /// The running parts.
