@@ -26,8 +26,8 @@ use crate::{
     usage::Aggregator,
 };
 
-/// How long letters wait for company while there are many. Nobody waits for an order's letter, and claimed one by one
-/// they took up to a fifth of PostgreSQL's orders.
+/// How long letters wait for company while there are many. Nobody notices it of a letter, also of one with a link that
+/// somebody waits for; and claimed one by one they took up to a fifth of PostgreSQL's orders.
 const LETTERS: Duration = Duration::from_millis(50);
 
 /// The running parts.

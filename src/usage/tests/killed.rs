@@ -9,7 +9,7 @@ use super::*;
 
 const DIR: &str = "MINTREU_TEST_JOURNAL_DIR";
 
-/// How many tasks of the victim record together; they acknowledge one after the other.
+/// How many tasks of the victim record at once.
 const TASKS: i64 = 8;
 
 /// The victim: acknowledges each count on standard output once it was recorded, until it is killed. Some are recorded
@@ -69,7 +69,7 @@ async fn a_killed_process_loses_no_count_that_it_acknowledged() {
             acknowledged += i64::try_from(seen).expect("so many");
         }
         let (_usage, aggregator) = world.open();
-        let recorded: i64 = inspect(&world.config().dir).expect("readable").iter().map(|journal| journal.amount).sum();
+        let recorded = world.on_disk();
         assert!(recorded >= acknowledged, "{recorded} of {acknowledged}");
         // One count of each task and life may have been recorded and not yet acknowledged.
         assert!(recorded <= acknowledged + 3 * TASKS, "{recorded} of {acknowledged}");

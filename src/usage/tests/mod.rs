@@ -68,6 +68,11 @@ impl World {
         (usage.clone(), Aggregator::new(usage, self.db.clone()))
     }
 
+    /// What the journals in its directory hold, as another process would read them.
+    fn on_disk(&self) -> i64 {
+        inspect(&self.config().dir).expect("readable").iter().map(|journal| journal.amount).sum()
+    }
+
     /// The sums of a period's summaries.
     async fn sum(&self, period: Period) -> i64 {
         let sql = "SELECT CAST(COALESCE(SUM(count), 0) AS BIGINT) FROM usage_summaries WHERE period = $1";

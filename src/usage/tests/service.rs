@@ -134,11 +134,6 @@ async fn several_counts_of_one_request_are_recorded_together() {
     }
 }
 
-/// What the journals in a world's directory hold, as another process would read them.
-fn on_disk(world: &World) -> i64 {
-    inspect(&world.config().dir).expect("readable").iter().map(|journal| journal.amount).sum()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn what_many_record_together_is_on_disk_before_any_of_them_goes_on() {
     for world in worlds().await {
@@ -166,7 +161,7 @@ async fn what_many_record_together_is_on_disk_before_any_of_them_goes_on() {
         loop {
             // Taken before the look, so that it may only be less.
             let acknowledged = done.load(std::sync::atomic::Ordering::SeqCst);
-            let found = on_disk(&world);
+            let found = world.on_disk();
             assert!(found >= acknowledged, "{found} of {acknowledged}");
             if acknowledged == 800 {
                 break;
@@ -176,7 +171,7 @@ async fn what_many_record_together_is_on_disk_before_any_of_them_goes_on() {
         for task in tasks {
             task.await.expect("no panic");
         }
-        assert_eq!(on_disk(&world), 800, "none is there twice");
+        assert_eq!(world.on_disk(), 800, "none is there twice");
         aggregator.flush().await.expect("flushes");
         assert_eq!(world.total().await, 800);
         world.close().await;
@@ -192,10 +187,10 @@ async fn tasks_that_are_ready_at_once_share_a_write() {
         for future in &mut waiting {
             assert!(futures::poll!(future.as_mut()).is_pending(), "it lets others record first");
         }
-        assert_eq!(on_disk(&world), 0, "nobody has written yet");
+        assert_eq!(world.on_disk(), 0, "nobody has written yet");
         let mut waiting = waiting.into_iter();
         waiting.next().expect("the first").await;
-        assert_eq!(on_disk(&world), 5, "the first wrote for all");
+        assert_eq!(world.on_disk(), 5, "the first wrote for all");
         let bytes = usage.status().journal_bytes;
         futures::future::join_all(waiting).await;
         assert_eq!(usage.status().journal_bytes, bytes, "nobody wrote again");
@@ -213,7 +208,7 @@ async fn who_does_not_wait_to_the_end_is_counted_all_the_same() {
         assert_eq!(usage.current(&world.db, &question).await.expect("answers").count, 1, "it is seen at once");
         drop(usage.record_together(&[count]));
         aggregator.sync().await;
-        assert_eq!((on_disk(&world), usage.status().unsynced_bytes), (2, 0), "a sync writes what is left");
+        assert_eq!((world.on_disk(), usage.status().unsynced_bytes), (2, 0), "a sync writes what is left");
         drop(usage.record_together(&[count]));
         aggregator.flush().await.expect("flushes");
         assert_eq!(world.total().await, 3, "and so does a flush");
